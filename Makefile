@@ -1,0 +1,56 @@
+# Two commands for everybody: `make demo` and `make test`. The rest is for those who change the code.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+SHELL := /bin/bash
+
+# $(call timed,NAME,COMMAND) runs a group and prints how long it took.
+define timed
+	@echo "== $(1)"; start=$$(date +%s); $(2); status=$$?; \
+	echo "== $(1): $$(( $$(date +%s) - start )) s"; exit $$status
+endef
+
+.PHONY: demo test test-all bench lint types install clean
+demo: $(VENV)/.installed
+	$(BIN)/monoscope demo
+
+install: $(VENV)/.installed
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "monoscope needs Python 3.11 or newer; say which with: make PYTHON=python3.12 demo"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "Installing monoscope and its libraries into $(VENV) (some 300 MB to download with the CPU build of torch) ..."
+	$(PIP) install --constraint constraints.txt torch
+	$(PIP) install --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+test: $(VENV)/.installed-dev
+	$(call timed,lint,$(BIN)/ruff check . && $(BIN)/ruff format --check .)
+	$(call timed,types,$(BIN)/mypy)
+	$(call timed,unit and demo tests,$(BIN)/pytest -q -m "not real_data and not ssh and not browser and not soak and not seeds")
+	$(call timed,one path on real data,$(BIN)/pytest -q -m "real_data and not seeds and not soak" -rs)
+
+test-all: test
+	$(call timed,ssh$(comma) browser$(comma) soak and three seeds,$(BIN)/pytest -q -m "ssh or browser or soak or seeds" -rs || [ $$? -eq 5 ])
+
+comma := ,
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.benchmarks
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

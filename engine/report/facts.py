@@ -1,0 +1,38 @@
+"""What a report says, as plain data."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.run import Run
+from engine.session import State
+
+TOP_ITEMS = 10
+LEFT_OUT = ("config", "concepts", "recommender", "sae", "fidelity")
+
+
+def report_facts(run: Run, state: State) -> dict[str, Any]:
+    """Everything that a report shows of a run and of its session's labels and edits. No user ids."""
+    manifest = run.manifest
+    return {
+        "schema": 1,
+        "run": run.name,
+        "provenance": {name: value for name, value in manifest.items() if name not in LEFT_OUT},
+        "config": manifest["config"],
+        "recommender": manifest["recommender"],
+        "sae": manifest["sae"],
+        "fidelity": manifest["fidelity"],
+        "neurons": [_neuron(run, neuron.neuron, state) for neuron in run.neurons],
+        "concepts": manifest["concepts"],
+        "edits": [dict(edit) for edit in state.edits],
+    }
+
+
+def _neuron(run: Run, number: int, state: State) -> Mapping[str, Any]:
+    neuron, label = run.neuron(number), state.labels.get(number)
+    items, _users = run.top(number, TOP_ITEMS)
+    return {
+        **neuron.as_dict(),
+        "name": label.text if label and label.text else neuron.named_by,
+        "label_state": label.state if label else "none",
+        "items": items,
+    }

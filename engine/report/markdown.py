@@ -1,0 +1,188 @@
+"""Reports as Markdown (for a pull request or a wiki) and as JSON (for programs)."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from engine.text import plain
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+!|~-])")
+
+
+def as_json(facts: Mapping[str, Any]) -> str:
+    """The facts themselves."""
+    return json.dumps(facts, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def as_markdown(facts: Mapping[str, Any]) -> str:
+    """The facts as a readable page. Text from data and labels is escaped: it never acts as markup."""
+    parts = [_summary(facts), _quality(facts), _fidelity(facts), _neurons(facts), _concepts(facts)]
+    parts += [_cards(facts), _edits(facts), _methods(), _provenance(facts)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def escaped(text: object) -> str:
+    """Text with Markdown's special characters made plain and control characters removed."""
+    return _SPECIAL.sub(r"\\\1", plain(str(text)))
+
+
+def _number(value: object, digits: int = 3) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.{digits}f}" if isinstance(value, float) else escaped(value)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _summary(facts: Mapping[str, Any]) -> str:
+    about, fidelity, quality = facts["provenance"], facts["fidelity"], facts["recommender"]
+    named = sum(neuron["name"] is not None for neuron in facts["neurons"])
+    lines = [
+        f"# {escaped(facts['run'])}: what the model has learned",
+        f"Data set {escaped(about['dataset'])}: {about['users']} users, {about['items']} items, "
+        f"{about['ranked_items']} of them with training interactions.",
+    ]
+    lines += [f"**Note: {escaped(about[name])}.**" for name in ("notice", "source_notice") if about[name]]
+    lines += [f"**Note: {escaped(note)}**" for note in about["notes"]]
+    lines.append(
+        f"- The recommender ({escaped(quality['kind'])}, {quality['d']} factors) reaches NDCG@10 "
+        f"{_number(quality['metrics']['ndcg10'])} on held-out items; popularity alone "
+        f"{_number(quality['popularity']['ndcg10'])}.\n"
+        f"- Of its lists, {_number(fidelity['rbo'], 2)} survives reconstruction by {facts['sae']['m']} neurons "
+        f"(RBO; 1 is identical, 0 nothing in common), and {_number(fidelity['ndcg_kept'], 2)} of its NDCG.\n"
+        f"- {named} neurons have a name, {sum(n['dead'] for n in facts['neurons'])} are dead."
+    )
+    return "\n\n".join(lines)
+
+
+def _quality(facts: Mapping[str, Any]) -> str:
+    columns = ("ndcg10", "hr10", "recall20", "mpr")
+    rows = [
+        (name, *(_number(metrics[column]) for column in columns))
+        for name, metrics in (
+            (escaped(facts["recommender"]["kind"]), facts["recommender"]["metrics"]),
+            ("popularity", facts["recommender"]["popularity"]),
+        )
+    ]
+    head = ("model", "NDCG@10", "HR@10", "recall@20", "MPR (0 best, 0.5 random)")
+    return "## Recommender\n\nOn held-out items, the whole catalogue ranked, seen items left out.\n\n" + _table(
+        head, rows
+    )
+
+
+def _fidelity(facts: Mapping[str, Any]) -> str:
+    names = {
+        "rbo": "RBO of the top 30 (identical 1, disjoint 0)",
+        "tau": "Kendall's tau of the top 30 (identical 1, disjoint about -0.67)",
+        "overlap": "share of the top 30 that stays",
+        "affinity_r2": "affinity R² (predicting the mean scores 0)",
+        "ndcg_kept": "share of NDCG@10 kept",
+        "l0_items": "active neurons of an item",
+        "l0_users": "active neurons of a user",
+    }
+    rows = [(label, _number(facts["fidelity"][name])) for name, label in names.items()]
+    return (
+        f"## Fidelity\n\nOriginal against reconstruction, mean over {facts['fidelity']['users']} users that the "
+        "autoencoder did not train on.\n\n" + _table(("what", "value"), rows)
+    )
+
+
+def _neurons(facts: Mapping[str, Any]) -> str:
+    head = (
+        "neuron",
+        "name",
+        "by",
+        "best concept",
+        "p@10",
+        "p@20",
+        "p@50",
+        "base",
+        "lift",
+        "q",
+        "items",
+        "users",
+    )
+    rows = [
+        (
+            str(neuron["neuron"]),
+            escaped(neuron["name"] or "–"),
+            escaped(neuron["label_state"]),
+            escaped(neuron["concept"] or "–"),
+            *(_number(neuron[name], 2) for name in ("purity10", "purity20", "purity50", "base_rate", "lift", "q")),
+            f"{neuron['density_items']:.1%}",
+            f"{neuron['density_users']:.1%}",
+        )
+        for neuron in facts["neurons"]
+    ]
+    return "## Neurons\n\n" + _table(head, rows)
+
+
+def _concepts(facts: Mapping[str, Any]) -> str:
+    missing = [c["concept"] for c in facts["concepts"] if not c["reached"] and c["kind"] in ("genre", "tag", "era")]
+    if not missing:
+        return ""
+    return (
+        "## Concepts that no neuron reaches\n\nNo neuron's top 20 carries them in half of the places at twice "
+        f"the base rate: {', '.join(map(escaped, missing))}."
+    )
+
+
+def _cards(facts: Mapping[str, Any]) -> str:
+    cards = ["## Top items of each neuron"]
+    for neuron in facts["neurons"]:
+        name = escaped(neuron["name"] or "no name")
+        items = [
+            (
+                str(item["rank"]),
+                escaped(item["title"]),
+                _number(item["activation"], 2),
+                escaped(", ".join(item["concepts"])),
+            )
+            for item in neuron["items"]
+        ]
+        body = _table(("rank", "item", "activation", "carries"), items) if items else "No item activates it."
+        cards.append(f"### Neuron {neuron['neuron']}: {name}\n\n{body}")
+    return "\n\n".join(cards)
+
+
+def _edits(facts: Mapping[str, Any]) -> str:
+    if not facts["edits"]:
+        return ""
+    rows = [
+        (str(edit["neuron"]), edit["operation"], _number(edit.get("amount"), 2), str(edit.get("unit", "p99")))
+        for edit in facts["edits"]
+    ]
+    return "## Edits of the session\n\nIn order, on the codes of users.\n\n" + _table(
+        ("neuron", "operation", "amount", "unit"), rows
+    )
+
+
+def _methods() -> str:
+    return """## How to read this
+
+- **p@K** (purity): the share of a neuron's K most active items that carry its best concept; **base** is the share
+  of all ranked items that do, **lift** their ratio at K = 20. The best concept is the one whose purity@20 is
+  furthest above its base rate (K times the Kullback-Leibler divergence).
+- **q**: how often random directions of the same vectors do as well with their own best concept, corrected for the
+  number of neurons. Random directions are a strong null; purity itself is no proof that a neuron is special.
+- **items**, **users**: the share that activates the neuron. **–**: unknown, such as purity with fewer than K
+  active items.
+- A concept names a neuron where at least half of its top 20 carry it, at twice the base rate or more."""
+
+
+def _provenance(facts: Mapping[str, Any]) -> str:
+    about = facts["provenance"]
+    rows = [(name, escaped(value)) for name, value in about["versions"].items()]
+    rows += [(f"sha256 of {escaped(name)}", value) for name, value in about["hashes"].items()]
+    rows += [("content of the catalogue", about["catalogue_hash"]), ("created", escaped(about["created"]))]
+    config = json.dumps(facts["config"], indent=1)
+    return (
+        f"## Provenance\n\nLicence of the data: {escaped(about['licence'])}. {escaped(about['citation'])}\n\n"
+        + _table(("what", "value"), rows)
+        + f"\n\nSettings (`monoscope train {about['dataset']} --config FILE.toml` takes the same names):"
+        + f"\n\n```json\n{config}\n```"
+    )

@@ -1,0 +1,301 @@
+"""The run folder: one trained (data set, recommender, SAE) with its measurements."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine.errors import RunError
+from engine.home import Home, building
+from engine.neurons.evidence import DEPTHS
+from engine.neurons.table import ConceptReach, Neuron, NeuronTable
+from engine.recommenders.recommender import Recommender
+from engine.sae.model import SparseAutoencoder
+
+if TYPE_CHECKING:
+    from engine.catalogue.catalogue import Catalogue
+    from engine.steering.effect import Steering
+
+FORMAT = 1
+HASHED = ("recommender.safetensors", "sae.safetensors", "ids.parquet", "neurons.parquet")
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What the workbench's first screen shows beside the table: each neuron's top items (m × T)."""
+
+    item: np.ndarray
+    activation: np.ndarray
+    match: np.ndarray
+    ranked: np.ndarray
+    """True for the items that may be ranked: those with training interactions (n)."""
+    titles: Sequence[str]
+    details: Sequence[str]
+
+
+def save_run(
+    home: Home,
+    name: str,
+    manifest: Mapping[str, Any],
+    recommender: Recommender,
+    sae: SparseAutoencoder,
+    table: NeuronTable,
+    screen: Screen,
+    training: Sequence[Mapping[str, Any]],
+) -> "Run":
+    """Write a run folder beside, and rename it when it is complete."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with building(home.run(name)) as folder:
+        recommender.save(folder / "recommender.safetensors")
+        sae.save(folder / "sae.safetensors")
+        sides = ["users"] * len(recommender.users.ids) + ["items"] * len(recommender.items.ids)
+        ids = [*recommender.users.ids, *recommender.items.ids]
+        numbers = [*range(len(recommender.users.ids)), *range(len(recommender.items.ids))]
+        pq.write_table(
+            pa.table({"side": sides, "number": pa.array(numbers, pa.uint32()), "id": ids}),
+            folder / "ids.parquet",
+        )
+        pq.write_table(pa.Table.from_pylist([neuron.as_dict() for neuron in table.neurons]), folder / "neurons.parquet")
+        _write_screen(folder, table, recommender.items.ids, screen)
+        (folder / "training.jsonl").write_text("".join(json.dumps(line) + "\n" for line in training))
+        whole = {
+            **manifest,
+            "name": name,
+            "format": FORMAT,
+            "concepts": [asdict(concept) for concept in table.reach],
+            "hashes": {file: _sha256(folder / file) for file in HASHED},
+        }
+        (folder / "manifest.json").write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
+    return Run.open(home, name)
+
+
+def _write_screen(folder: Path, table: NeuronTable, item_ids: Sequence[str], screen: Screen) -> None:
+    columns = (
+        "purity10",
+        "purity20",
+        "purity50",
+        "base_rate",
+        "lift",
+        "q",
+        "density_items",
+        "density_users",
+        "popularity_percentile",
+        "monosemanticity",
+        "p99_items",
+        "p99_users",
+    )
+    neurons = table.neurons
+    hits = {f"hits{depth}": counts.astype(np.int16) for depth, counts in table.hits.items()}
+    arrays = {name: np.array([_nan(getattr(neuron, name)) for neuron in neurons], np.float32) for name in columns}
+    np.savez(
+        folder / "screen.npz",
+        neuron=np.array([neuron.neuron for neuron in neurons], np.int32),
+        dead=np.array([neuron.dead for neuron in neurons]),
+        top_item=screen.item.astype(np.int32),
+        top_activation=screen.activation.astype(np.float32),
+        top_match=screen.match,
+        ranked=screen.ranked,
+        **hits,  # type: ignore[arg-type]
+        **arrays,  # type: ignore[arg-type]  # savez's stub takes its own flags for arrays of these names
+    )
+    texts = {
+        "item_id": list(item_ids),
+        "title": list(screen.titles),
+        "detail": list(screen.details),
+        "concept": [neuron.concept for neuron in neurons],
+        "concept_kind": [neuron.concept_kind for neuron in neurons],
+        "named": [neuron.named_by is not None for neuron in neurons],
+    }
+    (folder / "titles.json").write_text(json.dumps(texts, ensure_ascii=False))
+
+
+@dataclass(frozen=True)
+class Run:
+    """An opened run. Parts are read when they are asked for, and checked against the manifest's hashes."""
+
+    home: Home
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    @classmethod
+    def open(cls, home: Home, name: str) -> "Run":
+        """Raises `RunError` for a run that does not exist or whose manifest cannot be read."""
+        folder = home.run(name)
+        path = folder / "manifest.json"
+        try:
+            manifest = json.loads(path.read_text())
+        except FileNotFoundError as error:
+            raise RunError(_unknown(home, name)) from error
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path} cannot be read ({error}); train the run again or copy it anew.") from error
+        if manifest.get("format") != FORMAT:
+            raise RunError(
+                f"Run {name} has format {manifest.get('format')!r}, this version reads {FORMAT}; train it again."
+            )
+        return cls(home, folder, manifest)
+
+    @property
+    def name(self) -> str:
+        """The folder's name, which is what the user calls the run (a copy may be renamed)."""
+        return self.folder.name
+
+    @cached_property
+    def neurons(self) -> list[Neuron]:
+        """The neuron table."""
+        import pyarrow.parquet as pq
+
+        return [Neuron(**row) for row in pq.read_table(self._checked("neurons.parquet")).to_pylist()]
+
+    @cached_property
+    def reach(self) -> list[ConceptReach]:
+        """Which neuron reaches each concept, and which concepts none does."""
+        return [ConceptReach(**entry) for entry in self.manifest["concepts"]]
+
+    @cached_property
+    def recommender(self) -> Recommender:
+        """The frozen recommender with its ids."""
+        import pyarrow.parquet as pq
+
+        table = pq.read_table(self._checked("ids.parquet"))
+        sides = np.array(table["side"].to_pylist())
+        ids = np.array(table["id"].to_pylist(), dtype=object)
+        return Recommender.load(
+            self._checked("recommender.safetensors"),
+            list(ids[sides == "users"]),
+            list(ids[sides == "items"]),
+        )
+
+    @cached_property
+    def sae(self) -> SparseAutoencoder:
+        """The trained sparse autoencoder."""
+        return SparseAutoencoder.load(self._checked("sae.safetensors"))
+
+    @cached_property
+    def screen(self) -> dict[str, np.ndarray]:
+        """Arrays of the first screen, by name."""
+        with np.load(self.folder / "screen.npz", allow_pickle=False) as arrays:
+            return dict(arrays)
+
+    @cached_property
+    def texts(self) -> dict[str, list]:
+        """Ids, titles and details of the items, and the concept of each neuron."""
+        return json.loads((self.folder / "titles.json").read_text())
+
+    def neuron(self, number: int) -> Neuron:
+        """One row of the table; `RunError` names the range for a number that is not in it."""
+        if not 0 <= number < len(self.neurons):
+            raise RunError(f"Run {self.name} has no neuron {number}; its neurons are 0 to {len(self.neurons) - 1}.")
+        return self.neurons[number]
+
+    def label_purity(self, number: int, concept: str) -> tuple[float | None, float | None, float | None]:
+        """Purity@10, 20 and 50 of one neuron for one concept, which need not be its best."""
+        column = [entry.concept for entry in self.reach].index(concept)
+        hits = [(depth, int(self.screen[f"hits{depth}"][number, column])) for depth in DEPTHS]
+        ten, twenty, fifty = (None if count < 0 else count / depth for depth, count in hits)
+        return ten, twenty, fifty
+
+    def top(self, number: int, k: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """The k items and the k users that activate a neuron most; fewer where fewer do."""
+        self.neuron(number)
+        recommender, details = self.recommender, self.texts["detail"]
+        z_i = self.sae.encode(recommender.items.vectors, "items")[:, number] * self.screen["ranked"]
+        z_u = self.sae.encode(recommender.users.vectors, "users")[:, number]
+        items = [
+            {
+                "rank": rank,
+                "item_id": recommender.items.ids[item],
+                "title": self.texts["title"][item],
+                "activation": float(z_i[item]),
+                "concepts": details[item].split("|") if details[item] else [],
+            }
+            for rank, item in enumerate(_largest(z_i, k), 1)
+        ]
+        users = [
+            {"rank": rank, "user_id": recommender.users.ids[user], "activation": float(z_u[user])}
+            for rank, user in enumerate(_largest(z_u, k), 1)
+        ]
+        return items, users
+
+    def catalogue(self) -> "Catalogue":
+        """The catalogue that the run was trained on; `RunError` if the one that is here has other content."""
+        from engine.catalogue.catalogue import Catalogue
+
+        catalogue = Catalogue.open(self.home, self.manifest["dataset"])
+        if catalogue.hash != self.manifest["catalogue_hash"]:
+            catalogue.close()
+            raise RunError(
+                f"Run {self.name} was trained on another {self.manifest['dataset']} than the one that is here; "
+                "its lists would be wrong. Fetch that data set again, or train a new run."
+            )
+        return catalogue
+
+    def steering(self, catalogue: "Catalogue") -> "Steering":
+        """The run joined with its catalogue, ready to rank; refuses ids that differ."""
+        from engine.steering.join import steering
+
+        return steering(self, catalogue)
+
+    def _checked(self, file: str) -> Path:
+        path = self.folder / file
+        if not path.is_file() or _sha256(path) != self.manifest["hashes"][file]:
+            raise RunError(
+                f"{path} is missing or damaged (its hash is not the manifest's); copy or train the run again."
+            )
+        return path
+
+
+def runs(home: Home) -> list[dict[str, Any]]:
+    """Manifests of the runs in the home, newest first. One that cannot be opened is {"name", "problem"}."""
+    found: list[dict[str, Any]] = []
+    for path in home.runs.glob("[!.]*/manifest.json"):
+        name = path.parent.name
+        try:
+            found.append({**Run.open(home, name).manifest, "name": name})
+        except RunError as error:
+            found.append({"name": name, "problem": str(error)})
+    return sorted(found, key=lambda manifest: str(manifest.get("created", "")), reverse=True)
+
+
+def remove_run(home: Home, name: str) -> None:
+    """Delete a run's folder for good."""
+    folder = Run.open(home, name).folder
+    going = folder.with_name(f".{name}.removed")
+    folder.rename(going)
+    shutil.rmtree(going)
+
+
+def _unknown(home: Home, name: str) -> str:
+    from difflib import get_close_matches
+
+    known = sorted(path.parent.name for path in home.runs.glob("[!.]*/manifest.json"))
+    if not known:
+        return (
+            f"There is no run {name!r}, nor any other in {home.runs}; "
+            "make one with `monoscope train` or `monoscope demo`."
+        )
+    close = get_close_matches(name, known, 1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known[:8])}."
+    return f"There is no run {name!r}; {hint}"
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _largest(z: np.ndarray, k: int) -> np.ndarray:
+    """Numbers of the k largest positive values, largest first, ties by number."""
+    order = np.argsort(-z, kind="stable")[:k]
+    return order[z[order] > 0]
+
+
+def _nan(value: float | None) -> float:
+    return float("nan") if value is None else value

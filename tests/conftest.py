@@ -1,0 +1,38 @@
+"""What every test may use, and the rule that continuous integration skips nothing that it was told to run."""
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from engine.home import Home
+
+NEVER_SKIPPED_IN_CI = ("real_data", "ssh", "browser")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """An empty home, all of its own."""
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def archives() -> Path:
+    """The folder of real archives that MONOSCOPE_TEST_ARCHIVES names."""
+    named = os.environ.get("MONOSCOPE_TEST_ARCHIVES")
+    if not named:
+        pytest.skip("MONOSCOPE_TEST_ARCHIVES names no folder of archives")
+    return Path(named)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    guarded = any(item.get_closest_marker(marker) for marker in NEVER_SKIPPED_IN_CI)
+    if report.skipped and guarded and os.environ.get("CI") == "true" and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, which continuous integration does not allow"
+    return report

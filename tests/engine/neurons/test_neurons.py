@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+
+from engine.neurons.evidence import (
+    hits_at,
+    monosemanticity,
+    null_of_best,
+    q_values,
+    surprise,
+    top_items,
+)
+from engine.neurons.table import ConceptItems, NeuronTable, neuron_table
+
+
+def test_top_items_are_the_most_active_eligible_ones_and_end_where_activity_ends() -> None:
+    z = np.array([[0.0, 5], [3, 5], [1, 0], [9, 1]], np.float32)
+    eligible = np.array([True, True, True, False])
+    assert top_items(z, eligible, 3).tolist() == [[1, 2, -1], [0, 1, -1]]
+
+
+def test_hits_are_unknown_when_fewer_items_are_active() -> None:
+    member = np.array([[True, False, True, True]])
+    assert hits_at(np.array([[0, 1, 2], [3, 0, -1]]), member, 3).tolist() == [[2], [-1]]
+
+
+def test_surprise_is_zero_at_the_base_rate_and_grows_above_it() -> None:
+    base = np.array([0.5])
+    values = [surprise(np.array([[hits]]), 20, base)[0, 0] for hits in (5, 10, 15, 20)]
+    assert values[0] == values[1] == 0
+    assert values[3] > values[2] > 0
+    assert values[3] == pytest.approx(20 * np.log(2))
+
+
+def test_q_values_equal_scipy_and_keep_the_unknown_unknown() -> None:
+    from scipy.stats import false_discovery_control
+
+    random = np.random.default_rng(0)
+    statistic, null = random.standard_normal(30) + 1, random.standard_normal(1000)
+    p = np.array([(1 + (null >= value).sum()) / 1001 for value in statistic])
+    q = q_values(np.append(statistic, np.nan), null)
+    np.testing.assert_allclose(q[:-1], false_discovery_control(p))
+    assert np.isnan(q[-1])
+
+
+def test_monosemanticity_is_one_for_copies_and_equals_the_double_sum() -> None:
+    random = np.random.default_rng(0)
+    z = random.exponential(size=(50, 2)).astype(np.float32)
+    vectors = random.standard_normal((50, 4))
+    top = top_items(z, np.ones(50, bool), 50)
+    same = np.tile(vectors[:1], (50, 1))
+    np.testing.assert_allclose(monosemanticity(top, z, same), 1)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    above = below = 0.0
+    for i in top[0, :30]:
+        for j in top[0, :30]:
+            if i != j:
+                above += z[i, 0] * z[j, 0] * float(unit[i] @ unit[j])
+                below += z[i, 0] * z[j, 0]
+    assert monosemanticity(top, z, vectors)[0] == pytest.approx(above / below, rel=1e-5)
+
+
+def case(shuffled: bool = False) -> tuple[NeuronTable, np.ndarray, list[ConceptItems], np.ndarray, np.ndarray]:
+    """Neuron 0 is "Horror", neuron 1 is dead, neuron 2 fires for 15 items; item 0 is never ranked."""
+    random = np.random.default_rng(1)
+    items = 500
+    horror = random.random(items) < 0.1
+    vectors = random.standard_normal((items, 8)).astype(np.float32)
+    vectors[:, 0] += 4 * horror
+    z = np.zeros((items, 3), np.float32)
+    z[:, 0] = np.maximum(vectors[:, 0], 0)
+    z[100:115, 2] = 1
+    popularity = random.integers(1, 1000, items)
+    popularity[0] = 0
+    member = random.permutation(horror) if shuffled else horror
+    concepts = [ConceptItems("Horror", "genre", member), ConceptItems("Half", "genre", random.random(items) < 0.5)]
+    users = np.array([[1.0, 0, 0], [2, 0, 0], [0, 0, 1]], np.float32)
+    table = neuron_table(z, users, vectors, popularity, popularity > 0, concepts, 0)
+    return table, z, concepts, popularity, vectors
+
+
+def test_the_table_finds_the_planted_concept_and_its_figures_can_be_recomputed() -> None:
+    table, z, concepts, popularity, _ = case()
+    neuron = table.neurons[0]
+    assert neuron.concept == "Horror"
+    known = popularity > 0
+    order = [item for item in np.argsort(-z[:, 0], kind="stable") if known[item]]
+    for depth, purity in ((10, neuron.purity10), (20, neuron.purity20), (50, neuron.purity50)):
+        assert purity == pytest.approx(concepts[0].member[order[:depth]].mean())
+    assert neuron.base_rate == pytest.approx(concepts[0].member[known].mean())
+    assert neuron.lift == pytest.approx((neuron.purity20 or 0) / (neuron.base_rate or 1))
+    assert neuron.q is not None
+    assert neuron.q < 0.05
+    assert neuron.named_by == "Horror"
+    assert neuron.density_items == pytest.approx((z[known, 0] > 0).mean())
+    assert neuron.density_users == pytest.approx(2 / 3)
+    assert neuron.p99_users == pytest.approx(np.percentile([1, 2], 99))
+    ranks = np.array([100 * np.mean(popularity[known] > popularity[item]) for item in order[:10]])
+    assert neuron.popularity_percentile == pytest.approx(ranks.mean(), abs=0.3)
+
+
+def test_shuffled_metadata_falls_to_the_null() -> None:
+    neuron = case(shuffled=True)[0].neurons[0]
+    assert neuron.purity20 is None or neuron.purity20 < 0.7
+    assert neuron.q is None or neuron.q > 0.2
+
+
+def test_a_dead_neuron_is_dead_and_a_rare_one_unknown() -> None:
+    table = case()[0]
+    dead, rare = table.neurons[1], table.neurons[2]
+    assert dead.dead
+    assert dead.p99_users is None
+    assert not rare.dead
+    assert (rare.concept, rare.purity20, rare.q) == (None, None, None)
+
+
+def test_a_concept_that_no_neuron_carries_is_reported_missing() -> None:
+    reach = {entry.concept: entry for entry in case()[0].reach}
+    assert reach["Horror"].reached
+    assert reach["Horror"].neuron == 0
+    assert not reach["Half"].reached
+
+
+def test_without_concepts_everything_but_purity_works() -> None:
+    _, z, _, popularity, vectors = case()
+    table = neuron_table(z, z[:4], vectors, popularity, popularity > 0, [], 0)
+    assert table.reach == []
+    assert table.neurons[0].concept is None
+    assert table.neurons[0].monosemanticity is not None
+
+
+def test_the_null_is_the_best_concept_of_random_directions() -> None:
+    _, _, concepts, popularity, vectors = case()
+    known = popularity > 0
+    member = np.array([concept.member[known] for concept in concepts])
+    null = null_of_best(vectors[known], member, 20, seed=0, directions=200)
+    assert null.shape == (200,)
+    assert (null == null_of_best(vectors[known], member, 20, seed=0, directions=200)).all()
+    along = vectors[known][:, 0]
+    best = surprise(hits_at(np.argsort(-along)[None, :20], member, 20), 20, member.mean(axis=1)).max()
+    assert (null < best).mean() > 0.9
