@@ -78,15 +78,16 @@ class Server:
 
     def _handle(self, message: Message) -> None:
         number = message.body["id"]
+        part: dict[str, Any]
         try:
-            self._answer(number, result=self._do(number, message.body))
+            part = {"result": self._do(number, message.body)}
         except MonoscopeError as error:
-            self._answer(number, error={"message": str(error)})
+            part = {"error": {"message": str(error)}}
         except (KeyError, TypeError, ValueError) as error:
-            self._answer(number, error={"message": f"The request does not make sense: {error!r}."})
-        finally:
-            self._pending.discard(number)
-            self._cancelled.discard(number)
+            part = {"error": {"message": f"The request does not make sense: {error!r}."}}
+        self._pending.discard(number)
+        self._cancelled.discard(number)
+        self._answer(number, **part)
 
     def _do(self, number: int, body: Mapping[str, Any]) -> dict[str, Any]:
         def cancelled() -> bool:
@@ -193,6 +194,10 @@ def main(home: Home) -> None:
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     Server(home, output).serve(sys.stdin.buffer)
+    # A worker may still be inside a library, which an ordinary exit would tear down under it; there is
+    # nothing left to save.
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """From a catalogue to a run: recommender, SAE, neuron table, fidelity, folder."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Literal
@@ -22,6 +23,10 @@ from engine.recommenders.ranking import evaluate, popularity_recommender
 from engine.run import Run, Screen, save_run
 from engine.sae.training import SaeConfig, describe, split_users, train_sae
 from engine.steering.join import TEST, TRAIN, candidates, concept_items, histories
+
+
+SHARED_CELLS = 4_000_000
+"""Cells of a training step from which on more than one thread pays."""
 
 
 class TrainConfig(BaseModel):
@@ -59,7 +64,7 @@ def train(home: Home, dataset: str, config: TrainConfig, name: str | None, progr
         )
     device = _device(config.device)
     training: list[dict[str, Any]] = []
-    with Catalogue.open(home, dataset) as catalogue:
+    with Catalogue.open(home, dataset) as catalogue, _threads(config.mf.users_a_step * catalogue.meta["n_items"]):
         items, users = catalogue.items(), catalogue.users()
         allowed = candidates(catalogue, len(users.user_id))
         held_out = histories(catalogue, len(users.user_id), TEST)
@@ -192,6 +197,23 @@ def _notes(ndcg10: float | None, popularity_ndcg10: float | None) -> list[str]:
     if ndcg10 > popularity_ndcg10:
         return []
     return ["The recommender does not beat popularity on held-out items: what its neurons say is about a poor model."]
+
+
+@contextmanager
+def _threads(cells_a_step: int) -> Iterator[None]:
+    """Keep torch to one thread where a step is too small to share out.
+
+    Handing a millisecond's work to several threads costs more than it saves, and far more (five times and
+    up) on a machine that is busy with something else.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if cells_a_step < SHARED_CELLS else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _device(wanted: str) -> str:

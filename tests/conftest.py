@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from engine.home import Home
+from engine.run import Run
+from workbench.tour import make_demo
 
 NEVER_SKIPPED_IN_CI = ("real_data", "ssh", "browser")
 
@@ -15,6 +17,12 @@ NEVER_SKIPPED_IN_CI = ("real_data", "ssh", "browser")
 def home(tmp_path: Path) -> Home:
     """An empty home, all of its own."""
     return Home(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The demo's run, made once; tests read it and write sessions of their own names."""
+    return make_demo(Home(tmp_path_factory.mktemp("demo")))
 
 
 @pytest.fixture(scope="session")

@@ -30,9 +30,11 @@ def report_facts(run: Run, state: State) -> dict[str, Any]:
 def _neuron(run: Run, number: int, state: State) -> Mapping[str, Any]:
     neuron, label = run.neuron(number), state.labels.get(number)
     items, _users = run.top(number, TOP_ITEMS)
+    state_of_label = label.state if label else "none"
     return {
         **neuron.as_dict(),
         "name": label.text if label and label.text else neuron.named_by,
-        "label_state": label.state if label else "none",
+        "named_by": state_of_label if (label and label.text) or neuron.named_by is None else "metadata",
+        "label_state": state_of_label,
         "items": items,
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.text import plain
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+!|~-])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
 
 
 def as_json(facts: Mapping[str, Any]) -> str:
@@ -110,7 +110,7 @@ def _neurons(facts: Mapping[str, Any]) -> str:
         (
             str(neuron["neuron"]),
             escaped(neuron["name"] or "–"),
-            escaped(neuron["label_state"]),
+            escaped(neuron["named_by"]),
             escaped(neuron["concept"] or "–"),
             *(_number(neuron[name], 2) for name in ("purity10", "purity20", "purity50", "base_rate", "lift", "q")),
             f"{neuron['density_items']:.1%}",

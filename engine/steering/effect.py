@@ -73,14 +73,19 @@ class Steering:
             "shares": self._changed_shares(first, second),
         }
 
-    def effect(self, users: np.ndarray, edits: Sequence[Edit], k: int, watched: Sequence[int]) -> dict[str, Any]:
+    def effect(
+        self, users: np.ndarray, edits: Sequence[Edit], k: int, watched: Sequence[int] | None = None
+    ) -> dict[str, Any]:
         """A cohort's lists before and after the edits: `before` and `after` with the same keys, `collateral`.
 
-        `watched` are the users whose lists are spelled out.
+        `watched` are the users of the cohort whose lists are spelled out; default: the one whose list
+        changed most.
         """
         z, z_edited, e_edited = self._edited(users, edits)
         first = ranked_lists(self.recommender, self.candidates, users, k)
         second = ranked_lists(self.recommender, self.candidates, users, k, e_edited)
+        if watched is None:
+            watched = [int(users[rbo(first, second).argmin()])]
         return {
             "before": self._arm(users, first, k, watched, None),
             "after": self._arm(users, second, k, watched, e_edited),

@@ -1,0 +1,239 @@
+"""A built data set, opened read-only with the locked configuration: typed queries, arrays with their ids."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
+
+import numpy as np
+
+from engine.catalogue.predicate import LOCKED, matching
+from engine.errors import CatalogueError
+from engine.home import Home
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from engine.catalogue.recipes import Recipe
+
+FORMAT = 1
+"""Version of the tables; a catalogue of another one must be fetched again."""
+
+Table = Literal["items", "users"]
+Attributes = dict[str, list[str | int | None]]
+
+
+@dataclass(frozen=True)
+class Items:
+    """The n items; position is the catalogue's `item` number."""
+
+    item_id: list[str]
+    title: list[str]
+    year: np.ndarray
+    """int16 (n,); -1 where it is not known"""
+    popularity: np.ndarray
+    """uint32 (n,): training interactions alone"""
+    attributes: Attributes
+
+
+@dataclass(frozen=True)
+class Users:
+    """The users; position is the catalogue's `user` number."""
+
+    user_id: list[str]
+    attributes: Attributes
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Aligned arrays, sorted by user, then item; numbers are positions in `Users` and `Items`."""
+
+    user: np.ndarray
+    """int32"""
+    item: np.ndarray
+    """int32"""
+    weight: np.ndarray
+    """float32: rating or count, as the data set has it"""
+
+
+@dataclass(frozen=True)
+class Concept:
+    """A named set of items that the metadata gives."""
+
+    name: str
+    kind: str
+    """genre, tag, decade, era, genre-decade or popularity"""
+    items: np.ndarray
+    """int32, ascending item numbers"""
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """One line of the list of data sets; counts are None until it is fetched."""
+
+    name: str
+    title: str
+    state: Literal["here", "not fetched", "damaged"]
+    users: int | None
+    items: int | None
+    interactions: int | None
+    licence: str
+    bytes: int | None
+    """Size on disk if it is here, of the official archive if not."""
+    simulated: bool
+    source_notice: str | None
+
+
+class Catalogue:
+    """An open data set. Every query has a cursor of its own, so that threads may share one."""
+
+    def __init__(self, name: str, path: Path, connection: "DuckDBPyConnection", meta: dict[str, Any]) -> None:
+        self.name = name
+        self.meta = meta
+        self._path = path
+        self._connection = connection
+        self._kept: dict[str, Any] = {}
+
+    @classmethod
+    def open(cls, home: Home, name: str) -> "Catalogue":
+        """The catalogue of the data set `name`; `CatalogueError` if it is unknown, not here or damaged."""
+        import duckdb
+
+        path = home.dataset(name) / "catalogue.duckdb"
+        if not path.is_file():
+            from engine.catalogue.recipes import recipe
+
+            known = recipe(name)
+            raise CatalogueError(f"{known.title} is not here yet; fetch it with `monoscope datasets fetch {name}`.")
+        anew = f"`monoscope datasets fetch {name}` builds it anew"
+        try:
+            connection = duckdb.connect(str(path), read_only=True, config=LOCKED)
+            rows = connection.execute("FROM meta").fetchall()
+        except duckdb.Error as error:
+            raise CatalogueError(f"{path} cannot be read ({str(error).splitlines()[0]}); {anew}.") from error
+        meta = {key: json.loads(value) for key, value in rows}
+        if meta["format"] != FORMAT:
+            connection.close()
+            raise CatalogueError(f"{path} was built by another version of monoscope; {anew}.")
+        return cls(name, path, connection, meta)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @property
+    def hash(self) -> str:
+        """Content hash over ids, interactions with folds, and concepts."""
+        return self.meta["hash"]
+
+    def columns(self, table: Table) -> dict[str, str]:
+        """The columns of `table` and their SQL types, in order."""
+        with self._connection.cursor() as cursor:
+            return {name: kind for name, kind, *_ in cursor.execute(f"DESCRIBE {table}").fetchall()}
+
+    def items(self) -> Items:
+        """All items."""
+        if "items" not in self._kept:
+            columns = self._arrays("SELECT * FROM items ORDER BY item")
+            columns.pop("item")
+            year = columns.pop("year")
+            self._kept["items"] = Items(
+                item_id=columns.pop("item_id").tolist(),
+                title=columns.pop("title").tolist(),
+                year=np.ma.filled(year, -1).astype(np.int16),
+                popularity=columns.pop("popularity").astype(np.uint32),
+                attributes={name: column.tolist() for name, column in columns.items()},
+            )
+        return self._kept["items"]
+
+    def users(self) -> Users:
+        """All users."""
+        if "users" not in self._kept:
+            columns = self._arrays('SELECT * FROM users ORDER BY "user"')
+            columns.pop("user")
+            self._kept["users"] = Users(
+                user_id=columns.pop("user_id").tolist(),
+                attributes={name: column.tolist() for name, column in columns.items()},
+            )
+        return self._kept["users"]
+
+    def interactions(self, *folds: int) -> Interactions:
+        """The interactions of `folds` (0 training, 1 validation, 2 test); of all when none is named."""
+        chosen = ", ".join(str(int(fold)) for fold in folds or (0, 1, 2))
+        columns = self._arrays(
+            f'SELECT "user", item, weight FROM interactions WHERE fold IN ({chosen}) ORDER BY "user", item'
+        )
+        return Interactions(
+            user=columns["user"].astype(np.int32),
+            item=columns["item"].astype(np.int32),
+            weight=columns["weight"].astype(np.float32),
+        )
+
+    def concepts(self) -> list[Concept]:
+        """The concepts that the recipe defines, by name."""
+        if "concepts" not in self._kept:
+            with self._connection.cursor() as cursor:
+                rows = cursor.execute(
+                    "SELECT concept, kind, list(item ORDER BY item) FROM concepts"
+                    " GROUP BY concept, kind ORDER BY concept"
+                ).fetchall()
+            self._kept["concepts"] = [
+                Concept(name, kind, np.array(items, dtype=np.int32)) for name, kind, items in rows
+            ]
+        return self._kept["concepts"]
+
+    def match_items(self, where: str) -> np.ndarray:
+        """int32 numbers, ascending, of the items for which the SQL expression `where` is true.
+
+        Raises `PredicateError`: it does not parse, does not fit the table, or asks for too much.
+        """
+        return matching(self._path, "items", where)
+
+    def match_users(self, where: str) -> np.ndarray:
+        """int32 numbers, ascending, of the users for which the SQL expression `where` is true."""
+        return matching(self._path, "users", where)
+
+    def _arrays(self, query: str) -> dict[str, np.ndarray]:
+        with self._connection.cursor() as cursor:
+            return cast(dict[str, np.ndarray], cursor.execute(query).fetchnumpy())
+
+
+def datasets(home: Home) -> list[DatasetInfo]:
+    """Every data set that is known, with what of it is here; opens no catalogue."""
+    from engine.catalogue.recipes import recipes
+
+    return [_info(home, known) for known in recipes().values()]
+
+
+def _info(home: Home, known: "Recipe") -> DatasetInfo:
+    folder = home.dataset(known.name)
+    facts: dict[str, Any] = {}
+    state: Literal["here", "not fetched", "damaged"] = "not fetched"
+    if folder.is_dir():
+        try:
+            facts = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+            state = "here" if (folder / "catalogue.duckdb").is_file() else "damaged"
+        except (OSError, ValueError):
+            state = "damaged"
+    return DatasetInfo(
+        name=known.name,
+        title=known.title,
+        state=state,
+        users=facts.get("n_users"),
+        items=facts.get("n_items"),
+        interactions=facts.get("n_interactions"),
+        licence=known.licence,
+        bytes=known.bytes if state == "not fetched" else _size(folder),
+        simulated=known.simulated,
+        source_notice=facts.get("source_notice"),
+    )
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

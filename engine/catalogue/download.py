@@ -1,0 +1,75 @@
+"""Downloading an archive: with progress, resumed after an interruption, checked against its md5."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from typing import BinaryIO
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+import engine
+from engine.catalogue.recipes import Recipe
+from engine.errors import CatalogueError
+from engine.progress import Progress
+
+_CHUNK = 1 << 16
+_SECONDS_OF_SILENCE = 60
+
+
+@contextmanager
+def download(recipe: Recipe, part: Path, progress: Progress) -> Iterator[Path]:
+    """The recipe's archive as the file `part`, which lives as long as the block.
+
+    A `part` that an interruption left is continued; one whose md5 is wrong is removed and a `CatalogueError`.
+    """
+    if recipe.url is None:
+        raise CatalogueError(f"{recipe.title} has no address to download from; give its files with --from.")
+    try:
+        _get(recipe.url, part, progress)
+    except HTTPError as error:
+        raise CatalogueError(
+            f"{recipe.url} answers {error.code} {error.reason}; try later, or give --from FILE."
+        ) from error
+    except (URLError, HTTPException, OSError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise CatalogueError(
+            f"The download of {recipe.url} stopped: {reason}. The same command goes on from here; or give --from FILE."
+        ) from error
+    try:
+        with open(part, "rb") as file:
+            md5 = hashlib.file_digest(file, "md5").hexdigest()
+        if recipe.md5 not in (None, md5):
+            raise CatalogueError(
+                f"{recipe.url} gave a file with md5 {md5}, not {recipe.md5}: it is not used; try again later."
+            )
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _get(url: str, part: Path, progress: Progress) -> None:
+    have = part.stat().st_size if part.exists() else 0
+    headers = {"User-Agent": f"monoscope/{engine.__version__}"} | ({"Range": f"bytes={have}-"} if have else {})
+    try:
+        with urlopen(Request(url, headers=headers), timeout=_SECONDS_OF_SILENCE) as response:
+            resumed = response.status == 206
+            with open(part, "ab" if resumed else "wb") as file:
+                _receive(response, file, have if resumed else 0, progress)
+    except HTTPError as error:
+        if error.code != 416:
+            raise
+        part.unlink()
+        _get(url, part, progress)
+
+
+def _receive(response: HTTPResponse, file: BinaryIO, done: int, progress: Progress) -> None:
+    length = response.headers.get("Content-Length")
+    total = done + int(length) if length else None
+    while chunk := response.read(_CHUNK):
+        file.write(chunk)
+        done += len(chunk)
+        progress(done / total if total else 0.0, f"downloading, {done / 1e6:.1f} MB")
+    if total is not None and done < total:
+        raise HTTPException(f"{done:,} of {total:,} bytes came")

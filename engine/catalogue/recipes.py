@@ -1,0 +1,90 @@
+"""Recipes: what a data set is, where its raw files come from, and under which licence."""
+
+import tomllib
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from engine.errors import CatalogueError
+from engine.home import content
+
+
+class Recipe(BaseModel):
+    """One folder of `datasets/`: its dataset.toml, checked. load.sql and concepts.sql lie beside it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    name: str
+    """The folder's name, which is also the data set's."""
+    folder: Path
+    title: str
+    item_word: str
+    """What one item is called: "film", "artist"."""
+    licence: str
+    licence_text: str
+    """The conditions in a few sentences; shown before assent is asked for."""
+    needs_assent: bool
+    citation: str
+    simulated: bool = False
+    notice: str | None = None
+    """Shown wherever the data set is: "simulated audience"."""
+    url: str | None = Field(default=None, pattern="^https://")
+    md5: str | None = Field(default=None, pattern="^[0-9a-f]{32}$")
+    bytes: int | None = None
+    """Size of the official archive."""
+    archive_folder: str = ""
+    """The folder inside the archive that holds the files."""
+    files: tuple[str, ...] = ()
+    """The raw files that load.sql reads; nothing else is taken from an archive."""
+    unpacked_bytes_limit: int = 0
+    """An archive that would unpack to more is refused."""
+    item_attributes: tuple[str, ...]
+    """The columns of `items` beyond item, item_id, title, year and popularity."""
+    user_attributes: tuple[str, ...]
+    """The columns of `users` beyond user and user_id."""
+
+    @model_validator(mode="after")
+    def _has_a_source(self) -> "Recipe":
+        if not self.simulated and not (self.url and self.files and self.unpacked_bytes_limit):
+            raise ValueError("a data set that is not simulated needs url, files and unpacked_bytes_limit")
+        return self
+
+    @property
+    def members(self) -> dict[str, str]:
+        """The archive's name of each raw file."""
+        return {file: str(PurePosixPath(self.archive_folder, file)) for file in self.files}
+
+    @classmethod
+    def read(cls, folder: Path) -> "Recipe":
+        """The recipe in `folder`; `CatalogueError` if its dataset.toml does not hold one."""
+        path = folder / "dataset.toml"
+        try:
+            return cls(name=folder.name, folder=folder, **tomllib.loads(path.read_text(encoding="utf-8")))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise CatalogueError(f"{path}: {where or 'recipe'}: {first['msg']}.") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise CatalogueError(f"{path} is not TOML: {error}.") from error
+
+
+def recipes() -> dict[str, Recipe]:
+    """Every recipe that ships, by name."""
+    folders = sorted(path.parent for path in content("datasets").glob("*/dataset.toml"))
+    return {folder.name: Recipe.read(folder) for folder in folders}
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe `name`; `CatalogueError` naming what is known if there is none."""
+    known = recipes()
+    if name not in known:
+        raise CatalogueError(unknown("data set", name, list(known)))
+    return known[name]
+
+
+def unknown(kind: str, name: str, known: list[str]) -> str:
+    """One sentence for a name that is not among `known`, with the closest match if one is close."""
+    close = get_close_matches(name, known, n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    return f"There is no {kind} {name!r}; known are {', '.join(known)}.{hint}"

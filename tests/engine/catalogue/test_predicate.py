@@ -1,0 +1,186 @@
+"""Conditions that a user types: what they may say, and that nothing else gets through."""
+
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.catalogue.catalogue import Catalogue
+from engine.catalogue.predicate import matching
+from engine.errors import PredicateError
+from engine.home import Home
+
+
+@pytest.fixture
+def path(small_home: Home) -> Path:
+    return small_home.datasets / "ml-1m" / "catalogue.duckdb"
+
+
+@pytest.mark.parametrize(
+    ("where", "titles"),
+    [
+        ("year < 1970", ["Plan 9 ( [31mRed )"]),
+        ("genres LIKE '%Musical%' AND title ILIKE 'mis%'", ["Misérables, Les"]),
+        ("title = 'Misérables, Les' -- the musical", ["Misérables, Les"]),
+        ("item IN (SELECT item FROM concepts WHERE concept = 'Crime')", ["Seven (Se7en)"]),
+        ("year = (WITH first AS (SELECT min(year) AS y FROM items) SELECT y FROM first)", ["Plan 9 ( [31mRed )"]),
+        ("year IN (FROM range(1950, 1960))", ["Plan 9 ( [31mRed )"]),
+        ("NULL::BOOLEAN", []),
+    ],
+)
+def test_a_condition_gives_the_items_it_is_true_of(small: Catalogue, where: str, titles: list[str]) -> None:
+    found = small.match_items(where)
+    assert found.dtype == "int32"
+    assert [small.items().title[item] for item in found] == titles
+
+
+def test_a_cohort_may_ask_for_attributes_and_history(small: Catalogue) -> None:
+    assert small.match_users("gender = 'F' AND age = 'under 18'").tolist() == [0]
+    loves_crime = """
+        "user" IN (SELECT "user" FROM interactions JOIN concepts USING (item) WHERE concept = 'Crime' AND weight >= 4)
+    """
+    assert small.match_users(loves_crime).tolist() == [0, 1, 2, 3]
+    assert small.match_users("(SELECT count(*) FROM interactions i WHERE i.user = users.user) > 13").tolist() == [0, 3]
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("yeer < 1970", r"no column 'yeer' \(did you mean year\?\); the columns of items are item, .*genres\.$"),
+        ("items.yeer < 1970", r"no column 'yeer' \(did you mean year\?\)"),
+        ("qwertz = 1", r"no column 'qwertz'; the columns of items are"),
+        ("year", r"gives SMALLINT, not true or false"),
+        ("", r"must be one expression"),
+        ("year <", r"does not parse: syntax error"),
+        ("year < 'x'", r"Could not convert string 'x' to INT16; the columns of items are"),
+        ("nothing(year)", r"Scalar Function with name nothing does not exist"),
+        ("count(*) > 1", r"cannot contain aggregates"),
+        ("year = ?", r"has a parameter"),
+        ("title = '\udcff'", r"not valid UTF-8"),
+    ],
+)
+def test_a_condition_that_does_not_fit_is_one_sentence(small: Catalogue, where: str, message: str) -> None:
+    with pytest.raises(PredicateError, match=message) as caught:
+        small.match_items(where)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "1) FROM read_text('/etc/passwd') --",
+        "true FROM read_text('/etc/passwd')",
+        "true) FROM read_text('/etc/passwd') WHERE (true",
+        "true; DROP TABLE items",
+        "true); DROP TABLE items; SELECT (true",
+        "true, false",
+        "true AS condition",
+        "true FROM items",
+        "true WHERE true",
+        "true ORDER BY 1",
+        "true LIMIT 1",
+        "true GROUP BY ALL",
+        "true HAVING true",
+        "true QUALIFY true",
+        "true UNION SELECT true",
+        "DISTINCT true",
+        "true; SELECT true",
+        "/* true",
+        "(COPY items TO '/tmp/items.csv')",
+        "(SET threads = 4)",
+        "true; ATTACH '/etc/passwd' AS other",
+        "true; INSTALL httpfs",
+    ],
+)
+def test_only_one_expression_gets_through(small: Catalogue, where: str) -> None:
+    with pytest.raises(PredicateError, match=r"one expression|does not parse"):
+        small.match_items(where)
+    assert len(small.items().item_id) == 24
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "read_csv('/etc/passwd')",
+        "read_text('/etc/passwd')",
+        "read_csv('https://example.org/a.csv')",
+        "glob('*')",
+        "'/etc/passwd'",
+        "'/etc/hosts.csv'",
+        "query('SELECT 1')",
+        "query_table('meta')",
+        "duckdb_settings()",
+        "duckdb_secrets()",
+        "pragma_database_list()",
+        "json_execute_serialized_sql('{}')",
+        "information_schema.tables",
+        "sqlite_master",
+        "meta",
+        "(SHOW TABLES)",
+        "(SUMMARIZE items)",
+    ],
+)
+def test_only_the_catalogue_s_own_tables_are_read(small: Catalogue, source: str) -> None:
+    with pytest.raises(PredicateError, match=r"it can read concepts, interactions, items, users|may not use"):
+        small.match_items(f"EXISTS (FROM {source})")
+
+
+def test_a_cte_that_borrows_a_name_opens_no_file(small: Catalogue) -> None:
+    with pytest.raises(PredicateError):
+        small.match_items(
+            'EXISTS (FROM \'/etc/hosts.csv\') AND EXISTS (WITH "/etc/hosts.csv" AS (SELECT 1) FROM "/etc/hosts.csv")'
+        )
+
+
+HOSTILE = {
+    "huge repeat": "length(repeat('x', 2000000000)) > 1",
+    "repeats of titles": "length(repeat(title, 100000000)) > 5",
+    "cross join of ranges": "(SELECT count(*) FROM range(1000000000) a, range(1000000000) b) > 1",
+    "cross join of ranges that streams": "(SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b) > 1",
+    "endless recursion": "(WITH RECURSIVE r AS (SELECT 1 AS x UNION ALL SELECT x + 1 FROM r)"
+    " SELECT count(*) FROM r) > 1",
+    "growing recursion": "(WITH RECURSIVE r AS (SELECT repeat('x', 100000) AS x UNION ALL"
+    " SELECT x || repeat('y', 100000) FROM r) SELECT count(*) FROM r) > 1",
+    "deep nesting": "(" * 20_000 + "true" + ")" * 20_000,
+    "huge list": "len(list_transform(range(1000000000), lambda x: x + 1)) > 1",
+}
+
+
+@pytest.mark.parametrize("where", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_condition_is_stopped_within_its_limits(path: Path, where: str) -> None:
+    start = time.perf_counter()
+    with pytest.raises(PredicateError) as caught:
+        matching(path, "items", where, seconds=2)
+    assert time.perf_counter() - start < 4
+    assert "\n" not in str(caught.value)
+    if sys.platform == "linux":
+        kilobytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        assert kilobytes < 1_600_000
+
+
+def test_a_condition_that_takes_too_long_leaves_no_process(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    children: list[subprocess.Popen[bytes]] = []
+    original = subprocess.Popen
+
+    def recorded(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        children.append(original(*arguments, **options))
+        return children[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", recorded)
+    with pytest.raises(PredicateError, match="longer than 1 s"):
+        matching(path, "items", HOSTILE["endless recursion"], seconds=1)
+    assert [child.returncode for child in children] == [-signal.SIGKILL]
+
+
+def test_an_engine_folder_in_the_current_directory_is_not_run(
+    small: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "engine").mkdir()
+    (tmp_path / "engine" / "__init__.py").write_text("raise SystemExit('wrong engine')")
+    monkeypatch.chdir(tmp_path)
+    assert small.match_items("year < 1970").tolist() == [0]

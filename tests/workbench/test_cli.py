@@ -1,0 +1,243 @@
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.home import Home, content
+from engine.run import Run
+from tests.workbench.cli import Monoscope
+
+
+@pytest.fixture
+def monoscope(demo_run: Run, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Monoscope:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    monkeypatch.delenv("MONOSCOPE_LLM_MODEL", raising=False)
+    return Monoscope(demo_run.home.root, monkeypatch, capfd)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Monoscope:
+    return Monoscope(tmp_path / "home", monkeypatch, capfd)
+
+
+def neuron_of(monoscope: Monoscope, concept: str) -> int:
+    return next(row["neuron"] for row in monoscope("neurons", "demo", "--json").json if row["concept"] == concept)
+
+
+def test_neurons_says_every_promised_fact(monoscope: Monoscope) -> None:
+    rows = monoscope("neurons", "demo", "--json").json
+    promised = "neuron level label label_state concept purity10 purity20 purity50 base_rate lift q label_purity10 "
+    promised += "label_purity20 label_purity50 density_items density_users popularity_percentile monosemanticity dead"
+    assert len(rows) == 40
+    assert set(promised.split()) <= set(rows[0])
+
+
+def test_a_purity_can_be_recomputed_from_the_item_list_and_the_films_themselves(monoscope: Monoscope) -> None:
+    with open(content("datasets") / "demo" / "films.csv", newline="") as file:
+        genres = {row["film_id"]: row["genres"].split("|") for row in csv.DictReader(file)}
+    facts = monoscope("neuron", "demo", neuron_of(monoscope, "Horror"), "-k", 50, "--json").json
+    carried = ["Horror" in genres[item["item_id"]] for item in facts["items"]]
+    for k in (10, 20, 50):
+        assert facts[f"purity{k}"] == pytest.approx(np.mean(carried[:k]))
+    assert [item["rank"] for item in facts["items"]] == list(range(1, 51))
+    assert facts["users"][0]["activation"] >= facts["users"][1]["activation"] > 0
+
+
+def test_neurons_are_sorted_by_any_column_with_the_unknown_last(monoscope: Monoscope) -> None:
+    values = [row["q"] for row in monoscope("neurons", "demo", "--sort", "q", "--json").json]
+    known = [value for value in values if value is not None]
+    assert values == sorted(known, reverse=True) + [None] * (len(values) - len(known))
+    answer = monoscope("neurons", "demo", "--sort", "beauty")
+    assert answer.code == 1
+    assert "no column 'beauty'" in answer.err
+
+
+def test_recommend_is_the_brute_force_list(monoscope: Monoscope, demo_run: Run) -> None:
+    answer = monoscope("recommend", "demo", "--user", demo_run.recommender.users.ids[7], "-k", 12, "--json").json
+    with demo_run.catalogue() as catalogue:
+        train = catalogue.interactions(0, 1)
+        popularity = catalogue.items().popularity
+    scores = (
+        demo_run.recommender.items.vectors @ demo_run.recommender.users.vectors[7] + demo_run.recommender.items.bias
+    )
+    scores[train.item[train.user == 7]] = -np.inf
+    scores[popularity == 0] = -np.inf
+    order = np.argsort(-scores, kind="stable")[:12]
+    assert [item["item_id"] for item in answer["items"]] == [demo_run.recommender.items.ids[item] for item in order]
+    assert set(answer["items"][0]) == {"rank", "item_id", "title", "affinity", "rank_before"}
+
+
+def test_steer_says_the_same_facts_before_and_after(monoscope: Monoscope) -> None:
+    neuron = neuron_of(monoscope, "Horror")
+    effect = monoscope("steer", "demo", "--neuron", neuron, "--users", "age_band = 'under 18'", "--off", "--json").json
+    before, after = effect["before"], effect["after"]
+    assert list(before) == list(after) == ["lists", "concept_shares", "reach", "ndcg10"]
+    assert list(before["concept_shares"]) == list(after["concept_shares"])
+    assert after["concept_shares"]["Horror"] < before["concept_shares"]["Horror"]
+    assert effect["collateral"]["about"] == ["Horror"]
+    assert len(after["lists"][0]["items"]) == 30
+
+
+def test_watched_users_are_the_ones_that_were_named(monoscope: Monoscope, demo_run: Run) -> None:
+    first, second = demo_run.recommender.users.ids[:2]
+    words = ("steer", "demo", "--neuron", 3, "--users", "true", "--scale", 2, "--json", "--watch")
+    effect = monoscope(*words, f"user_id in ('{first}', '{second}')").json
+    assert [entry["user"] for entry in effect["before"]["lists"]] == [first, second]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("neurons", "nope"), "no run 'nope'"),
+        (("neurons", "dmo"), "did you mean 'demo'"),
+        (("neuron", "demo", "99"), "no neuron 99"),
+        (("recommend", "demo", "--user", "nobody"), "no user 'nobody'"),
+        (("steer", "demo", "--neuron", "99", "--users", "true", "--off"), "no neuron 99"),
+        (("steer", "demo", "--neuron", "1", "--users", "agee = 1", "--off"), "agee"),
+        (
+            ("steer", "demo", "--neuron", "1", "--users", "1) from read_text('/etc/passwd') --", "--off"),
+            "does not parse",
+        ),
+        (("steer", "demo", "--neuron", "1", "--users", "user_id = 'x'", "--off"), "No user matches"),
+        (("steer", "demo", "--neuron", "1", "--users", "true", "--set", "nan"), "finite"),
+        (("train", "nope"), "no data set 'nope'"),
+        (("train", "ml-1m"), "monoscope datasets fetch ml-1m"),
+        (("train", "demo", "--name", "demo"), "already a run 'demo'"),
+        (("train", "demo", "--set", "sae.k_items=400"), "cannot exceed neurons"),
+        (("train", "demo", "--set", "nonsense"), "KEY=VALUE"),
+        (("datasets", "fetch", "nope"), "no data set 'nope'"),
+        (("label", "demo", "--neurons", "1,x"), "'x'"),
+        (("label", "demo", "--neurons", "400"), "no neuron 400"),
+        (("label", "demo", "--labeller", "oracle"), "no labeller 'oracle'"),
+        (("export", "demo", "--format", "pdf"), "no export format 'pdf'"),
+        (("tui", "demo"), "terminal"),
+        (("--home", "/proc/nowhere", "demo"), "Cannot write"),
+    ],
+)
+def test_a_users_mistake_is_one_sentence_and_a_non_zero_exit(monoscope: Monoscope, words: tuple, told: str) -> None:
+    answer = monoscope(*words)
+    assert answer.code == 1
+    assert told in answer.err
+    assert answer.err.count("\n") == 1
+    assert "Traceback" not in answer.err + answer.out
+
+
+def test_wrong_usage_exits_with_two(monoscope: Monoscope) -> None:
+    both = ("steer", "demo", "--neuron", 1, "--users", "true", "--off", "--add", 1)
+    for words in (("neuron", "demo"), both, ("serve",), ("frobnicate",)):
+        assert monoscope(*words).code == 2
+
+
+def test_a_missing_key_is_a_state_of_the_label_and_not_a_label(monoscope: Monoscope) -> None:
+    answer = monoscope("label", "demo", "--neurons", "2", "--model", "any", "--session", "keyless", "--json")
+    assert answer.code == 1
+    assert (answer.json[0]["state"], answer.json[0]["text"]) == ("failed", None)
+    assert "OPENAI_API_KEY" in answer.json[0]["note"]
+    assert monoscope("labels", "list", "demo", "--session", "keyless", "--json").json[0]["state"] == "failed"
+
+
+def test_a_label_by_hand_wins_and_its_own_purity_stands_beside_the_best_concepts(monoscope: Monoscope) -> None:
+    neuron = neuron_of(monoscope, "Horror")
+    assert monoscope("labels", "set", "demo", neuron, "Sci-Fi", "--session", "hand").code == 0
+    assert monoscope("label", "demo", "--neurons", neuron, "--labeller", "metadata", "--session", "hand").code == 0
+    row = monoscope("neurons", "demo", "--session", "hand", "--json").json[neuron]
+    assert (row["label"], row["label_state"], row["concept"]) == ("Sci-Fi", "human", "Horror")
+    assert row["label_purity20"] < row["purity20"]
+    items = monoscope("neuron", "demo", neuron, "-k", 20, "--json").json["items"]
+    assert row["label_purity20"] == pytest.approx(np.mean(["Sci-Fi" in item["concepts"] for item in items]))
+
+
+def test_a_dry_run_sends_nothing_and_says_how_much_it_would(monoscope: Monoscope) -> None:
+    facts = monoscope("label", "demo", "--neurons", "1-3", "--dry-run", "--json").json
+    assert facts["requests"] == 3
+    assert facts["tokens"] > 300
+
+
+def test_the_tour_shows_neurons_items_and_a_list_before_and_after(monoscope: Monoscope) -> None:
+    answer = monoscope("demo", "--no-tui")
+    assert answer.code == 0
+    for part in ("simulated audience", "No neuron reaches", "stands for", "before", "after", "monoscope tui demo"):
+        assert part in answer.out
+
+
+def test_a_report_names_neurons_and_holds_no_user(monoscope: Monoscope, demo_run: Run, tmp_path: Path) -> None:
+    assert monoscope("export", "demo", "--output", tmp_path / "out" / "report.md").code == 0
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "simulated audience" in text
+    assert "Horror" in text
+    assert demo_run.manifest["hashes"]["sae.safetensors"] in text
+    assert not any(f" {user} " in text for user in demo_run.recommender.users.ids)
+    assert monoscope("export", "demo").out == text
+    assert monoscope("export", "demo", "--format", "json").json["run"] == "demo"
+
+
+def test_runs_are_listed_shown_and_removed(elsewhere: Monoscope, demo_run: Run, tmp_path: Path) -> None:
+    import shutil
+
+    assert elsewhere("runs", "--json" if False else "list", "--json").json == []
+    assert "monoscope demo" in elsewhere("runs").out
+    shutil.copytree(demo_run.folder, tmp_path / "home" / "runs" / "copy")
+    listed = elsewhere("runs", "list", "--json").json
+    assert [(run["name"], run["dataset"], run["neurons"]) for run in listed] == [("copy", "demo", 40)]
+    assert set(listed[0]["fidelity"]) == {"rbo", "tau", "l0_items", "l0_users", "ndcg_kept"}
+    assert elsewhere("runs", "show", "copy", "--json").json["config"]["sae"]["neurons"] == 40
+    assert elsewhere("runs", "remove", "copy").code == 1
+    assert elsewhere("runs", "remove", "copy", "--yes").code == 0
+    assert elsewhere("runs", "list", "--json").json == []
+
+
+def test_a_run_without_its_catalogue_opens_its_neurons_and_says_why_lists_are_missing(
+    elsewhere: Monoscope, demo_run: Run, tmp_path: Path
+) -> None:
+    import shutil
+
+    shutil.copytree(demo_run.folder, tmp_path / "home" / "runs" / "copy")
+    assert len(elsewhere("neurons", "copy", "--json").json) == 40
+    answer = elsewhere("recommend", "copy", "--user", "1")
+    assert answer.code == 1
+    assert "monoscope datasets fetch demo" in answer.err
+
+
+def test_a_damaged_run_is_refused_and_listed_with_its_problem(
+    elsewhere: Monoscope, demo_run: Run, tmp_path: Path
+) -> None:
+    import shutil
+
+    folder = tmp_path / "home" / "runs" / "copy"
+    shutil.copytree(demo_run.folder, folder)
+    weights = bytearray((folder / "sae.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (folder / "sae.safetensors").write_bytes(weights)
+    answer = elsewhere("neuron", "copy", "0")
+    assert answer.code == 1
+    assert "sae.safetensors is missing or damaged" in answer.err
+    (folder / "manifest.json").write_text("{")
+    assert "cannot be read" in elsewhere("runs", "list", "--json").json[0]["problem"]
+
+
+def test_two_trainings_with_the_same_seed_are_the_same_to_the_byte(demo_run: Run, tmp_path: Path) -> None:
+    from engine.catalogue.fetch import fetch
+    from engine.progress import silent
+    from engine.train import TrainConfig, train
+
+    home = Home(tmp_path / "home")
+    fetch(home, "demo", source=None, assent=True, progress=silent)
+    config = TrainConfig.of(
+        {"mf": {"epochs": 2, "d": 8}, "sae": {"neurons": 8, "k_items": 2, "k_users": 3, "steps": 20}}
+    )
+    first, second = (train(home, "demo", config, name, silent) for name in ("one", "two"))
+    assert first.manifest["hashes"] == second.manifest["hashes"]
+    assert first.manifest["catalogue_hash"] == demo_run.manifest["catalogue_hash"]
+    other = train(
+        home, "demo", TrainConfig.of({**config.model_dump(), "mf": {"epochs": 2, "d": 8, "seed": 1}}), None, silent
+    )
+    assert other.manifest["hashes"] != first.manifest["hashes"]
+
+
+def test_doctor_names_what_it_looked_at(monoscope: Monoscope) -> None:
+    found = {finding["what"]: finding for finding in monoscope("doctor", "--json").json}
+    assert {"torch", "device", "terminal", "home", "language model"} <= set(found)
+    assert found["torch"]["state"] == "ok"
+    assert found["terminal"]["state"] == "note"

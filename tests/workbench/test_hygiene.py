@@ -1,0 +1,67 @@
+"""What loads when, and which room may import which."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = ("torch", "duckdb", "pandas", "openai", "sklearn", "scipy", "pyarrow", "textual")
+
+
+def loaded_after(code: str) -> set[str]:
+    script = f"import sys\n{code}\nprint('LOADED', *sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(done.stdout.rsplit("LOADED", 1)[1].split())
+
+
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["--version"]])
+def test_help_loads_nothing_heavy(words: list[str]) -> None:
+    code = f"sys.argv = ['monoscope', *{words}]\nfrom workbench.cli import main\ntry: main()\nexcept SystemExit: pass"
+    assert loaded_after(code).isdisjoint({*HEAVY, "numpy", "rich"})
+
+
+def test_the_engine_process_starts_with_numpy_alone() -> None:
+    assert loaded_after("import engine.serve").isdisjoint(HEAVY)
+
+
+def test_sessions_and_homes_need_the_standard_library_alone() -> None:
+    assert loaded_after("import engine.session, engine.home").isdisjoint({*HEAVY, "numpy", "pydantic"})
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "engine").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_engine_knows_no_terminal(path: Path) -> None:
+    imported = {
+        name.split(".")[0]
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert imported.isdisjoint({"workbench", "textual", "rich", "typer", "pickle"})
+
+
+def test_the_built_wheel_carries_its_content_and_runs(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path / "site")]
+    subprocess.run([*install, str(wheel)], check=True, capture_output=True)
+    code = (
+        "import engine, sys; from engine.catalogue.recipes import recipes; from workbench.cli import main;"
+        f"assert engine.__file__.startswith({str(tmp_path)!r}), engine.__file__;"
+        "assert {'demo', 'ml-1m'} <= set(recipes()); sys.argv = ['monoscope', 'datasets', 'fetch', 'demo']; main()"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "MONOSCOPE_HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "home" / "datasets" / "demo" / "catalogue.duckdb").is_file()

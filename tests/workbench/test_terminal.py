@@ -1,0 +1,39 @@
+"""What the environment says about a terminal, and what is made of it."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from workbench.terminal import Terminal, copy
+
+
+def test_ssh_switches_mouse_and_speed_down_and_the_user_has_the_last_word() -> None:
+    remote = Terminal.probe({"SSH_CONNECTION": "1.2.3.4 5 6.7.8.9 22"})
+    assert not remote.mouse
+    assert remote.textual_environment({})["TEXTUAL_FPS"] == "15"
+    assert "TEXTUAL_FPS" not in remote.textual_environment({"TEXTUAL_FPS": "60"})
+    local = Terminal.probe({})
+    assert local.mouse
+    assert "TEXTUAL_FPS" not in local.textual_environment({})
+
+
+def test_a_copy_goes_to_the_terminal_and_says_so() -> None:
+    sent: list[str] = []
+    assert "OSC 52" in copy("monoscope runs", sent.append, Terminal(remote=True, tmux=False, plain=False))
+    assert sent == ["monoscope runs"]
+
+
+@pytest.mark.parametrize(("code", "said"), [(0, "Copied the command to tmux"), (1, "tmux did not take it")])
+def test_in_tmux_the_buffer_is_loaded_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, said: str
+) -> None:
+    program = tmp_path / "tmux"
+    program.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/args\ncat > {tmp_path}/input\nexit {code}\n')
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    sentence = copy("monoscope runs", lambda _: None, Terminal(remote=False, tmux=True, plain=False))
+    assert said in sentence
+    assert (tmp_path / "args").read_text() == "load-buffer -w -\n"
+    assert (tmp_path / "input").read_text() == "monoscope runs"

@@ -1,0 +1,75 @@
+"""Edits as plain data, and the commands that do the same as the screen. Pure: no Textual here."""
+
+import math
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine.errors import EditError
+
+Edit = Mapping[str, Any]
+"""{"side", "neuron", "operation": "off"|"set"|"add"|"scale", "amount": float|None, "unit": "p99"|"raw"}"""
+
+STEP = 0.5
+"""What one key press adds: half of the neuron's p99 among users."""
+
+
+def new_edit(neuron: int, operation: str, amount: float | None) -> Edit:
+    return {"side": "users", "neuron": neuron, "operation": operation, "amount": amount, "unit": "p99"}
+
+
+def stepped(edit: Edit, direction: int) -> Edit:
+    """`edit` one step stronger (+1) or weaker (-1); switched off, it starts again as a set value."""
+    if edit["operation"] == "off":
+        return {**edit, "operation": "set", "amount": direction * STEP}
+    return {**edit, "amount": round(float(edit["amount"]) + direction * STEP, 6)}
+
+
+def typed(neuron: int, text: str) -> Edit:
+    """The edit that a typed value stands for: `1.5` sets, `+1` adds, `x2` multiplies, `off`; else an `EditError`."""
+    words = text.strip().lower()
+    if words == "off":
+        return new_edit(neuron, "off", None)
+    operation = "add" if words[:1] in "+-" and words else "scale" if words[:1] in ("x", "×") else "set"
+    try:
+        amount = float(words.lstrip("x×") if operation == "scale" else words)
+    except ValueError:
+        amount = math.nan
+    if not math.isfinite(amount):
+        raise EditError(f"{text!r} is not a value: type 1.5 to set, +1 or -1 to add, x2 to multiply, or off.")
+    return new_edit(neuron, operation, amount)
+
+
+def amount_of(edit: Edit) -> str:
+    """An edit's operation in a few cells: `+1.0`, `= 1.5`, `×2.0`, `off`; raw amounts end in `r`."""
+    if edit["operation"] == "off":
+        return "off"
+    amount = float(edit["amount"])
+    unit = "r" if edit.get("unit") == "raw" and edit["operation"] != "scale" else ""
+    digits = f"{amount:.1f}" if round(amount, 1) == amount else f"{amount:.4g}"
+    if edit["operation"] == "add":
+        return f"{'+' if amount >= 0 else ''}{digits}{unit}"
+    return f"{'=' if edit['operation'] == 'set' else '×'}{digits}{unit}"
+
+
+def neuron_command(run: str, neuron: int) -> str:
+    """The command that prints what the inspector shows."""
+    return f"monoscope neuron {shlex.quote(run)} {neuron}"
+
+
+def bench_command(run: str, session: str, user: str, edits: Sequence[Edit]) -> str:
+    """The command that prints what the bench shows: the one edit itself, or the session where one edit is not all."""
+    name = shlex.quote(run)
+    if len(edits) == 1 and (edits[0].get("unit") != "raw" or edits[0]["operation"] in ("off", "scale")):
+        edit = edits[0]
+        operation = "--off" if edit["operation"] == "off" else f"--{edit['operation']} {float(edit['amount']):g}"
+        where = _quoted("user_id = '" + user.replace("'", "''") + "'")
+        return f"monoscope steer {name} --neuron {edit['neuron']} --users {where} {operation}"
+    command = f"monoscope recommend {name} --user {shlex.quote(user)}"
+    return f"{command} --session {shlex.quote(session)}" if edits else command
+
+
+def _quoted(text: str) -> str:
+    """`text` as one word of a shell, in double quotes where nothing in it is special there."""
+    return shlex.quote(text) if re.search(r'["$`\\!]', text) else f'"{text}"'

@@ -1,0 +1,110 @@
+"""What the reading commands say, as plain data: the same facts for tables and for --json."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from engine.session import Label
+
+from engine.errors import EditError, MonoscopeError
+from engine.run import Run
+
+STORED_METRICS = ("rbo", "tau", "l0_items", "l0_users", "ndcg_kept")
+WATCHED_AT_MOST = 20
+
+
+def run_facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """One entry of `runs`."""
+    if "problem" in manifest:
+        return {"name": manifest["name"], "problem": manifest["problem"]}
+    return {
+        "name": manifest["name"],
+        "dataset": manifest["dataset"],
+        "recommender": manifest["recommender"]["kind"],
+        "neurons": manifest["sae"]["m"],
+        "created": manifest["created"],
+        "fidelity": {name: manifest["fidelity"][name] for name in STORED_METRICS},
+        "ndcg10": manifest["recommender"]["metrics"]["ndcg10"],
+        "ndcg10_popularity": manifest["recommender"]["popularity"]["ndcg10"],
+        "notice": manifest["notice"],
+    }
+
+
+def neuron_facts(run: Run, number: int, labels: Mapping[int, Label]) -> dict[str, Any]:
+    """One entry of `neurons`: the row of the table, and the label that stands in the session."""
+    neuron = run.neuron(number)
+    label = labels.get(number)
+    resolved = next((entry for entry in run.reach if label and entry.concept == label.concept), None)
+    own = resolved is not None and resolved.concept == neuron.concept
+    purity = run.label_purity(number, resolved.concept) if resolved else (None, None, None)
+    return {
+        **neuron.as_dict(),
+        "named_by_metadata": neuron.named_by is not None,
+        "label": label.text if label else None,
+        "label_state": label.state if label else "none",
+        "label_note": label.note if label else None,
+        "label_concept": resolved.concept if resolved else None,
+        "label_is_best_concept": own,
+        **dict(zip(("label_purity10", "label_purity20", "label_purity50"), purity, strict=True)),
+    }
+
+
+def inspected(run: Run, number: int, labels: Mapping[int, Label], k: int) -> dict[str, Any]:
+    """`neuron_facts` with the neuron's top items and users."""
+    items, users = run.top(number, k)
+    return {**neuron_facts(run, number, labels), "items": items, "users": users}
+
+
+def sorted_rows(rows: list[dict[str, Any]], column: str | None) -> list[dict[str, Any]]:
+    """Rows by a column: text ascending, numbers descending, unknown last; a sentence for an unknown column."""
+    if column is None:
+        return rows
+    if rows and column not in rows[0]:
+        raise MonoscopeError(f"There is no column {column!r}; there are {', '.join(rows[0])}.")
+    known = [row for row in rows if row[column] is not None]
+    text = any(isinstance(row[column], str) for row in known)
+    known.sort(key=lambda row: row[column], reverse=not text and column != "neuron")
+    return known + [row for row in rows if row[column] is None]
+
+
+def recommended(run: Run, user: str, k: int, edits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One user's list under `edits`; without any, every rank is its own rank before."""
+    from engine.steering.edits import Edit
+
+    with run.catalogue() as catalogue:
+        ranked = run.steering(catalogue).rank(_user_number(run, user), [Edit.parse(edit) for edit in edits], k)
+    keep = ("rank", "item_id", "title", "affinity", "rank_before")
+    return {"user": user, "k": k, "items": [{name: item[name] for name in keep} for item in ranked["after"]]}
+
+
+def steered(run: Run, edits: Sequence[Mapping[str, Any]], users: str, watch: str | None, k: int) -> dict[str, Any]:
+    """The effect of edits on the cohort that the predicate `users` names; `watch` picks lists to spell out."""
+    from engine.steering.edits import Edit
+
+    parsed = [Edit.parse(edit) for edit in edits]
+    for edit in parsed:
+        run.neuron(edit.neuron)
+    with run.catalogue() as catalogue:
+        cohort = catalogue.match_users(users)
+        if not len(cohort):
+            raise EditError(f"No user matches {users!r}, so there is nobody to steer; widen the predicate.")
+        watched = None
+        if watch is not None:
+            watched = np.intersect1d(cohort, catalogue.match_users(watch))[:WATCHED_AT_MOST].tolist()
+            if not watched:
+                raise EditError(f"No user of the cohort matches --watch {watch!r}; widen it or leave it out.")
+        effect = run.steering(catalogue).effect(cohort, parsed, k, watched)
+    return {
+        "run": run.name,
+        "edits": [edit.model_dump() for edit in parsed],
+        "cohort": users,
+        "k": k,
+        **effect,
+    }
+
+
+def _user_number(run: Run, user: str) -> int:
+    ids = run.recommender.users.ids
+    if user not in ids:
+        raise MonoscopeError(f"There is no user {user!r}; run {run.name} has {len(ids)} users, {ids[0]} to {ids[-1]}.")
+    return ids.index(user)

@@ -1,0 +1,151 @@
+"""The one list of keys: bindings, footers and the help page are all made from it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Action:
+    """What a key does. `call` is the screen's method, without its prefix `action_`; `keys` are Textual's names.
+
+    `shown` is how footer and help write the keys, those of an action in the same breath included ("+ -"); the other
+    one then has no `help` of its own. `word` stands in footers.
+    """
+
+    id: str
+    call: str
+    keys: str
+    shown: str
+    word: str = ""
+    help: str = ""
+
+
+MOVE = (
+    Action("down", "travel('row', 1)", "j down", "j k", "move", "down, up; arrows too"),
+    Action("up", "travel('row', -1)", "k up", "k"),
+    Action("half_down", "travel('half', 1)", "J", "J K", "half page", "half a page down, up"),
+    Action("half_up", "travel('half', -1)", "K", "K"),
+    Action("page_down", "travel('page', 1)", "pagedown ctrl+f", "PgDn PgUp", "page", "a page down, up"),
+    Action("page_up", "travel('page', -1)", "pageup", "PgUp"),
+    Action("first", "travel('end', -1)", "g home", "g G", "ends", "first, last"),
+    Action("last", "travel('end', 1)", "G end", "G"),
+)
+PANES = (
+    Action("next_pane", "cycle(1)", "tab", "tab", "pane", "next pane; shift+tab goes back"),
+    Action("previous_pane", "cycle(-1)", "shift+tab", "shift+tab"),
+    Action("pane_1", "go('neurons')", "1", "1 2 3", "pane", "to Neurons, Inspector, Bench"),
+    Action("pane_2", "go('inspector')", "2", "2"),
+    Action("pane_3", "go('bench')", "3", "3"),
+    Action("next_tab", "tab", "right_square_bracket", "[ ]", "tab", "Inspector or Bench, where they share a place"),
+    Action("previous_tab", "tab", "left_square_bracket", "["),
+    Action("zoom", "zoom", "z", "z", "zoom", "this pane alone, or all of them"),
+)
+FIND = (
+    Action("filter", "filter", "slash", "/", "filter", "neurons with a text in label or concept; esc clears"),
+    Action("clear_filter", "clear_filter", "escape", "esc"),
+    Action("sort_right", "sort(1)", "greater_than_sign", "< >", "sort", "sort by the column to the left, right"),
+    Action("sort_left", "sort(-1)", "less_than_sign", "<"),
+    Action("reverse", "reverse", "s", "s", "reverse", "sort the other way round"),
+)
+NEURON = (
+    Action("inspect", "go('inspector')", "enter", "enter", "inspect", "the neuron in the inspector"),
+    Action("ask_label", "ask_label", "l", "l", "label", "ask the language model for a label; sends titles only"),
+    Action("write_label", "write_label", "L", "L", "write label", "write the label yourself; yours always wins"),
+)
+BENCH = (
+    Action("bench", "bench", "i", "i", "bench", "put the neuron on the bench, to change it for this user"),
+    Action("step_up", "step(1)", "plus", "+ -", "step", "raise, lower it by half of its p99"),
+    Action("step_down", "step(-1)", "minus", "-"),
+    Action("off", "off", "0", "0", "off", "switch it off"),
+    Action("type_value", "type_value", "equals_sign", "=", "value", "type it: 1.5 sets, +1 adds, x2 multiplies, off"),
+    Action("drop", "drop", "d", "d", "drop", "take it off the bench"),
+    Action("flip", "flip", "t", "t", "before/after", "show the list before or after the edits"),
+    Action("pick_user", "pick_user", "p", "p", "user", "type whose list to watch"),
+    Action("next_user", "step_user(1)", "n", "n N", "next user", "the next, the previous user"),
+    Action("previous_user", "step_user(-1)", "N", "N"),
+)
+SESSION = (
+    Action("undo", "undo", "u", "u U", "undo", "undo, redo: edits, labels and users"),
+    Action("redo", "redo", "U", "U"),
+    Action("copy", "copy", "y", "y", "copy", "copy the command in the row above the keys"),
+)
+OPEN = (Action("open", "open", "enter", "enter", "open", "open the run"),)
+EVERYWHERE = (
+    Action("interrupt", "interrupt", "ctrl+c", "ctrl+c", "cancel", "cancel what the engine is doing; twice quits"),
+    Action("redraw", "redraw", "ctrl+l", "ctrl+l", "redraw", "draw the screen again"),
+    Action("back", "back", "q", "q", "quit", "back, then quit; everything is already saved"),
+    Action("help", "help", "question_mark", "?", "keys", "this page"),
+)
+
+SCREENS: dict[str, dict[str, tuple[Action, ...]]] = {
+    "runs": {"Move": MOVE, "Run": OPEN, "Everywhere": EVERYWHERE},
+    "run": {
+        "Move": MOVE,
+        "Panes": PANES,
+        "Find": FIND,
+        "Neuron": NEURON,
+        "Bench": BENCH,
+        "Session": SESSION,
+        "Everywhere": EVERYWHERE,
+    },
+}
+"""The actions of each screen, grouped as on the help page."""
+
+FOOTERS: dict[str, tuple[str, str]] = {
+    "runs": ("runs", "open down back"),
+    "neurons": ("run", "inspect bench ask_label filter sort_right back pick_user undo zoom write_label copy next_pane"),
+    "inspector": ("run", "bench ask_label write_label next_pane back undo pick_user zoom copy"),
+    "bench": ("run", "step_up off type_value drop flip pick_user next_user back undo next_pane zoom copy"),
+}
+"""For each pane that can have the focus: its screen, and what its footer offers, most useful first."""
+
+
+def check(screens: dict[str, dict[str, tuple[Action, ...]]]) -> None:
+    """Raise `ValueError`, naming both, if two actions of one screen share an id or a key."""
+    for screen, groups in screens.items():
+        taken: dict[str, str] = {}
+        for action in (action for group in groups.values() for action in group):
+            for mark in (*action.keys.split(), f"id {action.id}"):
+                if mark in taken:
+                    raise ValueError(f"{taken[mark]} and {action.id} both claim {mark!r} on the {screen} screen")
+                taken[mark] = action.id
+
+
+check(SCREENS)
+
+
+def of_screen(screen: str) -> list[Action]:
+    """All actions of a screen."""
+    return [action for group in SCREENS[screen].values() for action in group]
+
+
+def of_footer(pane: str) -> list[Action]:
+    """The actions that the footer offers while `pane` has the focus, most useful first."""
+    screen, ids = FOOTERS[pane]
+    by_id = {action.id: action for action in of_screen(screen)}
+    return [by_id[id] for id in ids.split()]
+
+
+def help_action() -> Action:
+    """What every footer ends with."""
+    return EVERYWHERE[-1]
+
+
+WORDS: tuple[tuple[str, str], ...] = (
+    ("neuron", "one coordinate of the sparse code that the run has learned for users and items"),
+    ("concept", "a named set of items from the metadata: a genre, a decade, a genre in a decade"),
+    ("purity@20", "share of the neuron's 20 strongest items that are in its best concept"),
+    ("base rate", "that concept's share of the whole catalogue; purity means little if it is high"),
+    ("lift", "purity@20 over the base rate"),
+    ("q", "how easily random directions of the same vectors would look as pure; small is good"),
+    ("density", "share of items (users) on which the neuron fires at all"),
+    ("match", "the item is in the neuron's best concept"),
+    ("coherence", "monosemanticity: how alike the vectors of its top items are, 1 is identical"),
+    ("pop%", "popularity percentile of its top items; lower is more popular"),
+    ("p99", "the unit of an edit: 1.0 is the neuron's 99th percentile among users where it fires"),
+    ("z", "the neuron's activation for this user, before → after the edit"),
+    ("RBO, τ", "how alike the two lists are, weighted to the top (RBO) and by order (Kendall's τ); 1 is equal"),
+    ("kept", "how many of the list's items were in it before"),
+    ("–", "unknown: not measured, or the neuron fires on too few items to say"),
+    ("label", "h written by hand · l language model · m metadata · x rejected · ! failed · … asked · · none yet"),
+)
+"""The help page's glossary."""

@@ -1,0 +1,60 @@
+"""What every screen has: bindings from the keymap, help, redraw, and the polite sentence for small terminals."""
+
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.screen import Screen
+
+from workbench.keymap import of_screen
+from workbench.widgets.line import wrap
+from workbench.widgets.pane import Pane
+
+LEAST_COLUMNS, LEAST_ROWS = 60, 16
+
+
+def bindings_of(screen: str) -> list[Binding]:
+    """Bindings for a screen's actions. Its keys are the keymap's, none come from Textual."""
+    return [
+        Binding(action.keys.replace(" ", ","), action.call, action.help, show=False, id=action.id)
+        for action in of_screen(screen)
+    ]
+
+
+class BaseScreen(Screen[None], inherit_bindings=False):
+    """A screen that says so when the terminal is too small for it."""
+
+    NAME: ClassVar[str]
+    AUTO_FOCUS = None
+
+    def compose(self) -> ComposeResult:
+        small = Pane(id="small")
+        small.can_focus = False
+        yield small
+
+    def on_resize(self, event: events.Resize) -> None:
+        width, height = event.size
+        small = width < LEAST_COLUMNS or height < LEAST_ROWS
+        self.set_class(small, "-small")
+        if small:
+            text = (
+                f"monoscope needs {LEAST_COLUMNS} columns and {LEAST_ROWS} rows; this terminal has {width} and "
+                f"{height}. Make it larger, or press q."
+            )
+            self.query_one("#small", Pane).show([((row, ""),) for row in wrap(text, max(1, width))], [])
+        else:
+            self.lay_out()
+
+    def lay_out(self) -> None:
+        """Lay the panes out for the terminal's size."""
+        raise NotImplementedError
+
+    def action_help(self) -> None:
+        from workbench.screens.help import HelpScreen
+
+        self.app.push_screen(HelpScreen(self.NAME))
+
+    def action_redraw(self) -> None:
+        self.app.refresh(repaint=True, layout=True)
+        self.refresh(repaint=True, layout=True)

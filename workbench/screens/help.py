@@ -1,0 +1,76 @@
+"""The help page: every key of the screen below it, and the words that the screen uses."""
+
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.screen import ModalScreen
+
+from workbench.keymap import SCREENS, WORDS
+from workbench.widgets.line import Line, fit, wrap
+from workbench.widgets.pane import Pane
+
+KEY_CELLS, WORD_CELLS = 11, 11
+
+
+def help_lines(screen: str, width: int) -> list[Line]:
+    """The help page of a screen, wrapped to `width` cells."""
+    lines: list[Line] = []
+    for group, actions in SCREENS[screen].items():
+        lines += [*([()] if lines else []), ((group, "strong"),)]
+        for action in actions:
+            if action.help:
+                lines += _entry(action.shown, action.help, KEY_CELLS, width)
+    if screen == "run":
+        lines += [(), (("Words", "strong"),)]
+        for word, meaning in WORDS:
+            lines += _entry(word, meaning, WORD_CELLS, width)
+    return lines
+
+
+def _entry(name: str, text: str, cells: int, width: int) -> list[Line]:
+    rows = wrap(text, width - cells - 2)
+    return [((f"  {fit(name if at == 0 else '', cells)}", "key"), (row, "")) for at, row in enumerate(rows)]
+
+
+class HelpScreen(ModalScreen[None], inherit_bindings=False):
+    """Scrolls with the keys of a list; ?, q and esc close it."""
+
+    BINDINGS: ClassVar = [
+        Binding("question_mark,q,escape,enter,ctrl+c", "close"),
+        Binding("j,down", "scroll(1)"),
+        Binding("k,up", "scroll(-1)"),
+        Binding("J,pagedown,space,ctrl+f", "page(1)"),
+        Binding("K,pageup,ctrl+b", "page(-1)"),
+        Binding("g,home", "end(-1)"),
+        Binding("G,end", "end(1)"),
+    ]
+
+    def __init__(self, about: str) -> None:
+        super().__init__()
+        self._about = about
+        self._lines: list[Line] = []
+
+    def compose(self) -> ComposeResult:
+        yield Pane(id="help")
+
+    def on_resize(self, event: events.Resize) -> None:
+        pane = self.query_one("#help", Pane)
+        self._lines = help_lines(self._about, event.size.width - 2)
+        rows = [((" ", ""), *line) for line in self._lines]
+        pane.show([((" Keys ", "title"), ("  q closes · j k PgDn PgUp scroll", "dim"))], rows)
+        pane.focus()
+
+    def action_close(self) -> None:
+        self.dismiss()
+
+    def action_scroll(self, rows: int) -> None:
+        self.query_one("#help", Pane).travel(rows)
+
+    def action_page(self, direction: int) -> None:
+        pane = self.query_one("#help", Pane)
+        pane.travel(direction * max(1, pane.rows_height - 1))
+
+    def action_end(self, direction: int) -> None:
+        self.query_one("#help", Pane).travel(direction * len(self._lines))

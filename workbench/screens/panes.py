@@ -1,0 +1,191 @@
+"""The three panes of a run: laid out by width, tab and zoom, and filled from a view."""
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+
+from workbench.model import View
+from workbench.screens.base import BaseScreen
+from workbench.widgets import frame
+from workbench.widgets.bench import Bench, bench, which_list
+from workbench.widgets.inspector import inspector
+from workbench.widgets.line import Line, ends
+from workbench.widgets.neurons import NeuronTable
+from workbench.widgets.pane import Pane
+from workbench.widgets.status import StatusRow
+
+WIDE_COLUMNS, MIDDLE_COLUMNS, NARROW_COLUMNS = 140, 100, 78
+PANES = ("neurons", "inspector", "bench")
+
+
+class PanesScreen(BaseScreen, inherit_bindings=False):
+    """Neurons at the left, what one of them is in the middle, what changing it does at the right.
+
+    Below `WIDE_COLUMNS` the last two share a place as tabs.
+    """
+
+    NAME = "run"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tab = "inspector"
+        self._zoomed = False
+        self._refilling = False
+        self._bench = Bench([], [])
+
+    @property
+    def view(self) -> View:
+        """What the panes show."""
+        raise NotImplementedError
+
+    @property
+    def table(self) -> NeuronTable:
+        return self.query_one(NeuronTable)
+
+    @property
+    def status(self) -> StatusRow:
+        return self.query_one(StatusRow)
+
+    @property
+    def wide(self) -> bool:
+        """Whether inspector and bench stand side by side."""
+        return self.size.width >= WIDE_COLUMNS
+
+    @property
+    def focused_pane(self) -> str:
+        """The pane with the focus; the table while a question is asked."""
+        name = self.focused.id if self.focused is not None else None
+        return name if name in PANES else "neurons"
+
+    def pane(self, name: str) -> Pane:
+        return self.query_one(f"#{name}", Pane)
+
+    def compose(self) -> ComposeResult:
+        yield from super().compose()
+        title, footer = Pane(id="title"), Pane(id="footer")
+        title.can_focus = footer.can_focus = False
+        yield title
+        with Horizontal(id="panes"):
+            yield NeuronTable()
+            yield Pane(id="inspector", ruled=True)
+            yield Pane(id="bench", ruled=True)
+        yield StatusRow()
+        yield footer
+
+    def show(self, view: View) -> None:
+        """Show a view everywhere; each pane draws only what differs."""
+        self.pane("title").set_top([frame.title(view, self.pane("title").text_width)])
+        self.table.show_view(view)
+        for name in PANES[1:]:
+            if self.pane(name).display:
+                self._fill(name)
+        saved = "read-only" if view.read_only else f"saved {view.saved}" if view.saved else ""
+        self.status.show_command(view.command, saved)
+
+    def _fill(self, name: str) -> None:
+        pane = self.pane(name)
+        if pane.text_width <= 0:
+            return
+        if name == "inspector":
+            pane.show([self._tabs(name)], inspector(self.view, pane.text_width))
+        else:
+            self._bench = bench(self.view, pane.text_width)
+            pane.show([self._tabs(name)], self._bench.rows, self._bench.foot)
+
+    def _tabs(self, name: str) -> Line:
+        """A pane's title; where inspector and bench share a place, both, with the shown one in brackets."""
+        if self.wide and not self._zoomed:
+            title: Line = (("2 Inspector" if name == "inspector" else "3 Bench", "title"),)
+        elif name == "inspector":
+            title = (("2 [Inspector]", "title"), ("  3 Bench", "dim"))
+        else:
+            title = (("2 Inspector  ", "dim"), ("3 [Bench]", "title"))
+        return title if name == "inspector" else ends(title, which_list(self.view), self.pane(name).text_width)
+
+    def lay_out(self) -> None:
+        """Widths and visibility of the panes for this width, tab and zoom."""
+        width, focused = self.size.width, self.focused_pane
+        if focused != "neurons":
+            self._tab = focused
+        if self._zoomed:
+            shown = {focused: width}
+        elif width >= WIDE_COLUMNS:
+            side = max(42, min(46 + (width - 160) // 3, 70)) if width >= 156 else 42
+            shown = {"neurons": width - 2 * side, "inspector": side, "bench": side}
+        else:
+            left = 44 if width >= MIDDLE_COLUMNS else 34 if width >= NARROW_COLUMNS else width // 2
+            shown = {"neurons": left, self._tab: width - left}
+        for name in PANES:
+            pane = self.pane(name)
+            pane.display = name in shown
+            pane.styles.width = shown.get(name, 0)
+        if self.focused is None:
+            self.table.focus()
+
+    def refill(self) -> None:
+        """Show the same view again, for other widths or another focus."""
+        self._refilling = False
+        if self.is_attached:
+            self.show(self.view)
+            footer = self.pane("footer")
+            keys = frame.ASKED if self.status.asking else frame.footer(self.focused_pane, footer.text_width)
+            footer.set_top([keys])
+
+    def on_pane_resized(self) -> None:
+        """All panes are resized together: fill them once."""
+        if not self._refilling:
+            self._refilling = True
+            self.call_next(self.refill)
+
+    def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
+        if self._zoomed and not self.pane(self.focused_pane).display:
+            self.lay_out()
+        else:
+            self.refill()
+
+    def go(self, name: str) -> None:
+        """Focus a pane, bringing it up first if it is hidden."""
+        hidden = not self.pane(name).display
+        if hidden:
+            self.pane(name).display = True
+        self.pane(name).focus()
+        if hidden:
+            self.set_focus(self.pane(name))
+            self.lay_out()
+
+    def show_tab(self, name: str) -> None:
+        """Bring a tab up; the focus stays in the table if it is there."""
+        if self.focused_pane != "neurons":
+            self.go(name)
+        elif name != self._tab and not self.wide:
+            self._tab = name
+            self.lay_out()
+
+    def other_tab(self) -> str:
+        return "bench" if self._tab == "inspector" else "inspector"
+
+    def neighbour(self, step: int) -> str:
+        """The pane that tab leads to."""
+        names = PANES if self.wide or self._zoomed else ("neurons", self._tab)
+        return names[(names.index(self.focused_pane) + step) % len(names)]
+
+    def zoom(self) -> None:
+        """The focused pane alone, or all of them again."""
+        self._zoomed = not self._zoomed
+        self.lay_out()
+
+    def travel(self, unit: str, direction: int) -> None:
+        """Move the focused pane's cursor, or scroll it, by a row, half a page, a page, or to the end."""
+        pane = self.pane(self.focused_pane)
+        height = pane.rows_height
+        rows = {"row": 1, "half": max(1, height // 2), "page": max(1, height - 1), "end": 1 << 30}[unit]
+        pane.travel(direction * rows)
+
+    def next_edit(self, direction: int) -> int | None:
+        """The neuron whose edit is the next one on the bench; None where the list should scroll instead."""
+        edited = [self._bench.neuron_at[row] for row in sorted(self._bench.neuron_at)]
+        at = None if self.view.current is None else self.view.edit_of(self.view.current)
+        start = at if at is not None else -1 if direction > 0 else len(edited)
+        target = start + direction
+        scrolled = self.pane("bench").scroll_offset.y > 0
+        return edited[target] if 0 <= target < len(edited) and not scrolled else None

@@ -1,0 +1,247 @@
+"""The main screen: its keys become calls of the desk, and the desk's views go to the panes."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.message import Message
+
+from engine.errors import MonoscopeError
+from engine.home import Home
+from engine.session import Session
+from workbench.engine_client import EngineClient, Event
+from workbench.model import Neurons, RunCard, View, read_neurons
+from workbench.screens.base import bindings_of
+from workbench.screens.desk import Desk
+from workbench.screens.panes import PanesScreen
+from workbench.terminal import Terminal, copy
+from workbench.widgets.pane import Pane
+
+MESSAGE_SECONDS, TWICE_SECONDS = 1.0, 2.0
+
+
+class RunRead(Message):
+    """The run's files were read, after the first paint."""
+
+    def __init__(
+        self, neurons: Neurons | None, fault: str | None, session: Session | None, refused: str | None
+    ) -> None:
+        super().__init__()
+        self.neurons, self.fault, self.session, self.refused = neurons, fault, session, refused
+
+
+class EngineSpoke(Message):
+    """The engine answered, reported progress, or ended."""
+
+    def __init__(self, event: Event) -> None:
+        super().__init__()
+        self.event = event
+
+
+class RunScreen(PanesScreen, inherit_bindings=False):
+    """One run, one session, one engine."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("run")]
+
+    def __init__(self, home: Home, card: RunCard, session: str, command: Sequence[str], terminal: Terminal) -> None:
+        super().__init__()
+        self._home = home
+        self._terminal = terminal
+        self.engine = EngineClient(command, home.root / "log" / "engine.log", self._deliver)
+        self.desk = Desk(View(card, session), self.engine, self._changed, self._say)
+        self._said_at = 0.0
+        self._interrupted_at = -TWICE_SECONDS
+
+    @property
+    def view(self) -> View:
+        return self.desk.view
+
+    def on_mount(self) -> None:
+        self.table.focus()
+        self.call_after_refresh(lambda: self.run_worker(self._read, thread=True))
+        self.set_interval(1.0, self.engine.check)
+
+    def on_unmount(self) -> None:
+        self.desk.close()
+
+    def _read(self) -> None:
+        """On a thread, after the first paint: numpy and the run's files."""
+        neurons, fault, session, refused = None, None, None, None
+        try:
+            neurons = read_neurons(self._home, self.view.card.name)
+        except MonoscopeError as error:
+            fault = str(error)
+        try:
+            session = Session.open(self._home, self.view.session, self.view.card.name)
+        except MonoscopeError as error:
+            refused = str(error)
+        self.post_message(RunRead(neurons, fault, session, refused))
+
+    def on_run_read(self, message: RunRead) -> None:
+        self.desk.seat(message.neurons, message.fault, message.session, message.refused)
+        self.desk.choose(self.table.current)
+
+    def _deliver(self, event: Event) -> None:
+        """On the engine client's thread: pass it on, do nothing."""
+        self.post_message(EngineSpoke(event))
+
+    def on_engine_spoke(self, message: EngineSpoke) -> None:
+        self.desk.heard(message.event)
+
+    def _changed(self, view: View) -> None:
+        if self.is_attached:
+            self.show(view)
+
+    def _say(self, message: str) -> None:
+        if message:
+            self._said_at = time.monotonic()
+            self.status.say(message)
+
+    def on_key(self) -> None:
+        """A message has been seen when the next key comes, unless that came at once."""
+        if self.status.message and time.monotonic() - self._said_at > MESSAGE_SECONDS:
+            self.status.say("")
+
+    def on_pane_clicked(self, message: Pane.Clicked) -> None:
+        if message.pane is self.table:
+            self.table.move_cursor(message.row)
+            self.desk.choose(self.table.current)
+
+    def _ask(
+        self,
+        question: str,
+        text: str,
+        done: Callable[[str], None],
+        typed: Callable[[str], str] | None = None,
+        given_up: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Ask for a line in the status row; the focus returns to where it was."""
+        focused = self.focused
+
+        def finished(line: str | None) -> None:
+            self.set_focus(focused)
+            if line is None:
+                given_up()
+            else:
+                done(line)
+
+        self.status.say("")
+        self.status.ask(question, text, finished, typed)
+
+    # Moving
+
+    def action_travel(self, unit: str, direction: int) -> None:
+        if self.focused_pane == "bench" and unit == "row":
+            neuron = self.next_edit(direction)
+            if neuron is not None:
+                self.table.choose(neuron)
+                self.desk.choose(neuron)
+                return
+        self.travel(unit, direction)
+        if self.focused_pane == "neurons":
+            self.desk.choose(self.table.current)
+
+    def action_cycle(self, step: int) -> None:
+        self.go(self.neighbour(step))
+
+    def action_go(self, name: str) -> None:
+        self.go(name)
+
+    def action_tab(self) -> None:
+        self.show_tab(self.other_tab())
+
+    def action_zoom(self) -> None:
+        self.zoom()
+
+    # Finding
+
+    def action_filter(self) -> None:
+        self._ask("filter:", self.table.filter, lambda _: None, self._filter, self.action_clear_filter)
+
+    def _filter(self, text: str) -> str:
+        """Filter while it is typed; says how much is left."""
+        self.table.filter = text.strip()
+        self.table.reorder()
+        self.desk.choose(self.table.current)
+        return f"{len(self.table.order)} of {len(self.view.neurons or ())}"
+
+    def action_clear_filter(self) -> None:
+        if self.table.filter:
+            self._filter("")
+
+    def action_sort(self, step: int) -> None:
+        self.table.sort_by(step)
+        self.desk.choose(self.table.current)
+
+    def action_reverse(self) -> None:
+        self.table.reverse()
+        self.desk.choose(self.table.current)
+
+    # Neuron
+
+    def action_ask_label(self) -> None:
+        self.desk.ask_label()
+
+    def action_write_label(self) -> None:
+        current = self.view.current
+        if current is not None:
+            label = self.view.labels.get(current)
+            self._ask(f"label of neuron {current}:", (label.text or "") if label else "", self.desk.write_label)
+
+    # Bench
+
+    def action_bench(self) -> None:
+        self.desk.put_on_bench()
+        if self.view.edits:
+            self.show_tab("bench")
+
+    def action_step(self, direction: int) -> None:
+        self.desk.step(direction)
+
+    def action_off(self) -> None:
+        self.desk.off()
+
+    def action_type_value(self) -> None:
+        if self.view.current is not None:
+            self._ask(f"neuron {self.view.current}, 1.5 or +1 or x2 or off:", "", self.desk.value)
+
+    def action_drop(self) -> None:
+        self.desk.drop()
+
+    def action_flip(self) -> None:
+        self.desk.flip()
+
+    def action_pick_user(self) -> None:
+        self._ask("watch user:", "", self.desk.watch)
+
+    def action_step_user(self, direction: int) -> None:
+        self.desk.step_user(direction)
+
+    # Everywhere
+
+    def action_undo(self) -> None:
+        self.desk.undo()
+
+    def action_redo(self) -> None:
+        self.desk.redo()
+
+    def action_copy(self) -> None:
+        self._say(copy(self.view.command, self.app.copy_to_clipboard, self._terminal))
+
+    def action_interrupt(self) -> None:
+        if self.desk.interrupt():
+            return
+        now = time.monotonic()
+        if now - self._interrupted_at < TWICE_SECONDS:
+            self.app.exit()
+        self._interrupted_at = now
+        self._say("Nothing is running; ctrl+c again quits.")
+
+    def action_back(self) -> None:
+        if self._zoomed:
+            self.zoom()
+        elif len(self.app.screen_stack) > 1:
+            self.dismiss()
+        else:
+            self.app.exit()

@@ -1,0 +1,260 @@
+"""What the command line prints for people: rich tables and progress bars. Nothing here computes.
+
+Every cell is a `Text`, so that brackets in a title or a label never act as markup.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from engine.progress import Progress as Report
+from engine.text import plain
+
+PIPE_WIDTH = 140
+
+
+def console() -> Console:
+    """The terminal, or a pipe that is given room for whole rows."""
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+
+
+def say(text: str) -> None:
+    """Print a sentence, whatever brackets it holds."""
+    console().print(Text(plain(text)), soft_wrap=True)
+
+
+def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], numeric: str = "") -> None:
+    """Print a table under its title. Column names in `numeric` (comma-separated) are aligned right."""
+    right = {name.strip() for name in numeric.split(",")}
+    if title:
+        console().print(Text(f"\n{plain(title)}", style="bold"))
+    table = Table(box=None, pad_edge=False)
+    for name in columns:
+        table.add_column(name, justify="right" if name in right else "left", no_wrap=name in right)
+    for row in rows:
+        table.add_row(*(Text(cell(value)) for value in row))
+    console().print(table)
+
+
+def cell(value: Any) -> str:
+    """A value as people read it: "–" for unknown, three digits for a share, text without control characters."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+    return plain(str(value))
+
+
+def percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Report]:
+    """A progress bar with the time left on standard error; silent where that is no terminal."""
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %", markup=False),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    with bar:
+        task = bar.add_task(what, total=1.0)
+
+        def report(share: float, text: str) -> None:
+            bar.update(task, completed=share, description=f"{what}: {plain(text)}")
+
+        yield report
+
+
+def show_runs(found: Sequence[Mapping[str, Any]]) -> None:
+    """The list of runs; one that cannot be opened says why."""
+    show(
+        "",
+        ("name", "data set", "recommender", "neurons", "NDCG@10", "RBO", "created", "note"),
+        [
+            (
+                entry["name"],
+                *(entry.get(name) for name in ("dataset", "recommender", "neurons", "ndcg10")),
+                entry["fidelity"]["rbo"] if "fidelity" in entry else None,
+                entry.get("created"),
+                entry.get("problem") or entry.get("notice") or "",
+            )
+            for entry in found
+        ],
+        "neurons, NDCG@10, RBO",
+    )
+
+
+def show_neuron(facts: Mapping[str, Any]) -> None:
+    """One neuron's evidence, top items and top users."""
+    name, by = name_of(facts)
+    say(f"Neuron {facts['neuron']}: {name or 'no name'} ({by})" + (", dead" if facts["dead"] else ""))
+    if facts["label_note"]:
+        say(f"note: {facts['label_note']}")
+    show(
+        "",
+        ("best concept", "p@10", "p@20", "p@50", "base", "cap@50", "lift", "q", "items", "users"),
+        [
+            (
+                facts["concept"],
+                *(facts[name] for name in ("purity10", "purity20", "purity50", "base_rate", "cap50", "lift", "q")),
+                percent(facts["density_items"]),
+                percent(facts["density_users"]),
+            )
+        ],
+    )
+    show(
+        "Top items",
+        ("rank", "title", "activation", "carries", "id"),
+        [
+            (item["rank"], item["title"], item["activation"], ", ".join(item["concepts"]), item["item_id"])
+            for item in facts["items"]
+        ],
+        "rank, activation",
+    )
+    show(
+        "Users who activate it most",
+        ("rank", "user", "activation"),
+        [(user["rank"], user["user_id"], user["activation"]) for user in facts["users"][:5]],
+        "rank, activation",
+    )
+
+
+def name_of(row: Mapping[str, Any]) -> tuple[str | None, str]:
+    """A neuron's name and who gave it: its label, else the concept that its metadata name it by."""
+    if row["label"]:
+        return row["label"], row["label_state"]
+    if row["named_by_metadata"]:
+        return row["concept"], "metadata" if row["label_state"] == "none" else row["label_state"]
+    return None, row["label_state"]
+
+
+def show_neurons(rows: Sequence[Mapping[str, Any]], reach: Sequence[Mapping[str, Any]], notice: str | None) -> None:
+    """The neuron table, and the concepts that no neuron reaches."""
+    if notice:
+        say(f"Note: {notice}.")
+    show(
+        "",
+        (
+            "neuron",
+            "name",
+            "by",
+            "concept",
+            "p@10",
+            "p@20",
+            "p@50",
+            "base",
+            "lift",
+            "q",
+            "items",
+            "users",
+            "pop %ile",
+        ),
+        [
+            (
+                row["neuron"],
+                *name_of(row),
+                "dead" if row["dead"] else row["concept"],
+                *(row[name] for name in ("purity10", "purity20", "purity50", "base_rate", "lift", "q")),
+                percent(row["density_items"]),
+                percent(row["density_users"]),
+                row["popularity_percentile"],
+            )
+            for row in rows
+        ],
+        "neuron, p@10, p@20, p@50, base, lift, q, items, users, pop %ile",
+    )
+    missing = [entry["concept"] for entry in reach if not entry["reached"] and entry["kind"] in ("genre", "tag", "era")]
+    if missing:
+        say(f"No neuron reaches: {', '.join(missing)}.")
+    say(
+        "p@K: share of the top K items in the concept. base: share of all ranked items. "
+        "q: against 1,000 random directions of the same vectors. items, users: share that fires. –: unknown."
+    )
+
+
+def show_list(items: Sequence[Mapping[str, Any]], *, ranks: bool) -> None:
+    """A ranked list; with `ranks`, where each item stood before."""
+    show(
+        "",
+        ("rank", *(("before", "change") if ranks else ()), "title", "affinity", "id"),
+        [
+            (
+                item["rank"],
+                *((item.get("rank_before"), moved(item["rank"], item.get("rank_before"))) if ranks else ()),
+                item["title"],
+                item["affinity"],
+                item["item_id"],
+            )
+            for item in items
+        ],
+        "rank, before, affinity",
+    )
+
+
+def moved(rank: int, before: int | None) -> str:
+    """A rank change in a glyph and a number: ▲ 3, ▼ 2, =."""
+    if before is None:
+        return "–"
+    if before == rank:
+        return "="
+    return f"▲ {before - rank}" if before > rank else f"▼ {rank - before}"
+
+
+def show_effect(effect: Mapping[str, Any], k: int) -> None:
+    """A cohort's before and after, and what else changed."""
+    before, after, collateral = effect["before"], effect["after"], effect["collateral"]
+    for first, second in zip(before["lists"], after["lists"], strict=True):
+        entered = [item for item in second["items"] if item["rank_before"] > k]
+        say(f"\nUser {second['user']}: {len(entered)} of {len(second['items'])} items are new in the top {k}")
+        show_list(second["items"], ranks=True)
+        staying = {item["item_id"] for item in second["items"]}
+        gone = [item["title"] for item in first["items"] if item["item_id"] not in staying]
+        if gone:
+            say(f"left the top {k}: {', '.join(gone)}")
+    shares = [
+        (name, percent(share), percent(after["concept_shares"][name]), after["concept_shares"][name] - share)
+        for name, share in before["concept_shares"].items()
+    ]
+    shares.sort(key=lambda row: -abs(row[3]))
+    show(
+        f"Share of the cohort's top {k}",
+        ("concept", "before", "after", "change"),
+        [(name, was, now, f"{100 * change:+.1f} points") for name, was, now, change in shares[:10]],
+        "before, after, change",
+    )
+    show(
+        "Effect",
+        ("what", "before", "after"),
+        [
+            ("different items shown", before["reach"]["items_shown"], after["reach"]["items_shown"]),
+            ("held-out NDCG@10", before["ndcg10"], after["ndcg10"]),
+        ],
+        "before, after",
+    )
+    about = ", ".join(collateral["about"]) or "no concept"
+    show(
+        "Collateral",
+        ("what", "value"),
+        [
+            ("users in the cohort", collateral["users"]),
+            ("users whose code changed", collateral["users_changed"]),
+            (f"items of the top {k} that stay, mean", collateral["kept"]),
+            ("RBO of the lists (1 = unchanged)", collateral["rbo"]),
+            (f"RBO of the rest (without {about})", collateral["rbo_of_the_rest"]),
+            ("drift of other concepts' shares, mean", collateral["drift_of_other_concepts"]),
+        ],
+        "value",
+    )

@@ -1,0 +1,179 @@
+"""A pane of lines: rows that stay at the top, rows that scroll, rows that stay at the bottom. No box, no wrapping.
+
+Everything is drawn line by line and only lines that changed are drawn again: over a slow link a cursor move costs
+a few hundred bytes.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from workbench.widgets.line import Line
+
+ROLES = ("dim", "strong", "good", "bad", "warn", "bar", "key", "title", "cursor")
+
+
+class Pane(ScrollView, can_focus=True, inherit_bindings=False):
+    """Shows lines. A subclass that draws its rows itself overrides `row_count` and `row`."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"pane--{role}" for role in ROLES}
+
+    class Clicked(Message):
+        """A row of the scrolling part was clicked."""
+
+        def __init__(self, pane: "Pane", row: int) -> None:
+            super().__init__()
+            self.pane = pane
+            self.row = row
+
+        @property
+        def control(self) -> "Pane":
+            return self.pane
+
+    class Resized(Message):
+        """The pane has another width or height; what it shows was made for the old one."""
+
+    def __init__(self, *, id: str, ruled: bool = False) -> None:
+        """`ruled` draws a vertical rule down the left side."""
+        super().__init__(id=id)
+        self._ruled = ruled
+        self._head: Sequence[Line] = ()
+        self._rows: Sequence[Line] = ()
+        self._foot: Sequence[Line] = ()
+        self._cursor: int | None = None
+        self._styles_by_role: dict[str, Style] = {}
+
+    @property
+    def text_width(self) -> int:
+        """Cells that a line may take."""
+        return self.size.width - (2 if self._ruled else 0)
+
+    @property
+    def rows_height(self) -> int:
+        """How many scrolling rows are visible."""
+        return max(0, self.size.height - len(self._head) - len(self._foot))
+
+    @property
+    def row_count(self) -> int:
+        return len(self._rows)
+
+    @property
+    def cursor(self) -> int | None:
+        return self._cursor
+
+    def row(self, index: int) -> Line:
+        """Line `index` of the scrolling part."""
+        return self._rows[index]
+
+    def show(self, head: Sequence[Line], rows: Sequence[Line], foot: Sequence[Line] = ()) -> None:
+        """Show these lines; draws only those that differ from what is shown."""
+        same_shape = (len(head), len(rows), len(foot)) == (len(self._head), len(self._rows), len(self._foot))
+        before = [self._line(y) for y in range(self.size.height)] if same_shape else []
+        self._head, self._rows, self._foot = head, rows, foot
+        if not same_shape:
+            self.fit_rows()
+            return
+        for y, old in enumerate(before):
+            if self._line(y) != old:
+                self.refresh(Region(0, y, self.size.width, 1))
+
+    def set_top(self, head: Sequence[Line]) -> None:
+        """Change the rows that stay at the top."""
+        before, self._head = self._head, head
+        if len(before) != len(head):
+            self.fit_rows()
+        elif list(before) != list(head):
+            self.refresh(Region(0, 0, self.size.width, len(head)))
+
+    def travel(self, rows: int) -> None:
+        """Move the cursor by `rows`, or scroll by them where there is no cursor."""
+        if self._cursor is None:
+            self.scroll_rows_to(self.scroll_offset.y + rows)
+        else:
+            self.move_cursor(self._cursor + rows)
+
+    def fit_rows(self) -> None:
+        """Tell the scrolling how many rows there are now, and draw them all."""
+        self.virtual_size = Size(1, len(self._head) + self.row_count + len(self._foot))
+        self.refresh()
+
+    def refresh_row(self, index: int) -> None:
+        """Draw one scrolling row again, if it is visible."""
+        y = index - self.scroll_offset.y
+        if 0 <= y < self.rows_height:
+            self.refresh(Region(0, y + len(self._head), self.size.width, 1))
+
+    def move_cursor(self, index: int | None) -> None:
+        """Put the cursor on a row, within the rows there are, and bring the row into view."""
+        index = None if index is None or not self.row_count else min(max(index, 0), self.row_count - 1)
+        before, self._cursor = self._cursor, index
+        if before is not None and before != index:
+            self.refresh_row(before)
+        if index is None:
+            return
+        self.refresh_row(index)
+        top, height = self.scroll_offset.y, self.rows_height
+        if not top <= index < top + height:
+            self.scroll_rows_to(index if index < top else index - height + 1)
+
+    def scroll_rows_to(self, top: int) -> None:
+        self.scroll_to(y=top, animate=False, immediate=True, force=True)
+
+    def render_line(self, y: int) -> Strip:
+        """Row `y` of the window."""
+        lit = self.has_focus and self._cursor is not None and self._row_at(y) == self._cursor
+        segments = [Segment(text, self._style("cursor" if lit else role)) for text, role in self._line(y) if text]
+        strip = Strip(segments).adjust_cell_length(self.text_width, self._style("cursor" if lit else ""))
+        if self._ruled:
+            strip = Strip([Segment("│ ", self._style("dim")), *strip])
+        return strip.apply_style(self.rich_style)
+
+    def on_resize(self) -> None:
+        self.move_cursor(self._cursor)
+        self.post_message(self.Resized())
+
+    def on_focus(self) -> None:
+        self.refresh()
+
+    def on_blur(self) -> None:
+        self.refresh()
+
+    def on_click(self, event: events.Click) -> None:
+        index = self._row_at(event.y)
+        if index is not None:
+            self.post_message(self.Clicked(self, index))
+
+    def notify_style_update(self) -> None:
+        self._styles_by_role.clear()
+        super().notify_style_update()
+
+    def _row_at(self, y: int) -> int | None:
+        if not len(self._head) <= y < self.size.height - len(self._foot):
+            return None
+        index = y - len(self._head) + self.scroll_offset.y
+        return index if index < self.row_count else None
+
+    def _line(self, y: int) -> Line:
+        if y < len(self._head):
+            return self._head[y]
+        index = self._row_at(y)
+        if index is not None:
+            return self.row(index)
+        below = y - (self.size.height - len(self._foot))
+        return self._foot[below] if 0 <= below < len(self._foot) else ()
+
+    def _style(self, role: str) -> Style:
+        if role == "title" and not self.has_focus:
+            role = "strong"
+        if role not in self._styles_by_role:
+            self._styles_by_role[role] = (
+                self.get_component_rich_style(f"pane--{role}", partial=True) if role else Style.null()
+            )
+        return self._styles_by_role[role]
