@@ -24,7 +24,6 @@ from engine.run import Run, Screen, save_run
 from engine.sae.training import SaeConfig, describe, split_users, train_sae
 from engine.steering.join import TEST, TRAIN, candidates, concept_items, histories
 
-
 SHARED_CELLS = 4_000_000
 """Cells of a training step from which on more than one thread pays."""
 

@@ -15,9 +15,8 @@ from engine.home import Home
 from workbench.choices import complete_dataset, complete_run, home_of, pick_numbers, setting
 
 if TYPE_CHECKING:
-    from engine.session import State
-
     from engine.run import Run
+    from engine.session import State
 
 
 def _group(text: str, **extra: Any) -> typer.Typer:
@@ -106,15 +105,18 @@ def datasets(ctx: typer.Context) -> None:
 @datasets_app.command("list")
 def datasets_list(ctx: typer.Context, as_json: AsJson = False) -> None:
     """What is known and what is here, with licence and size."""
+    from dataclasses import asdict
+
     from engine.catalogue.catalogue import datasets as known
 
-    found = [info.as_dict() for info in known(home_of(ctx))]
+    found = [asdict(info) for info in known(home_of(ctx))]
     if as_json:
         return _json(found)
-    from workbench.tables import show
+    from workbench.tables import megabytes, show
 
     columns = ("name", "title", "state", "users", "items", "interactions", "licence")
-    show("", columns, [[info[c] for c in columns] for info in found], "users, items, interactions")
+    rows = [[*(info[column] for column in columns), megabytes(info["bytes"])] for info in found]
+    show("", (*columns, "size"), rows, "users, items, interactions, size")
     return None
 
 
@@ -130,7 +132,6 @@ def datasets_fetch(
 ) -> None:
     """Download a data set, or read it from a file, and build its catalogue."""
     from engine.catalogue.fetch import fetch
-
     from engine.catalogue.recipes import recipe
     from workbench.tables import progress_bar, say
 
@@ -286,7 +287,7 @@ def neurons(
     from workbench.facts import neuron_facts, sorted_rows
 
     opened = _open(ctx, run)
-    labels = _state(ctx, session or run).labels
+    labels = _state(ctx, session, run).labels
     rows = sorted_rows([neuron_facts(opened, n.neuron, labels) for n in opened.neurons], sort)
     if as_json:
         return _json(rows)
@@ -307,7 +308,7 @@ def neuron(
     """One neuron: its top items, its evidence, and who activates it."""
     from workbench.facts import inspected
 
-    facts = inspected(_open(ctx, run), number, _state(ctx, session or run).labels, k)
+    facts = inspected(_open(ctx, run), number, _state(ctx, session, run).labels, k)
     if as_json:
         return _json(facts)
     from workbench.tables import show_neuron
@@ -327,7 +328,7 @@ def recommend(
     """A user's ranked list, seen items left out."""
     from workbench.facts import recommended
 
-    edits = _state(ctx, session).edits if session else ()
+    edits = _state(ctx, session, run).edits if session else ()
     facts = recommended(_open(ctx, run), user, k, edits)
     if as_json:
         return _json(facts)
@@ -412,7 +413,7 @@ def labels_list(ctx: typer.Context, run: RunName, session: SessionName = None, a
     """Every label of a run's session with its state."""
     from dataclasses import asdict
 
-    state = _state(ctx, session or _open(ctx, run).name)
+    state = _state(ctx, session, _open(ctx, run).name)
     rows = [{"neuron": number, **asdict(label)} for number, label in sorted(state.labels.items())]
     if as_json:
         return _json(rows)
@@ -478,7 +479,7 @@ def export(
     """A report of a run. It holds no user ids and no histories."""
     from engine.report import formats
 
-    text = formats.render(_open(ctx, run), _state(ctx, session or run), kind)
+    text = formats.render(_open(ctx, run), _state(ctx, session, run), kind)
     if output is None:
         return typer.echo(text, nl=False)
     from engine.home import write_whole
@@ -527,10 +528,14 @@ def _open(ctx: typer.Context, name: str) -> "Run":
     return Run.open(home_of(ctx), name)
 
 
-def _state(ctx: typer.Context, session: str) -> "State":
-    from engine.session import Session
+def _state(ctx: typer.Context, session: str | None, run: str) -> "State":
+    """What a session holds: the one that was named, which must exist, else the run's own."""
+    from engine.session import Session, sessions
 
-    return Session.read(home_of(ctx), session)
+    known = sessions(home_of(ctx))
+    if session is not None and session not in known:
+        raise MonoscopeError(f"There is no session {session!r}; there are {', '.join(known) or 'none yet'}.")
+    return Session.read(home_of(ctx), session or run, run)
 
 
 def _json(facts: Any) -> None:

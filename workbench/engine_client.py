@@ -82,6 +82,7 @@ class EngineClient:
         self._asked: dict[int, Asked] = {}
         self._child: subprocess.Popen[bytes] | None = None
         self._outgoing: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._leaving: subprocess.Popen[bytes] | None = None
         self._verdict: str | None = None
 
     @property
@@ -150,12 +151,19 @@ class EngineClient:
             self._verdict = reason
             self._child.kill()
 
-    def stop(self) -> None:
-        """End the child for good: by the end of its input, and by a kill if it takes longer than a moment."""
+    def hang_up(self) -> None:
+        """Let the child go: its input ends, and whatever it still says is dropped."""
         child, self._child = self._child, None
+        if child is not None:
+            self._leaving = child
+            self._outgoing.put(None)
+
+    def stop(self) -> None:
+        """Hang up and wait for the child's end; it is killed if that takes longer than a moment."""
+        self.hang_up()
+        child, self._leaving = self._leaving, None
         if child is None:
             return
-        self._outgoing.put(None)
         try:
             child.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from engine.session import Label
 
 from engine.errors import EditError, MonoscopeError
 from engine.run import Run
+from engine.session import Label
 
 STORED_METRICS = ("rbo", "tau", "l0_items", "l0_users", "ndcg_kept")
 WATCHED_AT_MOST = 20

@@ -93,10 +93,13 @@ SCREENS: dict[str, dict[str, tuple[Action, ...]]] = {
 FOOTERS: dict[str, tuple[str, str]] = {
     "runs": ("runs", "open down back"),
     "neurons": ("run", "inspect bench ask_label filter sort_right back pick_user undo zoom write_label copy next_pane"),
+    "edited": ("run", "step_up off type_value drop flip undo pick_user back next_user filter zoom copy next_pane"),
     "inspector": ("run", "bench ask_label write_label next_pane back undo pick_user zoom copy"),
     "bench": ("run", "step_up off type_value drop flip pick_user next_user back undo next_pane zoom copy"),
 }
-"""For each pane that can have the focus: its screen, and what its footer offers, most useful first."""
+"""For each pane that can have the focus: its screen, and what its footer offers, most useful first.
+
+"edited" is the neuron table while its cursor is on a neuron that is on the bench."""
 
 
 def check(screens: dict[str, dict[str, tuple[Action, ...]]]) -> None:
@@ -130,7 +133,7 @@ def help_action() -> Action:
     return EVERYWHERE[-1]
 
 
-WORDS: tuple[tuple[str, str], ...] = (
+RUN_WORDS = (
     ("neuron", "one coordinate of the sparse code that the run has learned for users and items"),
     ("concept", "a named set of items from the metadata: a genre, a decade, a genre in a decade"),
     ("purity@20", "share of the neuron's 20 strongest items that are in its best concept"),
@@ -148,4 +151,13 @@ WORDS: tuple[tuple[str, str], ...] = (
     ("–", "unknown: not measured, or the neuron fires on too few items to say"),
     ("label", "h written by hand · l language model · m metadata · x rejected · ! failed · … asked · · none yet"),
 )
-"""The help page's glossary."""
+
+WORDS: dict[str, tuple[tuple[str, str], ...]] = {
+    "runs": (
+        ("run", "a recommender with the neurons that explain it, trained and measured: one folder"),
+        ("model", "the recommender's kind and the length of its vectors"),
+        ("fidelity", "how alike lists are with and without the neurons in between (RBO, 1 is equal)"),
+    ),
+    "run": RUN_WORDS,
+}
+"""Each help page's glossary."""

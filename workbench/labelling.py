@@ -5,13 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from engine.errors import MonoscopeError, SessionError
 from engine.labels.metadata import metadata_label
-from engine.session import Label, Session
-
-from engine.errors import MonoscopeError
 from engine.labels.of_run import evidence_of, label_run
 from engine.progress import Progress
 from engine.run import Run
+from engine.session import Label, Session
 from workbench.tables import progress_bar, say, show
 
 
@@ -23,11 +22,20 @@ def label_neurons(
     if labeller not in labellers:
         raise MonoscopeError(f"There is no labeller {labeller!r}; there are {', '.join(labellers)}.")
     results = []
-    with Session.open(run.home, session, run.name) as journal, progress_bar("Labelling") as progress:
+    with _writable(run, session) as journal, progress_bar("Labelling") as progress:
         for neuron, label in labellers[labeller](run, neurons, model, base_url, progress):
             journal.append("label", neuron=neuron, **asdict(label))
             results.append({"neuron": neuron, **asdict(label)})
     return results
+
+
+def _writable(run: Run, session: str) -> Session:
+    """The run's session, open for writing; refused before any label is asked for, and paid, in vain."""
+    journal = Session.open(run.home, session, run.name)
+    if journal.read_only:
+        journal.close()
+        raise SessionError(journal.notice or f"Session {session} cannot be written.")
+    return journal
 
 
 def show_labels(results: Sequence[dict[str, Any]]) -> None:
@@ -68,5 +76,5 @@ def set_by_hand(run: Run, number: int, text: str, session: str) -> None:
     """Store the analyst's own label."""
     run.neuron(number)
     concept = next((entry.concept for entry in run.reach if entry.concept.lower() == text.lower()), None)
-    with Session.open(run.home, session, run.name) as journal:
+    with _writable(run, session) as journal:
         journal.append("label", neuron=number, text=text, state="human", concept=concept, model=None, note=None)

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunCard:
-    """What a run's manifest says of it; `fault` is the reason if it cannot be read."""
+    """What a run's manifest says of it; `fault` is the reason if it cannot be read.
+
+    `accuracy` holds the recommender's metrics on held-out items, `popularity` those of recommending what is popular.
+    """
 
     name: str
     dataset: str = "?"
@@ -33,6 +36,10 @@ class RunCard:
     recommender: str = "?"
     sae: str = "?"
     neurons: int = 0
+    users: int = 0
+    items: int = 0
+    accuracy: Mapping[str, float] = field(default_factory=dict)
+    popularity: Mapping[str, float] = field(default_factory=dict)
     fidelity: Mapping[str, float] = field(default_factory=dict)
     fault: str | None = None
 
@@ -50,7 +57,6 @@ def read_card(home: Home, name: str) -> RunCard:
 
 def _card(name: str, manifest: Mapping[str, Any]) -> RunCard:
     recommender, sae = manifest["recommender"], manifest["sae"]
-    fidelity = {key: float(value) for key, value in manifest["fidelity"].items() if isinstance(value, int | float)}
     notice = manifest.get("notice")
     return RunCard(
         name=name,
@@ -61,8 +67,16 @@ def _card(name: str, manifest: Mapping[str, Any]) -> RunCard:
         recommender=plain(f"{recommender['kind']} d{recommender['d']}"),
         sae=plain(f"{sae['variant']} m{sae['m']}"),
         neurons=int(sae["m"]),
-        fidelity=fidelity,
+        users=int(manifest["users"]),
+        items=int(manifest["items"]),
+        accuracy=_numbers(recommender.get("metrics")),
+        popularity=_numbers(recommender.get("popularity")),
+        fidelity=_numbers(manifest["fidelity"]),
     )
+
+
+def _numbers(measured: Any) -> dict[str, float]:
+    return {key: float(value) for key, value in (measured or {}).items() if isinstance(value, int | float)}
 
 
 def read_cards(home: Home) -> list[RunCard]:

@@ -57,6 +57,10 @@ def percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f} %"
 
 
+def megabytes(size: int | None) -> str:
+    return "–" if size is None else f"{size / 1e6:.1f} MB"
+
+
 @contextmanager
 def progress_bar(what: str) -> Iterator[Report]:
     """A progress bar with the time left on standard error; silent where that is no terminal."""

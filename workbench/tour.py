@@ -13,7 +13,6 @@ def make_demo(home: Home) -> Run:
     if (home.run(RUN) / "manifest.json").exists():
         return Run.open(home, RUN)
     from engine.catalogue.fetch import fetch
-
     from engine.train import TrainConfig, train
 
     if not (home.dataset(DATASET) / "catalogue.duckdb").exists():

@@ -4,6 +4,8 @@ load.sql finds the raw folder in `getvariable('raw')` (with the slash at its end
     staged_items(item_id, title, year, <item_attributes>)
     staged_users(user_id, <user_attributes>)
     staged_interactions(user_id, item_id, weight, time)
+An interaction that is staged twice counts once, with its largest weight and its latest time; a time that is the
+same everywhere is no time (NULL). A user's held-out items are those whose md5 of user, item and seed comes first.
 concepts.sql sees the finished `items`, `users` and `interactions` and fills
     staged_concepts(concept, kind, item).
 """
@@ -62,6 +64,7 @@ def build(recipe: Recipe, raw: Path, target: Path, source: Source, progress: Pro
         "python_enable_replacements": False,
     }
     with _explained(recipe, "the catalogue"), duckdb.connect(str(target), config=config) as connection:
+        connection.execute("SET enable_progress_bar = false")  # DuckDB's own, which it draws on standard output
         connection.create_function("plain", plain, [VARCHAR], VARCHAR)
         connection.execute("SET VARIABLE raw = ?", [f"{raw}/"])
         progress(0.0, "reading the files")
@@ -96,7 +99,7 @@ def _make_tables(connection: "DuckDBPyConnection", recipe: Recipe) -> None:
             f" FROM staged_{kind}s"
         )
     (moments,) = _row(connection, "SELECT count(DISTINCT time) FROM staged_interactions")
-    # A user's held-out items are those whose md5 comes first: the same on every machine, version and thread count.
+    # md5 and not DuckDB's hash(): the split must be the same on every machine, version and thread count.
     connection.execute(
         f"""
         CREATE TABLE interactions AS

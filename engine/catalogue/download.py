@@ -65,8 +65,7 @@ def _get(url: str, part: Path, progress: Progress) -> None:
 
 
 def _receive(response: HTTPResponse, file: BinaryIO, done: int, progress: Progress) -> None:
-    length = response.headers.get("Content-Length")
-    total = done + int(length) if length else None
+    total = done + response.length if response.length is not None else None
     while chunk := response.read(_CHUNK):
         file.write(chunk)
         done += len(chunk)

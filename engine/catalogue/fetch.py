@@ -43,12 +43,10 @@ def fetch_recipe(home: Home, recipe: Recipe, *, source: Path | None, assent: boo
         return _build_folder(home, recipe, source, progress)
     make_folder(home.datasets)
     with download(recipe, home.datasets / f".{recipe.name}.download.part", _part(progress, 0, 0.5)) as archive:
-        return _build_folder(home, recipe, archive, _part(progress, 0.5, 1), downloaded=True)
+        return _build_folder(home, recipe, archive, _part(progress, 0.5, 1), "download")
 
 
-def _build_folder(
-    home: Home, recipe: Recipe, source: Path | None, progress: Progress, downloaded: bool = False
-) -> Path:
+def _build_folder(home: Home, recipe: Recipe, source: Path | None, progress: Progress, kind: str = "archive") -> Path:
     folder = home.dataset(recipe.name)
     with building(folder) as beside:
         raw = make_folder(beside / "raw")
@@ -62,7 +60,7 @@ def _build_folder(
             _copy(recipe, source, raw)
             came_from = Source("folder", notice=NOT_OFFICIAL)
         else:
-            came_from = _unpack(recipe, source, raw, told, "download" if downloaded else "archive")
+            came_from = _unpack(recipe, source, raw, told, kind)
         meta = build(recipe, raw, beside / "catalogue.duckdb", came_from, _part(progress, 0.3, 1))
         write_whole(beside / "manifest.json", json.dumps(meta, indent=1, ensure_ascii=False) + "\n")
         if (own := folder / "concepts.jsonl").exists():

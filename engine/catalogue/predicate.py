@@ -84,10 +84,10 @@ def matching(catalogue: Path, table: str, where: str, seconds: float = SECONDS) 
         if child.poll() is None:
             os.killpg(child.pid, signal.SIGKILL)
             child.communicate()
-    if child.returncode > 0 and b"MemoryError" not in complaint:
+    if child.returncode > 0:
         last = complaint.decode(errors="replace").strip().rpartition("\n")[2]
         raise PredicateError(f"The condition could not be evaluated: {last}.")
-    if child.returncode != 0:
+    if child.returncode < 0:
         raise PredicateError("The condition asks for more memory or time than a condition may have.")
     answer = json.loads(output)
     if "error" in answer:
@@ -116,17 +116,20 @@ def _answer(request: dict[str, Any]) -> list[int]:
     config: Config = {**LOCKED, "threads": 1, "memory_limit": _DUCKDB_MEMORY}
     with duckdb.connect(request["catalogue"], read_only=True, config=config) as connection:
         columns = [name for name, *_ in connection.execute(f"DESCRIBE {table}").fetchall()]
-        expression = _parse(connection, where)
+        expression = parse(connection, where)
         try:
             return _run(connection, table, expression)
         except duckdb.OutOfMemoryException as error:
-            raise PredicateError("The condition asks for more memory than a condition may have.") from error
+            raise MemoryError from error
         except duckdb.Error as error:
             raise PredicateError(_sentence(str(error), table, columns)) from error
 
 
-def _parse(connection: "DuckDBPyConnection", where: str) -> dict[str, Any]:
-    """The expression's tree: the only thing that a SELECT of it selects."""
+def parse(connection: "DuckDBPyConnection", where: str) -> dict[str, Any]:
+    """The tree of `where`, which must be one expression that reads the catalogue's tables alone; runs nothing.
+
+    It is parsed as `SELECT <where>`, which must select one thing and do nothing else. Raises `PredicateError`.
+    """
     one = PredicateError("The condition must be one expression, such as year < 1970, and nothing beside it.")
     parsed = _tree(connection, f"SELECT {where}")
     if not where.strip() or parsed.get("error_type") == "not implemented":  # not a SELECT, or more than one
@@ -212,7 +215,8 @@ def _sentence(message: str, table: str, columns: list[str]) -> str:
 
 
 def _first_line(message: str) -> str:
-    return re.sub(r"^[\w ]*Error: ", "", message.splitlines()[0]).rstrip(".!")
+    """Without the kind of error before it, and without the advice to change a setting, which is locked."""
+    return re.sub(r"^[\w ]*Error: |\. Use \"SET .*", "", message.splitlines()[0]).rstrip(".!")
 
 
 def main() -> None:
@@ -223,6 +227,10 @@ def main() -> None:
         answer: dict[str, Any] = {"numbers": _answer(request)}
     except PredicateError as error:
         answer = {"error": str(error)}
+    except MemoryError:
+        answer = {"error": "The condition asks for more memory than a condition may have."}
+    except RecursionError:
+        answer = {"error": "The condition is nested too deeply."}
     json.dump(answer, sys.stdout)
 
 

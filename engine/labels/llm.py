@@ -44,7 +44,8 @@ SECRET_CHARACTERS = 8
 
 _NO_KEY = "no-key"
 _BASE_URL = re.compile(
-    r"https?://(?:(?P<host>[\w.-]+)|\[(?P<v6>[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)\])(?::(?P<port>[0-9]{1,5}))?(?:/[\w.~%/+-]*)?",
+    r"https?://(?:(?P<host>[\w.-]+)|\[(?P<v6>[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)\])"
+    r"(?::(?P<port>[0-9]{1,5}))?(?:/[\w.~%/+-]*)?",
     re.ASCII,
 )
 _TAKEN_FOR_IPV4 = re.compile(r"[0-9]+.[0-9]+.[0-9]+.[0-9]+")

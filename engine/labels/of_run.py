@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-from engine.labels.evidence import Evidence, evidence_for
-from engine.labels.llm import failed, label_neurons, settings
-from engine.session import Label
 
 from engine.errors import LabelError
+from engine.labels.evidence import Evidence, evidence_for
+from engine.labels.llm import failed, label_neurons, settings
 from engine.progress import Progress
 from engine.run import Run
+from engine.session import Label
 
 EVIDENCE_SEED = 0
 

@@ -106,7 +106,7 @@ def neuron_table(
     """
     known = np.flatnonzero(eligible)
     member_ci = np.array([concept.member[known] for concept in concepts]).reshape(len(concepts), len(known))
-    present: np.ndarray = member_ci.any(axis=1)
+    present = np.asarray(member_ci.any(axis=1))
     concepts = [concept for concept, some in zip(concepts, present, strict=True) if some]
     member_ci = member_ci[present]
     base = member_ci.mean(axis=1)

@@ -169,7 +169,7 @@ def evaluate(
     hits = _hits(lists, held_out, users)
     return Metrics(
         ndcg10=mean(ndcg(lists, held_out, users)),
-        hr10=mean(hits[:, :10].any(axis=1)),
+        hr10=mean(np.asarray(hits[:, :10].any(axis=1))),
         recall20=mean(hits.sum(axis=1) / held_out.lengths()[users]),
         mpr=mean(percentiles),
         users=len(users),

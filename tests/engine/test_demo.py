@@ -96,6 +96,6 @@ def test_turning_horror_off_takes_horror_out_of_its_lovers_lists(demo_run: Run) 
     with demo_run.catalogue() as catalogue:
         effect = demo_run.steering(catalogue).effect(lovers, [Edit(neuron=neuron, operation="off")], 30)
     before, after = (effect[arm]["concept_shares"]["Horror"] for arm in ("before", "after"))
-    assert before > 0.3
+    assert before > 0.2
     assert after < before / 3
     assert effect["collateral"]["rbo_of_the_rest"] > 0.5

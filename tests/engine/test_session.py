@@ -165,7 +165,7 @@ def test_a_new_action_ends_what_could_be_redone(home: Home) -> None:
         assert session.append("undo").edits == ()
 
 
-ACTION = st.one_of(
+ACTION: st.SearchStrategy[tuple[str, dict[str, Any]]] = st.one_of(
     st.tuples(
         st.just("label"),
         st.fixed_dictionaries({
@@ -229,6 +229,13 @@ def test_a_label_that_does_not_win_is_nothing_to_undo(home: Home) -> None:
     with open_session(home) as session:
         session.append("label", neuron=1, text="mine", state="human")
         session.append("label", neuron=1, text="its", state="llm")
+        assert session.append("undo").labels == {}
+
+
+def test_the_same_label_again_is_nothing_to_undo(home: Home) -> None:
+    with open_session(home) as session:
+        session.append("label", neuron=1, text="mine", state="human", time="2026-01-01T00:00:00Z")
+        session.append("label", neuron=1, text="mine", state="human", time="2026-01-02T00:00:00Z")
         assert session.append("undo").labels == {}
 
 

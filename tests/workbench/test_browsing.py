@@ -33,7 +33,7 @@ async def test_the_inspector_shows_purity_beside_its_base_rate_and_the_top_items
         pane = driver.pane("inspector")
         assert pane[0].startswith("│ 2 [Inspector]")
         assert pane[1].startswith("│ 1 Horror")
-        assert "purity  @10 0.98  @20 0.97  @50 0.95" in pane[3]
+        assert "purity @10 0.98  @20 0.97  @50 0.95" in pane[3]
         assert "base rate 0.10  lift 9.7  q .001" in pane[4]
         assert "fires on 15% of films  for 37% of users" in pane[5]
         assert [row.split()[-1] for row in pane[9:14]] == ["●", "●", "●", "●", "4.80"]

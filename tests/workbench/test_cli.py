@@ -45,6 +45,33 @@ def test_a_purity_can_be_recomputed_from_the_item_list_and_the_films_themselves(
     assert facts["users"][0]["activation"] >= facts["users"][1]["activation"] > 0
 
 
+def test_data_sets_concepts_and_sessions_are_listed(monoscope: Monoscope) -> None:
+    listed = {entry["name"]: entry for entry in monoscope("datasets", "list", "--json").json}
+    assert (listed["demo"]["state"], listed["demo"]["users"], listed["demo"]["simulated"]) == ("here", 2000, True)
+    assert listed["ml-1m"]["state"] == "not fetched"
+    assert "MovieLens 1M" in monoscope("datasets").out
+    kinds = {entry["concept"]: entry["kind"] for entry in monoscope("concepts", "demo", "--json").json}
+    assert (kinds["Horror"], kinds["1980s"], kinds["Popular head"]) == ("genre", "decade", "popularity")
+    assert "Horror" in monoscope("concepts", "demo").out
+    monoscope("labels", "set", "demo", 1, "listed", "--session", "listed")
+    assert "listed" in monoscope("sessions", "list", "--json").json
+    assert "listed" in monoscope("sessions").out
+    assert "listed" in monoscope("labels", "list", "demo", "--session", "listed").out
+
+
+def test_every_table_is_printed_for_people_too(monoscope: Monoscope) -> None:
+    for words, told in (
+        (("runs",), "simulated audience"),
+        (("runs", "show", "demo"), "NDCG@10"),
+        (("neurons", "demo"), "No neuron reaches"),
+        (("neuron", "demo", "0"), "Top items"),
+        (("recommend", "demo", "--user", "v0001"), "affinity"),
+        (("steer", "demo", "--neuron", "0", "--users", "true", "--off", "-k", "10"), "Collateral"),
+    ):
+        answer = monoscope(*words)
+        assert (answer.code, told in answer.out) == (0, True), (words, answer.err)
+
+
 def test_neurons_are_sorted_by_any_column_with_the_unknown_last(monoscope: Monoscope) -> None:
     values = [row["q"] for row in monoscope("neurons", "demo", "--sort", "q", "--json").json]
     known = [value for value in values if value is not None]
@@ -147,6 +174,39 @@ def test_a_label_by_hand_wins_and_its_own_purity_stands_beside_the_best_concepts
     assert row["label_purity20"] < row["purity20"]
     items = monoscope("neuron", "demo", neuron, "-k", 20, "--json").json["items"]
     assert row["label_purity20"] == pytest.approx(np.mean(["Sci-Fi" in item["concepts"] for item in items]))
+
+
+def test_an_unknown_session_or_another_runs_is_refused(monoscope: Monoscope, demo_run: Run) -> None:
+    from engine.session import Session
+
+    with Session.open(demo_run.home, "others", "another-run") as journal:
+        journal.append("watch", user="v0001")
+    for words in (("neurons", "demo"), ("export", "demo"), ("recommend", "demo", "--user", "v0001")):
+        assert "no session 'typo'" in monoscope(*words, "--session", "typo").err
+        assert monoscope(*words, "--session", "others").code == 1
+
+
+def test_labels_go_through_a_real_server_into_the_session_and_the_table(monoscope: Monoscope) -> None:
+    from tests.engine.labels.chat_server import answer, chat_server
+
+    neuron = neuron_of(monoscope, "Horror")
+    with chat_server() as server:
+        server.replies = [answer("Scary films")]
+        words = ("--neurons", neuron, "--model", "any", "--base-url", server.base_url, "--session", "served")
+        assert monoscope("label", "demo", *words, "--json").json[0]["state"] == "llm"
+        assert len(server.requests) == 1
+    row = monoscope("neurons", "demo", "--session", "served", "--json").json[neuron]
+    assert (row["label"], row["label_state"], row["label_purity20"]) == ("Scary films", "llm", None)
+
+
+def test_a_session_in_use_elsewhere_is_refused_before_anything_is_asked(monoscope: Monoscope, demo_run: Run) -> None:
+    from engine.session import Session
+
+    with Session.open(demo_run.home, "busy", "demo") as journal:
+        journal.append("watch", user="v0001")
+        answer = monoscope("label", "demo", "--neurons", 1, "--labeller", "metadata", "--session", "busy")
+    assert answer.code == 1
+    assert answer.err.count("\n") == 1
 
 
 def test_a_dry_run_sends_nothing_and_says_how_much_it_would(monoscope: Monoscope) -> None:

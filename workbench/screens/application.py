@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import App
 from textual.screen import Screen
@@ -48,6 +48,13 @@ class MonoscopeApp(App[None], inherit_bindings=False):
 
     def _run_screen(self, card: RunCard) -> RunScreen:
         return RunScreen(self._home, card, self._session_name or card.name, self._command, self._terminal)
+
+    def exit(self, *args: Any, **options: Any) -> None:
+        """Leave; engines are let go first, so that they end while the screen is cleared."""
+        for screen in self.screen_stack:
+            if isinstance(screen, RunScreen):
+                screen.engine.hang_up()
+        super().exit(*args, **options)
 
     def on_mount(self) -> None:
         if self.is_headless:

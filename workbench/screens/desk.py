@@ -128,6 +128,7 @@ class Desk:
         self._wake()
         self._engine.ask("label", {"run": self.view.card.name, "neurons": [neuron]}, None)
         self._show(asked={**self.view.asked, neuron: "asked"})
+        self._say(f"Asked for a label of neuron {neuron}; ctrl+c cancels.")
 
     def undo(self) -> None:
         self._travel("undo")
@@ -309,7 +310,7 @@ def _journalled(view: View) -> tuple[Mapping[int, Label], tuple[Edit, ...], str 
 
 
 def _restored(state: State) -> str:
-    counts = (("edit", len(state.edits)), ("label", len(state.labels)))
+    counts = (("edit", len(state.edits)), ("label", sum(label.text is not None for label in state.labels.values())))
     found = " and ".join(f"{count} {word}{'s' if count > 1 else ''}" for word, count in counts if count)
     return f"Restored {found} of this session; u steps back." if found else ""
 

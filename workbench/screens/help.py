@@ -11,7 +11,7 @@ from workbench.keymap import SCREENS, WORDS
 from workbench.widgets.line import Line, fit, wrap
 from workbench.widgets.pane import Pane
 
-KEY_CELLS, WORD_CELLS = 11, 11
+KEY_CELLS, WORD_CELLS, READABLE_CELLS = 11, 11, 100
 
 
 def help_lines(screen: str, width: int) -> list[Line]:
@@ -22,10 +22,9 @@ def help_lines(screen: str, width: int) -> list[Line]:
         for action in actions:
             if action.help:
                 lines += _entry(action.shown, action.help, KEY_CELLS, width)
-    if screen == "run":
-        lines += [(), (("Words", "strong"),)]
-        for word, meaning in WORDS:
-            lines += _entry(word, meaning, WORD_CELLS, width)
+    lines += [(), (("Words", "strong"),)]
+    for word, meaning in WORDS[screen]:
+        lines += _entry(word, meaning, WORD_CELLS, width)
     return lines
 
 
@@ -57,7 +56,7 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
 
     def on_resize(self, event: events.Resize) -> None:
         pane = self.query_one("#help", Pane)
-        self._lines = help_lines(self._about, event.size.width - 2)
+        self._lines = help_lines(self._about, min(event.size.width - 2, READABLE_CELLS))
         rows = [((" ", ""), *line) for line in self._lines]
         pane.show([((" Keys ", "title"), ("  q closes · j k PgDn PgUp scroll", "dim"))], rows)
         pane.focus()

@@ -81,6 +81,7 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
                 self._fill(name)
         saved = "read-only" if view.read_only else f"saved {view.saved}" if view.saved else ""
         self.status.show_command(view.command, saved)
+        self.pane("footer").set_top([self._keys(self.pane("footer").text_width)])
 
     def _fill(self, name: str) -> None:
         pane = self.pane(name)
@@ -127,9 +128,13 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         self._refilling = False
         if self.is_attached:
             self.show(self.view)
-            footer = self.pane("footer")
-            keys = frame.ASKED if self.status.asking else frame.footer(self.focused_pane, footer.text_width)
-            footer.set_top([keys])
+
+    def _keys(self, width: int) -> Line:
+        if self.status.asking:
+            return frame.ASKED
+        name, current = self.focused_pane, self.view.current
+        on_bench = current is not None and self.view.edit_of(current) is not None
+        return frame.footer("edited" if name == "neurons" and on_bench else name, width)
 
     def on_pane_resized(self) -> None:
         """All panes are resized together: fill them once."""

@@ -1,7 +1,8 @@
 """The first screen: the runs of this home, or how to make one."""
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -11,7 +12,7 @@ from engine.home import Home
 from workbench.model import RunCard, read_cards
 from workbench.screens.base import BaseScreen, bindings_of
 from workbench.widgets import frame
-from workbench.widgets.line import Line, decimal, fit, right, wrap
+from workbench.widgets.line import UNKNOWN, Line, decimal, fit, right, wrap
 from workbench.widgets.pane import Pane
 from workbench.widgets.status import StatusRow
 from workbench.widgets.table import VirtualTable
@@ -34,7 +35,7 @@ class RunTable(VirtualTable):
     def on_resize(self) -> None:
         super().on_resize()
         name = self._name_cells()
-        head = f"  {fit('run', name)} {fit('data set', 9)} {fit('model', 8)}{'neurons':>7} {'RBO':>5} made"
+        head = f"  {fit('run', name)} {fit('data set', 9)} {fit('model', 8)}{'neurons':>7} {'fidelity':>9} made"
         self.set_top([((head, "dim"),)])
 
     def row_of(self, key: int) -> Line:
@@ -45,13 +46,13 @@ class RunTable(VirtualTable):
         return (
             name,
             (f"{fit(card.dataset, 9)} {fit(card.recommender, 8)}{card.neurons:>7} ", ""),
-            (right(decimal(card.fidelity.get("rbo", float("nan"))), 5), ""),
+            (right(decimal(card.fidelity.get("rbo", math.nan)), 9), ""),
             (f" {card.created[:10]}", "dim"),
             (f"  {card.notice}" if card.notice else "", "warn"),
         )
 
     def _name_cells(self) -> int:
-        return max(10, min(32, self.text_width - 65))
+        return max(10, min(32, self.text_width - 69))
 
 
 class RunsScreen(BaseScreen, inherit_bindings=False):
@@ -106,6 +107,7 @@ class RunsScreen(BaseScreen, inherit_bindings=False):
         if not self._cards:
             self.table.set_top(welcome(self._home, self.table.text_width))
         key = self.table.current
+        self.table.set_foot(details(self._cards[key], self.table.text_width) if key is not None else [])
         command = "monoscope demo" if key is None else f"monoscope tui {self._cards[key].name}"
         self.status.show_command(command, str(self._home.runs))
 
@@ -142,6 +144,30 @@ class RunsScreen(BaseScreen, inherit_bindings=False):
 
     def action_back(self) -> None:
         self.app.exit()
+
+
+def details(card: RunCard, width: int) -> list[Line]:
+    """What the run under the cursor is, in rows at the foot of the list."""
+    if card.fault is not None:
+        return []
+    items = f"{card.item_word}s"
+
+    def figure(measured: Mapping[str, float], name: str, form: str = "{:.3f}") -> str:
+        return form.format(measured[name]) if name in measured else UNKNOWN
+
+    rows = (
+        ("data", f"{card.dataset}: {card.users:,} users, {card.items:,} {items}"),
+        ("recommender", f"{card.recommender}: NDCG@10 {figure(card.accuracy, 'ndcg10')} on held-out {items}; "
+                        f"what is popular would have {figure(card.popularity, 'ndcg10')}"),
+        ("neurons", f"{card.sae}: lists made through them are {figure(card.fidelity, 'rbo', '{:.2f}')} alike (RBO) "
+                    f"and keep {figure(card.fidelity, 'ndcg_kept', '{:.0%}')} of NDCG"),
+        ("made", card.created.replace("T", " ")[:16]),
+    )  # fmt: skip
+    lines: list[Line] = [((f" {card.name}", "strong"), (f"  {card.notice}" if card.notice else "", "warn"))]
+    for name, text in rows:
+        lines += [((f"   {fit(name if not at else '', 13)}", "dim"), (row, "")) for at, row in
+                  enumerate(wrap(text, width - 17))]  # fmt: skip
+    return lines
 
 
 def welcome(home: Home, width: int) -> list[Line]:

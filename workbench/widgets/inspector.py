@@ -4,7 +4,21 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from workbench.model import Neurons, View
-from workbench.widgets.line import UNKNOWN, Line, Span, decimal, ends, fit, percent, right, small, times, wrap
+from workbench.widgets.line import (
+    UNKNOWN,
+    Line,
+    Span,
+    cut,
+    decimal,
+    ends,
+    fit,
+    percent,
+    right,
+    small,
+    times,
+    width_of,
+    wrap,
+)
 
 if TYPE_CHECKING:
     from engine.session import Label
@@ -66,20 +80,28 @@ def _evidence(view: View, neurons: Neurons, row: int, width: int) -> list[Line]:
     if concept is not None:
         weak = "" if neurons.named[row] else "too weak to name it"
         lines.append(ends((("best concept  ", "dim"), (concept, "")), ((weak, "warn"),), width))
-        purities: list[Span] = [("purity  ", "dim")]
-        for depth in (10, 20, 50):
-            purities += [(f"@{depth} ", "dim"), (f"{decimal(figure(f'purity{depth}'))}  ", "")]
-        lines.append(tuple(purities))
-        lines.append(_pairs(("base rate", decimal(figure("base_rate"))), ("lift", times(figure("lift"))),
-                            ("q", small(figure("q")))))  # fmt: skip
+        depths = ((10, "purity @10"), (20, "@20"), (50, "@50"))
+        lines += _pairs(width, *((name, decimal(figure(f"purity{depth}"))) for depth, name in depths))
+        lines += _pairs(
+            width,
+            ("base rate", decimal(figure("base_rate"))),
+            ("lift", times(figure("lift"))),
+            ("q", small(figure("q"))),
+        )
         if any(decimal(figure(f"purity{depth}")) == UNKNOWN for depth in (10, 20, 50)):
             lines += _prose(f"{UNKNOWN} it fires on too few {items} to say", width)
     else:
         lines += _prose(f"No concept to compare with: it fires on too few {items}.", width)
-    lines.append(_pairs(("fires on", f"{percent(figure('density_items'))} of {items}"),
-                        ("for", f"{percent(figure('density_users'))} of users")))  # fmt: skip
-    lines.append(_pairs(("popularity percentile", decimal(figure("popularity_percentile"), 0)),
-                        ("coherence", decimal(figure("monosemanticity")))))  # fmt: skip
+    lines += _pairs(
+        width,
+        ("fires on", f"{percent(figure('density_items'))} of {items}"),
+        ("for", f"{percent(figure('density_users'))} of users"),
+    )
+    lines += _pairs(
+        width,
+        ("popularity percentile", decimal(figure("popularity_percentile"), 0)),
+        ("coherence", decimal(figure("monosemanticity"))),
+    )
     return lines
 
 
@@ -100,11 +122,15 @@ def _items(view: View, neurons: Neurons, row: int, width: int) -> list[Line]:
     return lines
 
 
-def _pairs(*pairs: tuple[str, str]) -> Line:
-    spans: list[Span] = []
+def _pairs(width: int, *pairs: tuple[str, str]) -> list[Line]:
+    """Names with their values, as many on a row as fit whole."""
+    lines: list[list[Span]] = [[]]
     for name, value in pairs:
-        spans += [(f"{name} ", "dim"), (f"{value}  ", "")]
-    return tuple(spans)
+        spans: list[Span] = [(f"{name} ", "dim"), (f"{value}  ", "")]
+        if lines[-1] and width_of((*lines[-1], *spans)) - 2 > width:
+            lines.append([])
+        lines[-1] += spans
+    return [cut(tuple(line), width) for line in lines]
 
 
 def _prose(text: str, width: int) -> Sequence[Line]:

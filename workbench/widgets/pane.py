@@ -92,6 +92,15 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         elif list(before) != list(head):
             self.refresh(Region(0, 0, self.size.width, len(head)))
 
+    def set_foot(self, foot: Sequence[Line]) -> None:
+        """Change the rows that stay at the bottom."""
+        before, self._foot = self._foot, foot
+        if len(before) != len(foot):
+            self.fit_rows()
+            self.move_cursor(self._cursor)
+        elif list(before) != list(foot):
+            self.refresh(Region(0, self.size.height - len(foot), self.size.width, len(foot)))
+
     def travel(self, rows: int) -> None:
         """Move the cursor by `rows`, or scroll by them where there is no cursor."""
         if self._cursor is None:
@@ -133,7 +142,7 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         strip = Strip(segments).adjust_cell_length(self.text_width, self._style("cursor" if lit else ""))
         if self._ruled:
             strip = Strip([Segment("│ ", self._style("dim")), *strip])
-        return strip.apply_style(self.rich_style)
+        return strip.apply_style(self.rich_style).simplify()
 
     def on_resize(self) -> None:
         self.move_cursor(self._cursor)

@@ -25,6 +25,7 @@ class StatusRow(Pane, inherit_bindings=False):
         self._state = ""
         self._message = ""
         self._question = ""
+        self._remark = ""
         self._text = ""
         self._at = 0
         self._typed: Callable[[str], str] | None = None
@@ -55,7 +56,7 @@ class StatusRow(Pane, inherit_bindings=False):
         """Ask for a line. `typed` hears every change and answers with a remark; `done` gets the line, None on esc."""
         self._question, self._text, self._at = question, text, len(text)
         self._typed, self._done = typed, done
-        self._state = typed(text) if typed else self._state
+        self._remark = typed(text) if typed else ""
         self.can_focus = True
         self.focus()
         self._draw()
@@ -105,7 +106,7 @@ class StatusRow(Pane, inherit_bindings=False):
         changed = text != self._text
         self._text, self._at = text, at
         if changed and self._typed is not None:
-            self._state = self._typed(text)
+            self._remark = self._typed(text)
         self._draw()
 
     def _finish(self, text: str | None) -> None:
@@ -136,10 +137,10 @@ class StatusRow(Pane, inherit_bindings=False):
 
     def _asked_line(self, width: int) -> Line:
         """The question, the text with a block for the cursor, and what is known of it at the right."""
-        room = max(4, width - cell_len(self._question) - cell_len(self._state) - 5)
+        room = max(4, width - cell_len(self._question) - cell_len(self._remark) - 5)
         start = 0
         while cell_len(self._text[start : self._at]) >= room:
             start += 1
         before, under = self._text[start : self._at], self._text[self._at : self._at + 1] or " "
         line = ((f" {self._question} ", "strong"), (before, ""), (under, "cursor"), (self._text[self._at + 1 :], ""))
-        return ends(line, ((f" {self._state} ", "dim"),), width)
+        return ends(line, ((f" {self._remark} ", "dim"),), width)

@@ -153,7 +153,9 @@ def test_the_hash_is_of_the_content_and_not_of_the_files(home: Home, tmp_path: P
     ],
     ids=["interaction", "concept", "user"],
 )
-def test_the_hash_changes_with_the_content(home: Home, tmp_path: Path, small: Catalogue, change) -> None:
+def test_the_hash_changes_with_the_content(
+    home: Home, tmp_path: Path, small: Catalogue, change: dict[str, bytes]
+) -> None:
     fetch(home, "ml-1m", source=small_archive(tmp_path / "a.zip", **change), assent=True, progress=silent)
     with Catalogue.open(home, "ml-1m") as other:
         assert other.hash != small.hash

@@ -1,11 +1,11 @@
 """Fetching from files: what fits is built, what does not leaves nothing behind."""
 
 import hashlib
-import io
 import json
 import random
 import stat
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -135,7 +135,9 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("make", "message"), REFUSED.values(), ids=REFUSED)
-def test_an_archive_that_does_not_fit_leaves_nothing_behind(home: Home, tmp_path: Path, make, message) -> None:
+def test_an_archive_that_does_not_fit_leaves_nothing_behind(
+    home: Home, tmp_path: Path, make: Callable[[Path], Path], message: str
+) -> None:
     with pytest.raises(CatalogueError, match=message) as caught:
         fetch_small(home, make(tmp_path / "a.zip"))
     assert "\n" not in str(caught.value)
@@ -180,7 +182,7 @@ ROWS = {
 
 @pytest.mark.parametrize(("replaced", "message"), ROWS.values(), ids=ROWS)
 def test_a_row_that_does_not_fit_is_named_and_leaves_nothing_behind(
-    home: Home, tmp_path: Path, replaced, message
+    home: Home, tmp_path: Path, replaced: dict[str, bytes], message: str
 ) -> None:
     with pytest.raises(CatalogueError, match=message) as caught:
         fetch_small(home, small_archive(tmp_path / "a.zip", **replaced))
@@ -216,20 +218,18 @@ def test_fetching_again_keeps_the_analyst_s_own_concepts(home: Home, tmp_path: P
 def test_a_damaged_archive_is_never_more_than_one_sentence(home: Home, tmp_path: Path) -> None:
     good = small_archive(tmp_path / "good.zip").read_bytes()
     draw = random.Random(7)
-    refused = 0
-    for _ in range(150):
+    said: list[str] = []
+    for _ in range(60):
         data = bytearray(good)
         for _ in range(draw.choice([1, 3])):
-            data[draw.randrange(len(data) - 400, len(data))] = draw.randrange(256)
+            data[draw.randrange(len(data))] = draw.randrange(256)
         (tmp_path / "a.zip").write_bytes(data)
         try:
-            zipfile.ZipFile(io.BytesIO(data)).testzip()
-            continue
-        except Exception:  # noqa: BLE001  # whatever zipfile makes of it, fetch must not let it through
-            refused += 1
-        with pytest.raises(CatalogueError):
             fetch_small(home, tmp_path / "a.zip")
-    assert refused > 20
+        except CatalogueError as error:
+            said.append(str(error))
+    assert len(said) > 20
+    assert not any("\n" in sentence for sentence in said)
 
 
 def test_a_home_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """MovieLens 1M, built from an archive with the layout of the official one."""
 
-import resource
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -66,16 +66,24 @@ def test_cohorts_are_those_of_the_files(real: Catalogue) -> None:
     assert len(real.match_users("age = 'under 18'")) == 222
 
 
+FETCH = """
+import resource, sys; from pathlib import Path
+from engine.catalogue.fetch import fetch; from engine.home import Home; from engine.progress import silent
+fetch(Home(Path(sys.argv[1])), "ml-1m", source=Path(sys.argv[2]), assent=True, progress=silent)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+"""
+
+
 def test_a_second_build_is_the_same_within_fifteen_seconds_and_two_gigabytes(
     real: Catalogue, home: Home, archives: Path
 ) -> None:
     start = time.perf_counter()
-    fetch(home, "ml-1m", source=archives / "ml-1m.zip", assent=True, progress=silent)
+    command = [sys.executable, "-c", FETCH, str(home.root), str(archives / "ml-1m.zip")]
+    most_bytes = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert time.perf_counter() - start < 15
+    assert most_bytes < 2e9
     with Catalogue.open(home, "ml-1m") as again:
         assert again.hash == real.hash
-    if sys.platform == "linux":
-        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2_000_000
 
 
 def test_the_archive_of_another_data_set_is_refused(home: Home, archives: Path) -> None:

@@ -1,6 +1,7 @@
 """The demo's audience: drawn as tastes.toml says, and the same every time."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +86,7 @@ def test_popular_films_are_seen_more(planted: Planted) -> None:
     assert by_rank[:tenth].mean() > 2 * by_rank[-tenth:].mean()
 
 
-def edited(tmp_path: Path, change) -> Path:
+def edited(tmp_path: Path, change: Callable[[str], str]) -> Path:
     folder = tmp_path / "demo"
     shutil.copytree(recipe("demo").folder, folder)
     file = folder / "tastes.toml"
@@ -109,6 +110,6 @@ def edited(tmp_path: Path, change) -> Path:
         (lambda text: text.replace("seed = ", "seed "), "tastes.toml: Expected '='"),
     ],
 )
-def test_tastes_that_do_not_fit_are_one_sentence(tmp_path: Path, change, message: str) -> None:
+def test_tastes_that_do_not_fit_are_one_sentence(tmp_path: Path, change: Callable[[str], str], message: str) -> None:
     with pytest.raises(CatalogueError, match=message):
         plant(edited(tmp_path, change))

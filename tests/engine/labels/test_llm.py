@@ -70,7 +70,7 @@ def test_an_answer_becomes_a_label_with_model_and_reason(server: ChatServer) -> 
 
 
 def test_a_label_resolves_to_the_catalogues_concept_of_that_name_alone(server: ChatServer) -> None:
-    assert label_of(server, answer("horror")).concept == "Horror"
+    assert label_of(server, answer("HORROR")).concept == "Horror"
     assert label_of(server, answer("90's action")).concept == "90's Action"
     assert label_of(server, answer("Horror films")).concept is None
 
@@ -175,8 +175,9 @@ def test_whatever_goes_wrong_is_a_failed_label_with_its_reason(server: ChatServe
     assert re.search(said, str(label.note))
 
 
-def test_the_key_is_taken_out_of_labels_and_reasons(server: ChatServer) -> None:
-    label = label_of(server, answer(KEY, reason=f"You sent {KEY}."))
+@pytest.mark.parametrize("key", [KEY, "0123-a-key-of-another-shape"])
+def test_the_key_is_taken_out_of_labels_and_reasons(server: ChatServer, key: str) -> None:
+    label = label_of(server, answer(key, reason=f"You sent {key}."), key=key)
     assert (label.text, label.note) == ("[key]", "You sent [key].")
 
 

@@ -1,22 +1,11 @@
-import math
-
-import pytest
-
-from engine.labels.metadata import metadata_label
+from engine.labels.metadata import NO_CONCEPT, metadata_label
 
 
-@pytest.mark.parametrize("q", [None, 0.0, 0.05])
-def test_a_concept_beyond_chance_names_the_neuron(q: float | None) -> None:
-    label = metadata_label("Horror", q)
-    assert (label.text, label.state, label.concept) == ("Horror", "metadata", "Horror")
-    assert label.time.endswith("Z")
+def test_a_concept_that_names_a_neuron_is_its_label() -> None:
+    label = metadata_label("80's Horror")
+    assert (label.text, label.state, label.concept) == ("80's Horror", "metadata", "80's Horror")
 
 
-@pytest.mark.parametrize(("concept", "q"), [("Horror", 0.051), ("Horror", math.nan), (None, 0.0), (None, None)])
-def test_without_such_a_concept_the_neuron_is_said_to_have_none(concept: str | None, q: float | None) -> None:
-    label = metadata_label(concept, q)
-    assert (label.text, label.state, label.concept) == ("no coherent concept", "metadata", None)
-
-
-def test_the_threshold_can_be_set() -> None:
-    assert metadata_label("Horror", 0.15, max_q=0.2).concept == "Horror"
+def test_a_neuron_that_no_concept_names_is_said_to_have_none() -> None:
+    label = metadata_label(None)
+    assert (label.text, label.state, label.concept) == (NO_CONCEPT, "metadata", None)
