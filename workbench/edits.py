@@ -58,6 +58,11 @@ def neuron_command(run: str, neuron: int) -> str:
     return f"monoscope neuron {shlex.quote(run)} {neuron}"
 
 
+def table_command(run: str) -> str:
+    """The command that prints the neuron table."""
+    return f"monoscope neurons {shlex.quote(run)}"
+
+
 def bench_command(run: str, session: str, user: str, edits: Sequence[Edit]) -> str:
     """The command that prints what the bench shows: the one edit itself, or the session where one edit is not all."""
     name = shlex.quote(run)

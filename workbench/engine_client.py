@@ -189,7 +189,8 @@ class EngineClient:
         try:
             with stdout:
                 while (message := read_message(stdout)) is not None:
-                    self._hear(message.body)
+                    if self._child is child:
+                        self._hear(message.body)
         except (ProtocolError, KeyError, TypeError, ValueError) as error:
             reason = f"sent something unreadable ({error})"
             child.kill()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import RunError
 from engine.home import Home
 from engine.text import plain
-from workbench.edits import Edit, bench_command, neuron_command
+from workbench.edits import Edit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -309,14 +309,3 @@ class View:
     def edit_of(self, neuron: int) -> int | None:
         """Position of the newest edit of `neuron` on the bench."""
         return next((at for at in reversed(range(len(self.edits))) if self.edits[at]["neuron"] == neuron), None)
-
-    @property
-    def command(self) -> str:
-        """The command that shows the same as the screen: the bench's if there are edits, else the inspector's."""
-        if self.edits and self.user is not None:
-            return bench_command(self.card.name, self.session, self.user, self.edits)
-        return (
-            f"monoscope neurons {self.card.name}"
-            if self.current is None
-            else neuron_command(self.card.name, self.current)
-        )

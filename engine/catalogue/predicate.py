@@ -134,6 +134,8 @@ def parse(connection: "DuckDBPyConnection", where: str) -> dict[str, Any]:
     parsed = _tree(connection, f"SELECT {where}")
     if not where.strip() or parsed.get("error_type") == "not implemented":  # not a SELECT, or more than one
         raise one
+    if parsed.get("error_type") == "out of memory":
+        raise MemoryError
     if parsed["error"]:
         raise PredicateError(f"The condition does not parse: {_first_line(parsed['error_message'])}.")
     statements = parsed["statements"]

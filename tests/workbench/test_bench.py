@@ -32,7 +32,7 @@ async def test_a_neuron_on_the_bench_moves_the_list_step_by_step(demo: Home) -> 
         assert "left the list: Film 1 →31, Film 2 →32" in "".join(bench)
         assert "RBO 0.98  τ 0.96  kept 28 of 30" in "".join(bench)
         assert "Horror 13%→0%" in "".join(bench)
-        assert driver.screen.view.command == ("monoscope steer demo-mf --neuron 1 --users \"user_id = '1'\" --add 1")
+        assert driver.screen.command == ("monoscope steer demo-mf --neuron 1 --users \"user_id = '1'\" --add 1")
         assert "saved" in driver.rows[-2]
         assert "+1.0" in driver.pane("neurons")[2]
 
@@ -237,7 +237,7 @@ async def test_the_copied_command_is_the_one_on_the_screen(demo: Home) -> None:
     async with opened(demo) as driver:
         await driver.ready()
         await driver.press("plus", "y")
-        assert driver.app.clipboard == driver.screen.view.command
+        assert driver.app.clipboard == driver.screen.command
         assert driver.app.clipboard.startswith("monoscope steer demo-mf --neuron 0")
         await driver.shows("(OSC 52)")
 

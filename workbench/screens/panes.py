@@ -4,6 +4,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
+from workbench.edits import bench_command, neuron_command, table_command
 from workbench.model import View
 from workbench.screens.base import BaseScreen
 from workbench.widgets import frame
@@ -57,6 +58,15 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         name = self.focused.id if self.focused is not None else None
         return name if name in PANES else "neurons"
 
+    @property
+    def command(self) -> str:
+        """The command that prints what is looked at: the bench where it shows edits, else the neuron."""
+        view = self.view
+        on_bench = self.pane("bench").display and self.focused_pane != "inspector"
+        if on_bench and view.edits and view.user is not None:
+            return bench_command(view.card.name, view.session, view.user, view.edits)
+        return table_command(view.card.name) if view.current is None else neuron_command(view.card.name, view.current)
+
     def pane(self, name: str) -> Pane:
         return self.query_one(f"#{name}", Pane)
 
@@ -80,7 +90,7 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
             if self.pane(name).display:
                 self._fill(name)
         saved = "read-only" if view.read_only else f"saved {view.saved}" if view.saved else ""
-        self.status.show_command(view.command, saved)
+        self.status.show_command(self.command, saved)
         self.pane("footer").set_top([self._keys(self.pane("footer").text_width)])
 
     def _fill(self, name: str) -> None:
@@ -160,9 +170,11 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
 
     def show_tab(self, name: str) -> None:
         """Bring a tab up; the focus stays in the table if it is there."""
+        if self.pane(name).display:
+            return
         if self.focused_pane != "neurons":
             self.go(name)
-        elif name != self._tab and not self.wide:
+        else:
             self._tab = name
             self.lay_out()
 

@@ -67,9 +67,9 @@ class RunScreen(PanesScreen, inherit_bindings=False):
 
     def _read(self) -> None:
         """On a thread, after the first paint: numpy and the run's files."""
-        neurons, fault, session, refused = None, None, None, None
+        neurons, fault, session, refused = None, self.view.card.fault, None, None
         try:
-            neurons = read_neurons(self._home, self.view.card.name)
+            neurons = None if fault else read_neurons(self._home, self.view.card.name)
         except MonoscopeError as error:
             fault = str(error)
         try:
@@ -149,7 +149,10 @@ class RunScreen(PanesScreen, inherit_bindings=False):
         self.go(name)
 
     def action_tab(self) -> None:
-        self.show_tab(self.other_tab())
+        if self.wide:
+            self.go(self.other_tab())
+        else:
+            self.show_tab(self.other_tab())
 
     def action_zoom(self) -> None:
         self.zoom()
@@ -192,19 +195,24 @@ class RunScreen(PanesScreen, inherit_bindings=False):
     # Bench
 
     def action_bench(self) -> None:
-        self.desk.put_on_bench()
-        if self.view.edits:
-            self.show_tab("bench")
+        self._on_bench(self.desk.put_on_bench)
 
     def action_step(self, direction: int) -> None:
-        self.desk.step(direction)
+        self._on_bench(lambda: self.desk.step(direction))
 
     def action_off(self) -> None:
-        self.desk.off()
+        self._on_bench(self.desk.off)
 
     def action_type_value(self) -> None:
         if self.view.current is not None:
-            self._ask(f"neuron {self.view.current}, 1.5 or +1 or x2 or off:", "", self.desk.value)
+            question = f"neuron {self.view.current}, 1.5 or +1 or x2 or off:"
+            self._ask(question, "", lambda text: self._on_bench(lambda: self.desk.value(text)))
+
+    def _on_bench(self, change: Callable[[], None]) -> None:
+        """Make a change, and bring the bench up to show what it does."""
+        change()
+        if self.view.edits:
+            self.show_tab("bench")
 
     def action_drop(self) -> None:
         self.desk.drop()
@@ -227,7 +235,7 @@ class RunScreen(PanesScreen, inherit_bindings=False):
         self.desk.redo()
 
     def action_copy(self) -> None:
-        self._say(copy(self.view.command, self.app.copy_to_clipboard, self._terminal))
+        self._say(copy(self.command, self.app.copy_to_clipboard, self._terminal))
 
     def action_interrupt(self) -> None:
         if self.desk.interrupt():

@@ -163,6 +163,7 @@ HOSTILE = {
     "growing recursion": "(WITH RECURSIVE r AS (SELECT repeat('x', 100000) AS x UNION ALL"
     " SELECT x || repeat('y', 100000) FROM r) SELECT count(*) FROM r) > 1",
     "deep nesting": "(" * 20_000 + "true" + ")" * 20_000,
+    "long list": f"year IN ({', '.join(map(str, range(300_000)))})",
     "deep negation": "NOT " * 900 + "true",
     "huge list": "len(list_transform(range(1000000000), lambda x: x + 1)) > 1",
 }
