@@ -93,7 +93,7 @@ SCREENS: dict[str, dict[str, tuple[Action, ...]]] = {
 FOOTERS: dict[str, tuple[str, str]] = {
     "runs": ("runs", "open down back"),
     "neurons": ("run", "inspect bench ask_label filter sort_right back pick_user undo zoom write_label copy next_pane"),
-    "edited": ("run", "step_up off type_value drop flip undo pick_user back next_user filter zoom copy next_pane"),
+    "edited": ("run", "step_up off type_value drop flip undo back pick_user next_user filter zoom copy next_pane"),
     "inspector": ("run", "bench ask_label write_label next_pane back undo pick_user zoom copy"),
     "bench": ("run", "step_up off type_value drop flip pick_user next_user back undo next_pane zoom copy"),
 }

@@ -222,6 +222,17 @@ async def test_an_engine_that_keeps_dying_is_left_alone_until_asked(demo: Home, 
         await driver.shows("RBO 0.98")
 
 
+async def test_ctrl_c_ends_a_list_that_hangs(demo: Home, engine_that: EngineThat) -> None:
+    engine_that("hang-on-rank")
+    async with opened(demo) as driver:
+        await driver.ready()
+        await driver.press("plus")
+        engine_that("")
+        await driver.press("ctrl+c")
+        await driver.shows("The engine was interrupted; it was started again")
+        await driver.shows("RBO 0.99")
+
+
 async def test_held_keys_end_on_the_list_of_the_last_edit(demo: Home, engine_that: EngineThat) -> None:
     engine_that("slow-rank")
     async with opened(demo, size=(160, 45)) as driver:

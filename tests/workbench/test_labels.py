@@ -72,7 +72,7 @@ async def test_asking_shows_at_once_and_ctrl_c_cancels_it(demo: Home, engine_tha
         assert driver.screen.view.letter(0) == "…"
         assert "labelling 0" in driver.rows[0]
         await driver.press("ctrl+c")
-        await driver.shows("Cancelled: the label.")
+        await driver.shows("Cancelled the label of neuron 0.")
         assert driver.screen.view.letter(0) == "·"
         assert driver.app.is_running
         await driver.press("plus")

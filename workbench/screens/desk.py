@@ -137,16 +137,19 @@ class Desk:
         self._travel("redo")
 
     def interrupt(self) -> bool:
-        """Cancel what the engine was asked last and still does; False if it does nothing."""
-        pending = self._engine.pending()
-        if not pending:
+        """Cancel what the engine was asked last and still does; False if it does nothing.
+
+        A label is given up by message; a list that takes long enough to be interrupted, by a new engine.
+        """
+        newest = next(reversed(self._engine.pending()), None)
+        if newest is None or newest.method in ("hello", "load"):
             return False
-        newest = pending[-1]
-        if newest.method == "load":
-            return False
-        self._engine.cancel(newest.id, forget=True)
-        self._forget(newest.method, newest.params)
-        self._say(f"Cancelled: {_doing(newest.method)}.")
+        if newest.method == "label":
+            self._engine.cancel(newest.id, forget=True)
+            self._forget(newest.method, newest.params)
+            self._say(f"Cancelled the label of neuron {newest.params['neurons'][0]}.")
+        else:
+            self._engine.kill("was interrupted")
         return True
 
     # What the engine says
@@ -313,7 +316,3 @@ def _restored(state: State) -> str:
     counts = (("edit", len(state.edits)), ("label", sum(label.text is not None for label in state.labels.values())))
     found = " and ".join(f"{count} {word}{'s' if count > 1 else ''}" for word, count in counts if count)
     return f"Restored {found} of this session; u steps back." if found else ""
-
-
-def _doing(method: str) -> str:
-    return {"label": "the label", "rank": "the list", "user": "the user"}.get(method, method)

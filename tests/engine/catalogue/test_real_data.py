@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -74,13 +73,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform ==
 """
 
 
-def test_a_second_build_is_the_same_within_fifteen_seconds_and_two_gigabytes(
-    real: Catalogue, home: Home, archives: Path
-) -> None:
-    start = time.perf_counter()
+def test_a_second_build_is_the_same_and_stays_under_two_gigabytes(real: Catalogue, home: Home, archives: Path) -> None:
     command = [sys.executable, "-c", FETCH, str(home.root), str(archives / "ml-1m.zip")]
     most_bytes = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    assert time.perf_counter() - start < 15
     assert most_bytes < 2e9
     with Catalogue.open(home, "ml-1m") as again:
         assert again.hash == real.hash
