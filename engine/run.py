@@ -239,9 +239,25 @@ class Run:
 
     def steering(self, catalogue: "Catalogue") -> "Steering":
         """The run joined with its catalogue, ready to rank; refuses ids that differ."""
-        from engine.steering.join import steering
+        from engine.steering.effect import Steering
+        from engine.steering.inputs import TEST, candidates, concept_items, histories
 
-        return steering(self, catalogue)
+        items, users = catalogue.items(), catalogue.users()
+        recommender = self.recommender
+        if list(recommender.items.ids) != list(items.item_id) or list(recommender.users.ids) != list(users.user_id):
+            raise RunError(
+                f"The ids of run {self.name} are not those of the data set {catalogue.name}; train a new run on it."
+            )
+        return Steering(
+            recommender=recommender,
+            sae=self.sae,
+            neurons=self.neurons,
+            candidates=candidates(catalogue, len(users.user_id)),
+            held_out=histories(catalogue, len(users.user_id), TEST),
+            titles=self.texts["title"],
+            concepts=concept_items(catalogue, len(items.item_id)),
+            labels_of_items=[detail.split("|") if detail else [] for detail in self.texts["detail"]],
+        )
 
     def _checked(self, file: str) -> Path:
         path = self.folder / file

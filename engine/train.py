@@ -22,7 +22,7 @@ from engine.recommenders.mf import MFConfig, train_mf
 from engine.recommenders.ranking import evaluate, popularity_recommender
 from engine.run import Run, Screen, save_run
 from engine.sae.training import SaeConfig, describe, split_users, train_sae
-from engine.steering.join import TEST, TRAIN, candidates, concept_items, histories
+from engine.steering.inputs import TEST, TRAIN, candidates, concept_items, histories
 
 SHARED_CELLS = 4_000_000
 """Cells of a training step from which on more than one thread pays."""

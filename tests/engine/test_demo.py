@@ -8,7 +8,7 @@ import pytest
 from engine.fidelity import measure_fidelity
 from engine.home import content
 from engine.run import Run
-from engine.steering.join import TEST, candidates, histories
+from engine.steering.inputs import TEST, candidates, histories
 
 TASTES = tomllib.loads((content("datasets") / "demo" / "tastes.toml").read_text())
 
