@@ -152,7 +152,7 @@ class Run:
         """The neuron table."""
         import pyarrow.parquet as pq
 
-        return [Neuron(**row) for row in pq.read_table(self._checked("neurons.parquet")).to_pylist()]
+        return [Neuron(**row) for row in pq.ParquetFile(self._checked("neurons.parquet")).read().to_pylist()]
 
     @cached_property
     def reach(self) -> list[ConceptReach]:
@@ -164,7 +164,8 @@ class Run:
         """The frozen recommender with its ids."""
         import pyarrow.parquet as pq
 
-        table = pq.read_table(self._checked("ids.parquet"))
+        # ParquetFile, not read_table, which loads pandas: this is on the way to the first ranked list.
+        table = pq.ParquetFile(self._checked("ids.parquet")).read()
         sides = np.array(table["side"].to_pylist())
         ids = np.array(table["id"].to_pylist(), dtype=object)
         return Recommender.load(
