@@ -52,3 +52,25 @@ def test_from_the_archive_to_a_list_that_moves(monoscope: Monoscope, archives: P
     report = tmp_path / "report.md"
     assert monoscope("export", "ml-1m-mf", "--format", "md", "--output", report).code == 0
     assert "not the official archive" in report.read_text()
+
+
+@pytest.mark.seeds
+def test_three_base_seeds_tell_the_same_story(monoscope: Monoscope, archives: Path) -> None:
+    assert monoscope("datasets", "fetch", "ml-1m", "--from", archives / "ml-1m.zip", "--accept-licence").code == 0
+    figures = []
+    for seed in (0, 1, 2):
+        assert monoscope("train", "ml-1m", "--seed", seed, "--name", f"seed-{seed}").code == 0
+        run = monoscope("runs", "show", f"seed-{seed}", "--json").json
+        purity20 = {entry["concept"]: entry["purity20"] for entry in run["concepts"]}
+        figures.append(
+            (
+                run["recommender"]["metrics"]["ndcg10"],
+                np.mean([purity20[concept] for concept in PAPER_CONCEPTS]),
+                run["fidelity"]["rbo"],
+            )
+        )
+    ndcg10, purity, rbo = np.array(figures).T
+    assert ndcg10.min() > 0.19
+    assert np.ptp(ndcg10) < 0.01
+    assert purity.min() > 0.92
+    assert rbo.min() > 0.7
