@@ -45,18 +45,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="The same facts for program
 SessionName = Annotated[str | None, typer.Option("--session", help="Default: the run's own session.")]
 
 
-def main() -> None:
-    """The `monoscope` program: a user's mistake ends in one sentence on standard error and exit code 1."""
-    try:
-        app(prog_name="monoscope")
-    except MonoscopeError as error:
-        print(f"monoscope: {error}", file=sys.stderr)  # noqa: T201 (rich is not worth loading for one line)
-        sys.exit(1)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
-
-
 def _version(wanted: bool) -> None:
     if wanted:
         import engine
@@ -540,7 +528,3 @@ def _state(ctx: typer.Context, session: str | None, run: str) -> "State":
 
 def _json(facts: Any) -> None:
     typer.echo(json.dumps(facts, ensure_ascii=False, indent=1, allow_nan=False))
-
-
-if __name__ == "__main__":
-    main()

@@ -36,7 +36,7 @@ class Cost:
 def process(*words: str) -> Cost:
     """One command of monoscope from start to exit."""
     started = time.monotonic()
-    child = subprocess.Popen([sys.executable, "-m", "workbench.cli", *words], stdout=subprocess.DEVNULL)
+    child = subprocess.Popen([sys.executable, "-m", "workbench", *words], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
@@ -60,7 +60,7 @@ def first_paint(run: str) -> tuple[float, float]:
     pid, terminal = pty.fork()
     if pid == 0:
         os.environ.update(TERM="xterm-256color", COLUMNS="80", LINES="24")
-        os.execv(sys.executable, [sys.executable, "-m", "workbench.cli", "tui", run])
+        os.execv(sys.executable, [sys.executable, "-m", "workbench", "tui", run])
     seen, painted = b"", 0.0
     while time.monotonic() - started < 20:
         if select.select([terminal], [], [], 0.05)[0]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from workbench.cli import main
+from workbench.__main__ import main
 
 
 @dataclass(frozen=True)

@@ -140,6 +140,7 @@ def test_watched_users_are_the_ones_that_were_named(monoscope: Monoscope, demo_r
         (("label", "demo", "--labeller", "oracle"), "no labeller 'oracle'"),
         (("export", "demo", "--format", "pdf"), "no export format 'pdf'"),
         (("tui", "demo"), "terminal"),
+        (("tui", "nope"), "no run 'nope'"),
         (("--home", "/proc/nowhere", "demo"), "Cannot write"),
     ],
 )
@@ -149,6 +150,27 @@ def test_a_users_mistake_is_one_sentence_and_a_non_zero_exit(monoscope: Monoscop
     assert told in answer.err
     assert answer.err.count("\n") == 1
     assert "Traceback" not in answer.err + answer.out
+
+
+@pytest.mark.parametrize(
+    ("words", "read"),
+    [
+        (["tui"], (None, None, None)),
+        (["tui", "demo"], (None, "demo", None)),
+        (["tui", "--session", "s", "demo"], (None, "demo", "s")),
+        (["--home", "/h", "tui", "demo", "--session", "s"], (Path("/h"), "demo", "s")),
+        (["tui", "--help"], None),
+        (["tui", "a", "b"], None),
+        (["tui", "--session"], None),
+        (["runs"], None),
+        (["--home=/h", "tui"], None),
+        ([], None),
+    ],
+)
+def test_plain_forms_of_tui_need_no_command_line_library(words: list[str], read: tuple | None) -> None:
+    from workbench.__main__ import plain_tui
+
+    assert plain_tui(words) == read
 
 
 def test_wrong_usage_exits_with_two(monoscope: Monoscope) -> None:

@@ -20,7 +20,8 @@ def loaded_after(code: str) -> set[str]:
 
 @pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["--version"]])
 def test_help_loads_nothing_heavy(words: list[str]) -> None:
-    code = f"sys.argv = ['monoscope', *{words}]\nfrom workbench.cli import main\ntry: main()\nexcept SystemExit: pass"
+    start = "from workbench.__main__ import main\ntry: main()\nexcept SystemExit: pass"
+    code = f"sys.argv = ['monoscope', *{words}]\n{start}"
     assert loaded_after(code).isdisjoint({*HEAVY, "numpy", "rich"})
 
 
@@ -55,7 +56,7 @@ def test_the_built_wheel_carries_its_content_and_runs(tmp_path: Path) -> None:
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path / "site")]
     subprocess.run([*install, str(wheel)], check=True, capture_output=True)
     code = (
-        "import engine, sys; from engine.catalogue.recipes import recipes; from workbench.cli import main;"
+        "import engine, sys; from engine.catalogue.recipes import recipes; from workbench.__main__ import main;"
         f"assert engine.__file__.startswith({str(tmp_path)!r}), engine.__file__;"
         "assert {'demo', 'ml-1m'} <= set(recipes()); sys.argv = ['monoscope', 'datasets', 'fetch', 'demo']; main()"
     )
