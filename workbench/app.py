@@ -1,5 +1,6 @@
 """How the workbench starts and ends. Textual is imported only once the terminal is known to be fit."""
 
+import gc
 import os
 import platform
 import sys
@@ -32,6 +33,7 @@ def run(home: Path, run: str | None, session: str | None, engine: Sequence[str] 
     if reason is not None:
         raise MonoscopeError(reason)
     terminal = Terminal.probe()
+    gc.disable()  # until the first paint: collecting while thousands of objects are made costs a tenth of the start
     os.environ.update(terminal.textual_environment())
     from workbench.screens.application import MonoscopeApp
 

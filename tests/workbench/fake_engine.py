@@ -110,6 +110,7 @@ def serve() -> None:
             answer(number, result={"cancelled": True})
 
 
-serve()
-if "deaf" in WORDS:
-    time.sleep(60)
+if __name__ == "__main__":
+    serve()
+    if "deaf" in WORDS:
+        time.sleep(60)

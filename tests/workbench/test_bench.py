@@ -130,6 +130,18 @@ async def test_the_user_is_picked_by_id_or_walked_to(demo: Home) -> None:
         await driver.shows("user 17 ")
 
 
+async def test_no_user_is_shown_with_the_list_of_another(demo: Home, engine_that: EngineThat) -> None:
+    engine_that("slow-rank")
+    async with opened(demo, size=(160, 45)) as driver:
+        await driver.ready()
+        await driver.shows(" 1    1     = Film 1 ")
+        await driver.press("n")
+        await until(lambda: driver.screen.view.user == "2")
+        assert "Ranking…" in driver.text
+        assert "53 films" not in driver.text
+        await driver.shows(" 1    1     = Film 2 ")
+
+
 async def test_an_unknown_user_is_a_sentence_and_nothing_changes(demo: Home) -> None:
     async with opened(demo) as driver:
         await driver.ready()

@@ -1,6 +1,7 @@
 """The Textual app: which screen comes first, which theme, and how signals and crashes end it."""
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Sequence
@@ -63,6 +64,7 @@ class MonoscopeApp(App[None], inherit_bindings=False):
         for number in (signal.SIGHUP, signal.SIGTERM):
             loop.add_signal_handler(number, self._end_by, number)
         self.set_interval(TERMINAL_POLL_SECONDS, self._check_terminal)
+        self.call_after_refresh(gc.enable)
 
     def _end_by(self, number: signal.Signals) -> None:
         """The line was cut, or someone asked us to end: everything is in the journal, so just leave."""

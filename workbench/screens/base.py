@@ -47,7 +47,7 @@ class BaseScreen(Screen[None], inherit_bindings=False):
             self.lay_out()
 
     def lay_out(self) -> None:
-        """Lay the panes out for the terminal's size."""
+        """Lay the panes out for the terminal's size, and fill them."""
         raise NotImplementedError
 
     def action_help(self) -> None:

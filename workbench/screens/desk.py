@@ -46,7 +46,6 @@ class Desk:
             self._say(session.notice or _restored(session.state))
         elif refused:
             self._say(refused)
-        self.start_engine()
 
     def close(self) -> None:
         """End the child and let the session go; everything is in the journal already."""
@@ -235,9 +234,8 @@ class Desk:
             self._say(f"No label for neuron {neuron}: {label['note']}")
 
     def _fail_label(self, neuron: int, message: str) -> None:
-        """A label that could not be had is a state of the neuron, unless it has a label already."""
-        label = self.view.labels.get(neuron)
-        if message != "cancelled" and (label is None or label.state in ("none", "failed")):
+        """A label that could not be had is a state of the neuron; the session keeps a label that it has already."""
+        if message != "cancelled":
             failure = {"text": None, "state": "failed", "concept": None, "model": None, "note": message}
             self._label(neuron, failure)
 

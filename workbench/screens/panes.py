@@ -31,7 +31,6 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         super().__init__()
         self._tab = "inspector"
         self._zoomed = False
-        self._refilling = False
         self._bench = Bench([], [])
 
     @property
@@ -50,7 +49,7 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
     @property
     def wide(self) -> bool:
         """Whether inspector and bench stand side by side."""
-        return self.size.width >= WIDE_COLUMNS
+        return self.app.size.width >= WIDE_COLUMNS
 
     @property
     def focused_pane(self) -> str:
@@ -95,8 +94,6 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
 
     def _fill(self, name: str) -> None:
         pane = self.pane(name)
-        if pane.text_width <= 0:
-            return
         if name == "inspector":
             pane.show([self._tabs(name)], inspector(self.view, pane.text_width))
         else:
@@ -114,8 +111,8 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         return title if name == "inspector" else ends(title, which_list(self.view), self.pane(name).text_width)
 
     def lay_out(self) -> None:
-        """Widths and visibility of the panes for this width, tab and zoom."""
-        width, focused = self.size.width, self.focused_pane
+        """Widths and visibility of the panes for this width, tab and zoom, and what they show."""
+        width, focused = self.app.size.width, self.focused_pane
         if focused != "neurons":
             self._tab = focused
         if self._zoomed:
@@ -126,16 +123,19 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         else:
             left = 44 if width >= MIDDLE_COLUMNS else 34 if width >= NARROW_COLUMNS else width // 2
             shown = {"neurons": left, self._tab: width - left}
+        for name in ("title", "status", "footer"):
+            self.pane(name).set_width(width)
         for name in PANES:
             pane = self.pane(name)
             pane.display = name in shown
-            pane.styles.width = shown.get(name, 0)
+            if name in shown:
+                pane.set_width(shown[name])
         if self.focused is None:
             self.table.focus()
+        self.refill()
 
     def refill(self) -> None:
         """Show the same view again, for other widths or another focus."""
-        self._refilling = False
         if self.is_attached:
             self.show(self.view)
 
@@ -145,12 +145,6 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         name, current = self.focused_pane, self.view.current
         on_bench = current is not None and self.view.edit_of(current) is not None
         return frame.footer("edited" if name == "neurons" and on_bench else name, width)
-
-    def on_pane_resized(self) -> None:
-        """All panes are resized together: fill them once."""
-        if not self._refilling:
-            self._refilling = True
-            self.call_next(self.refill)
 
     def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
         if self._zoomed and not self.pane(self.focused_pane).display:

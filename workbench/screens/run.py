@@ -58,15 +58,20 @@ class RunScreen(PanesScreen, inherit_bindings=False):
         return self.desk.view
 
     def on_mount(self) -> None:
-        self.table.focus()
-        self.call_after_refresh(lambda: self.run_worker(self._read, thread=True))
+        self.lay_out()
+        self.call_after_refresh(self._open)
         self.set_interval(1.0, self.engine.check)
 
     def on_unmount(self) -> None:
         self.desk.close()
 
+    def _open(self) -> None:
+        """After the first paint: the engine starts while the run's files are read."""
+        self.desk.start_engine()
+        self.run_worker(self._read, thread=True)
+
     def _read(self) -> None:
-        """On a thread, after the first paint: numpy and the run's files."""
+        """On a thread: numpy and the run's files."""
         neurons, fault, session, refused = None, self.view.card.fault, None, None
         try:
             neurons = None if fault else read_neurons(self._home, self.view.card.name)

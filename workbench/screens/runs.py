@@ -30,10 +30,9 @@ class RunTable(VirtualTable):
     def show_cards(self, cards: list[RunCard]) -> None:
         self._cards = cards
         self.set_order(range(len(cards)))
-        self.on_resize()
 
-    def on_resize(self) -> None:
-        super().on_resize()
+    def set_width(self, cells: int) -> None:
+        super().set_width(cells)
         name = self._name_cells()
         head = f"  {fit('run', name)} {fit('data set', 9)} {fit('model', 8)}{'neurons':>7} {'fidelity':>9} made"
         self.set_top([((head, "dim"),)])
@@ -91,12 +90,11 @@ class RunsScreen(BaseScreen, inherit_bindings=False):
     def on_screen_resume(self) -> None:
         self._cards = read_cards(self._home)
         self.table.show_cards(self._cards)
-        self.refill()
+        self.lay_out()
 
     def lay_out(self) -> None:
-        self.call_after_refresh(self.refill)  # the panes know their own widths by then
-
-    def on_pane_resized(self) -> None:
+        for pane in (self.query_one("#title", Pane), self.table, self.status, self.query_one("#footer", Pane)):
+            pane.set_width(self.app.size.width)
         self.refill()
 
     def refill(self) -> None:

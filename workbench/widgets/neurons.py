@@ -103,10 +103,6 @@ class NeuronTable(VirtualTable):
             spans.append((right("edit", EDIT_CELLS + 1), "dim"))
         self.set_top([tuple(spans)])
 
-    def on_resize(self) -> None:
-        super().on_resize()
-        self.set_head()
-
     def row_of(self, key: int) -> Line:
         view = self._view
         if view is None or view.neurons is None:

@@ -37,9 +37,6 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         def control(self) -> "Pane":
             return self.pane
 
-    class Resized(Message):
-        """The pane has another width or height; what it shows was made for the old one."""
-
     def __init__(self, *, id: str, ruled: bool = False) -> None:
         """`ruled` draws a vertical rule down the left side."""
         super().__init__(id=id)
@@ -47,13 +44,19 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         self._head: Sequence[Line] = ()
         self._rows: Sequence[Line] = ()
         self._foot: Sequence[Line] = ()
+        self._promised = 0
         self._cursor: int | None = None
         self._styles_by_role: dict[str, Style] = {}
 
     @property
     def text_width(self) -> int:
-        """Cells that a line may take."""
-        return self.size.width - (2 if self._ruled else 0)
+        """Cells that a line may take: what `set_width` promised, before the layout has happened too."""
+        return max(0, (self._promised or self.size.width) - (2 if self._ruled else 0))
+
+    def set_width(self, cells: int) -> None:
+        """Take this width with the next layout; lines made from now on are made for it, so they are drawn once."""
+        self._promised = cells
+        self.styles.width = cells
 
     @property
     def rows_height(self) -> int:
@@ -139,14 +142,14 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         """Row `y` of the window."""
         lit = self.has_focus and self._cursor is not None and self._row_at(y) == self._cursor
         segments = [Segment(text, self._style("cursor" if lit else role)) for text, role in self._line(y) if text]
-        strip = Strip(segments).adjust_cell_length(self.text_width, self._style("cursor" if lit else ""))
+        width = self.size.width - (2 if self._ruled else 0)
+        strip = Strip(segments).adjust_cell_length(width, self._style("cursor" if lit else ""))
         if self._ruled:
             strip = Strip([Segment("│ ", self._style("dim")), *strip])
         return strip.apply_style(self.rich_style).simplify()
 
     def on_resize(self) -> None:
         self.move_cursor(self._cursor)
-        self.post_message(self.Resized())
 
     def on_focus(self) -> None:
         self.refresh()

@@ -98,8 +98,8 @@ class StatusRow(Pane, inherit_bindings=False):
             pasted = plain(event.text)
             self._change(self._text[: self._at] + pasted + self._text[self._at :], self._at + len(pasted))
 
-    def on_resize(self) -> None:
-        super().on_resize()
+    def set_width(self, cells: int) -> None:
+        super().set_width(cells)
         self._draw()
 
     def _change(self, text: str, at: int) -> None:
