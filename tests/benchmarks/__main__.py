@@ -23,7 +23,7 @@ from engine.recommenders.ranking import ranked_lists
 from engine.run import Run
 from engine.steering.edits import Edit
 
-PAINTED = "Neurons"
+PAINTED = "Western"  # a name in the table, not a title
 
 
 @dataclass(frozen=True)
