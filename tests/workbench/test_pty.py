@@ -118,6 +118,15 @@ def alive(pid: int) -> bool:
         return False
 
 
+def test_keys_typed_in_one_burst_after_a_prompt_belong_to_the_prompt(tmp_path: Path, ptys: list[Pty]) -> None:
+    make_run(tmp_path)
+    ptys.append(terminal := Pty(tmp_path))
+    terminal.shows("Neurons")
+    terminal.shows("Comedy")
+    terminal.press("/qjc")
+    terminal.shows("/qjc")
+
+
 def test_it_draws_answers_keys_and_quits_quickly_without_orphans(tmp_path: Path, ptys: list[Pty]) -> None:
     make_run(tmp_path)
     ptys.append(terminal := Pty(tmp_path, MONOSCOPE_FAKE="deaf"))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from textual import events
 from textual.app import App
 from textual.screen import Screen
 
@@ -65,6 +66,11 @@ class MonoscopeApp(App[None], inherit_bindings=False):
             loop.add_signal_handler(number, self._end_by, number)
         self.set_interval(TERMINAL_POLL_SECONDS, self._check_terminal)
         self.call_after_refresh(gc.enable)
+
+    async def on_key(self, event: events.Key) -> None:
+        """Keys that were on their way to a pane when a question was asked belong to the question (a pasted "/hor")."""
+        if isinstance(self.screen, RunScreen) and self.screen.status.asking:
+            await self.screen.status.on_key(event)
 
     def _end_by(self, number: signal.Signals) -> None:
         """The line was cut, or someone asked us to end: everything is in the journal, so just leave."""
