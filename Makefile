@@ -14,23 +14,23 @@ endef
 
 .PHONY: demo test test-all bench lint types install clean
 demo: $(VENV)/.installed
-	$(BIN)/monoscope demo
+	@$(BIN)/monoscope demo
 
 install: $(VENV)/.installed
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "monoscope needs Python 3.11 or newer; say which with: make PYTHON=python3.12 demo"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "Installing monoscope and its libraries into $(VENV) (about 360 MB to download with the CPU build of torch) ..."
-	$(PIP) install $(PIP_FLAGS) --constraint constraints.txt torch
-	$(PIP) install $(PIP_FLAGS) --constraint constraints.txt --editable .
+	@$(PIP) install $(PIP_FLAGS) --constraint constraints.txt torch
+	@$(PIP) install $(PIP_FLAGS) --constraint constraints.txt --editable .
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) install $(PIP_FLAGS) --constraint constraints.txt --editable '.[dev]'
+	@$(PIP) install $(PIP_FLAGS) --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 test: $(VENV)/.installed-dev
