@@ -97,9 +97,9 @@ def building(folder: Path) -> Iterator[Path]:
     An error, Ctrl-C included, removes what was built and leaves an earlier `folder` untouched.
     """
     make_folder(folder.parent)
+    _sweep(folder)
     beside = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-    shutil.rmtree(beside, ignore_errors=True)
     try:
         beside.mkdir()
         yield beside
@@ -113,6 +113,21 @@ def building(folder: Path) -> Iterator[Path]:
             os.replace(old, folder)
         shutil.rmtree(beside, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what processes that are gone (killed, or a power cut) had begun to build for `folder`."""
+    for left in folder.parent.glob(f".{folder.name}.*.partial"):
+        number = left.name.split(".")[-2]
+        try:
+            os.kill(int(number), 0)
+        except (ProcessLookupError, ValueError):
+            shutil.rmtree(left, ignore_errors=True)
+        except PermissionError:
+            continue  # somebody else's, and at work
+        else:
+            if int(number) == os.getpid():
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def content(kind: str) -> Path:

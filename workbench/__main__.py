@@ -11,6 +11,9 @@ from pathlib import Path
 from engine.errors import MonoscopeError
 from engine.home import Home
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C."""
+
 
 def main() -> None:
     """The `monoscope` program: a user's mistake ends in one sentence on standard error and exit code 1."""
@@ -26,11 +29,19 @@ def main() -> None:
             home, name, session = plain
             sys.exit(run(Home.find(home).root, name, session))
     except MonoscopeError as error:
-        print(f"monoscope: {error}", file=sys.stderr)  # noqa: T201 (rich is not worth loading for one line)
+        _tell(str(error))
         sys.exit(1)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            _tell("stopped; what was complete is kept, nothing is half-written.")
+        raise
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+
+
+def _tell(sentence: str) -> None:
+    print(f"monoscope: {sentence}", file=sys.stderr)  # noqa: T201 (rich is not worth loading for one line)
 
 
 def plain_tui(words: Sequence[str]) -> tuple[Path | None, str | None, str | None] | None:

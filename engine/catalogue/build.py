@@ -250,11 +250,18 @@ def content_hash(connection: "DuckDBPyConnection") -> str:
 
 @contextmanager
 def _explained(recipe: Recipe, what: str) -> Iterator[None]:
-    """DuckDB's errors as one sentence; a malformed row with its file and line."""
+    """DuckDB's errors as one sentence, a malformed row with its file and line; Ctrl-C as what it is."""
     import duckdb
 
     try:
         yield
+    except duckdb.InterruptException as error:
+        raise KeyboardInterrupt from error
+    except RuntimeError as error:
+        # DuckDB's client answers Ctrl-C in the middle of a query with a bare RuntimeError.
+        if "interrupted" in str(error).lower():
+            raise KeyboardInterrupt from error
+        raise
     except duckdb.Error as error:
         raise CatalogueError(f"{recipe.title}: {_sentence(str(error), what)}.") from error
 

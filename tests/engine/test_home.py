@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,6 +58,16 @@ def test_an_interrupted_folder_leaves_the_old_one_and_nothing_else(tmp_path: Pat
         raise error
     assert (target / "part").read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["one"]
+
+
+def test_what_a_killed_process_left_is_swept_away_and_a_living_ones_work_is_not(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (tmp_path / f".one.{dead.pid}.partial").mkdir()
+    (tmp_path / f".one.{os.getppid()}.partial").mkdir()
+    with building(tmp_path / "one"):
+        pass
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [f".one.{os.getppid()}.partial", "one"]
 
 
 def test_a_home_that_cannot_be_written_is_told_in_one_sentence(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """What loads when, and which room may import which."""
 
 import ast
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -66,3 +68,19 @@ def test_the_built_wheel_carries_its_content_and_runs(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "home" / "datasets" / "demo" / "catalogue.duckdb").is_file()
+
+
+@pytest.mark.parametrize("seconds", [0.5, 0.8, 1.1, 1.4])
+def test_ctrl_c_at_any_moment_leaves_nothing_half_written(tmp_path: Path, seconds: float) -> None:
+    command = [sys.executable, "-m", "workbench", "--home", str(tmp_path / "home"), "datasets", "fetch", "demo"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode in (0, 130, -signal.SIGINT), errors
+    assert "Traceback" not in errors or process.returncode == -signal.SIGINT  # before Python had started
+    assert [path.name for path in (tmp_path / "home").rglob(".*")] == []
+    folder = tmp_path / "home" / "datasets" / "demo"
+    assert not folder.exists() or {"raw", "catalogue.duckdb", "manifest.json"} <= {p.name for p in folder.iterdir()}
+    assert folder.exists() or process.returncode != 0
