@@ -49,10 +49,14 @@ def save_run(
     screen: Screen,
     training: Sequence[Mapping[str, Any]],
 ) -> "Run":
-    """Write a run folder beside, and rename it when it is complete."""
+    """Write a run folder beside, and rename it when it is complete.
+
+    Where a run of that name has come about meanwhile, both are kept: this one gets a number.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    name = free_name(home, name)
     with building(home.run(name)) as folder:
         recommender.save(folder / "recommender.safetensors")
         sae.save(folder / "sae.safetensors")
@@ -75,6 +79,15 @@ def save_run(
         }
         (folder / "manifest.json").write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
     return Run.open(home, name)
+
+
+def free_name(home: Home, wanted: str) -> str:
+    """`wanted`, or `wanted-2`, `wanted-3`... where runs of that name exist."""
+    name, number = wanted, 1
+    while home.run(name).exists():
+        number += 1
+        name = f"{wanted}-{number}"
+    return name
 
 
 def _write_screen(folder: Path, table: NeuronTable, item_ids: Sequence[str], screen: Screen) -> None:

@@ -20,7 +20,7 @@ from engine.neurons.table import TOP_STORED, ConceptItems, Neuron, neuron_table
 from engine.progress import Progress
 from engine.recommenders.mf import MFConfig, train_mf
 from engine.recommenders.ranking import evaluate, popularity_recommender
-from engine.run import Run, Screen, save_run
+from engine.run import Run, Screen, free_name, save_run
 from engine.sae.training import SaeConfig, describe, split_users, train_sae
 from engine.steering.inputs import TEST, TRAIN, candidates, concept_items, histories
 
@@ -146,15 +146,6 @@ def train(home: Home, dataset: str, config: TrainConfig, name: str | None, progr
         )
     progress(1.0, "done")
     return run
-
-
-def free_name(home: Home, wanted: str) -> str:
-    """`wanted`, or `wanted-2`, `wanted-3`... where runs of that name exist."""
-    name, number = wanted, 1
-    while home.run(name).exists():
-        number += 1
-        name = f"{wanted}-{number}"
-    return name
 
 
 def _screen(
