@@ -30,11 +30,9 @@ app = _group(
 )
 datasets_app = _group("Data sets: what is known, what is here.", invoke_without_command=True)
 runs_app = _group("Trained runs: list, show, remove.", invoke_without_command=True)
-labels_app = _group("Labels of a run's neurons: list, set by hand.")
 sessions_app = _group("Saved work on runs.", invoke_without_command=True)
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(runs_app, name="runs")
-app.add_typer(labels_app, name="labels")
 app.add_typer(sessions_app, name="sessions")
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name.", autocompletion=complete_run)]
@@ -85,9 +83,9 @@ def demo(
 
 
 @datasets_app.callback()
-def datasets(ctx: typer.Context) -> None:
+def datasets(ctx: typer.Context, as_json: AsJson = False) -> None:
     if ctx.invoked_subcommand is None:
-        datasets_list(ctx)
+        datasets_list(ctx, as_json)
 
 
 @datasets_app.command("list")
@@ -213,9 +211,9 @@ def _run_summary(run: "Run") -> list[str]:
 
 
 @runs_app.callback()
-def runs(ctx: typer.Context) -> None:
+def runs(ctx: typer.Context, as_json: AsJson = False) -> None:
     if ctx.invoked_subcommand is None:
-        runs_list(ctx)
+        runs_list(ctx, as_json)
 
 
 @runs_app.command("list")
@@ -396,41 +394,39 @@ def label(
     return None
 
 
-@labels_app.command("list")
-def labels_list(ctx: typer.Context, run: RunName, session: SessionName = None, as_json: AsJson = False) -> None:
-    """Every label of a run's session with its state."""
-    from dataclasses import asdict
-
-    state = _state(ctx, session, _open(ctx, run).name)
-    rows = [{"neuron": number, **asdict(label)} for number, label in sorted(state.labels.items())]
-    if as_json:
-        return _json(rows)
-    from workbench.tables import say, show
-
-    if not rows:
-        return say(f"No labels yet; ask for some with `monoscope label {run}`.")
-    columns = ("neuron", "state", "text", "concept", "model", "note")
-    return show("", columns, [[row[column] for column in columns] for row in rows], "neuron")
-
-
-@labels_app.command("set")
-def labels_set(
+@app.command()
+def labels(
     ctx: typer.Context,
     run: RunName,
-    number: Annotated[int, typer.Argument(metavar="J")],
-    text: Annotated[str, typer.Argument(metavar="TEXT")],
+    action: Annotated[str, typer.Argument(metavar="[set]", help="set: name a neuron by hand.")] = "list",
+    number: Annotated[int | None, typer.Argument(metavar="[J]", help="The neuron's number.")] = None,
+    text: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="Its name.")] = None,
     session: SessionName = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Name a neuron by hand. Your label wins over any other."""
-    from workbench.labelling import set_by_hand
+    """Every label of a run's session with its state; `set J TEXT` names a neuron by hand, which wins over any other."""
+    opened = _open(ctx, run)
+    if action == "set" and number is not None and text is not None:
+        from workbench.labelling import set_by_hand
 
-    set_by_hand(_open(ctx, run), number, text, session or run)
+        return set_by_hand(opened, number, text, session or run)
+    if action != "list" or number is not None:
+        raise typer.BadParameter("write `labels RUN` to list them, or `labels RUN set J TEXT` to name a neuron")
+    from dataclasses import asdict
+
+    rows = [{"neuron": j, **asdict(label)} for j, label in sorted(_state(ctx, session, run).labels.items())]
+    if as_json:
+        return _json(rows)
+    from workbench.labelling import show_labels
+    from workbench.tables import say
+
+    return show_labels(rows) if rows else say(f"No labels yet; ask for some with `monoscope label {run}`.")
 
 
 @sessions_app.callback()
-def sessions(ctx: typer.Context) -> None:
+def sessions(ctx: typer.Context, as_json: AsJson = False) -> None:
     if ctx.invoked_subcommand is None:
-        sessions_list(ctx)
+        sessions_list(ctx, as_json)
 
 
 @sessions_app.command("list")
