@@ -4,12 +4,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from engine.protocol import Message, read_message, write_message
 from engine.run import Run
+from tests.engine.labels.chat_server import answer, chat_server
 
 
 class Peer:
@@ -140,3 +142,18 @@ def test_what_a_library_prints_does_not_reach_the_frames(demo_run: Run) -> None:
     assert answer.body["result"]["protocol"] == 1
     _, errors = process.communicate(timeout=20)
     assert b"noise" in errors
+
+
+def test_ranking_goes_on_while_a_label_waits_for_the_language_model(peer: Peer) -> None:
+    peer.ask("load", run="demo")
+    with chat_server() as server:
+        server.replies = [replace(answer("Scary films"), after_seconds=1.5)]
+        label = peer.send("label", run="demo", neurons=[3], model="any", base_url=server.base_url)
+        rank = peer.send("rank", user="v0001", k=5)
+        bodies = []
+        while not bodies or bodies[-1]["id"] != label or "progress" in bodies[-1]:
+            bodies.append(peer.answer())
+    order = [body["id"] for body in bodies if "result" in body]
+    assert order == [rank, label]
+    (labelled,) = bodies[-1]["result"]["labels"]
+    assert (labelled["neuron"], labelled["text"], labelled["state"]) == (3, "Scary films", "llm")
