@@ -1,0 +1,110 @@
+"""Looking at neurons and at lists, and changing them."""
+
+from typing import Annotated
+
+import typer
+
+from workbench.commands.common import AsJson, RunName, SessionName, emit_json, group, open_run, session_state
+
+neurons_app = group("")
+
+
+@neurons_app.command()
+def neurons(
+    ctx: typer.Context,
+    run: RunName,
+    sort: Annotated[str | None, typer.Option(help="A column of the JSON, such as purity20 or density_users.")] = None,
+    session: SessionName = None,
+    as_json: AsJson = False,
+) -> None:
+    """The neuron table: what each neuron stands for, with its evidence."""
+    from workbench.facts import neuron_facts, sorted_rows
+
+    opened = open_run(ctx, run)
+    labels = session_state(ctx, session, run).labels
+    rows = sorted_rows([neuron_facts(opened, n.neuron, labels) for n in opened.neurons], sort)
+    if as_json:
+        return emit_json(rows)
+    from workbench.tables import show_neurons
+
+    return show_neurons(rows, [vars(entry) for entry in opened.reach], opened.manifest["notice"])
+
+
+@neurons_app.command()
+def neuron(
+    ctx: typer.Context,
+    run: RunName,
+    number: Annotated[int, typer.Argument(metavar="J", help="The neuron's number.")],
+    k: Annotated[int, typer.Option("-k", min=1, help="How many items and users.")] = 20,
+    session: SessionName = None,
+    as_json: AsJson = False,
+) -> None:
+    """One neuron: its top items, its evidence, and who activates it."""
+    from workbench.facts import inspected
+
+    facts = inspected(open_run(ctx, run), number, session_state(ctx, session, run).labels, k)
+    if as_json:
+        return emit_json(facts)
+    from workbench.tables import show_neuron
+
+    return show_neuron(facts)
+
+
+@neurons_app.command()
+def recommend(
+    ctx: typer.Context,
+    run: RunName,
+    user: Annotated[str, typer.Option(help="The user's id.")],
+    k: Annotated[int, typer.Option("-k", min=1, help="Length of the list.")] = 30,
+    session: Annotated[str | None, typer.Option(help="Apply the edits of this session.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """A user's ranked list, seen items left out."""
+    from workbench.facts import recommended
+
+    edits = session_state(ctx, session, run).edits if session else ()
+    facts = recommended(open_run(ctx, run), user, k, edits)
+    if as_json:
+        return emit_json(facts)
+    from workbench.tables import say, show_list
+
+    say(f"User {user}: top {k}" + (f" after {len(edits)} edits of session {session}" if session else ""))
+    return show_list(facts["items"], ranks=bool(edits))
+
+
+@neurons_app.command()
+def steer(
+    ctx: typer.Context,
+    run: RunName,
+    neuron: Annotated[int, typer.Option(help="The neuron to edit.")],
+    users: Annotated[str, typer.Option(metavar="SQL", help="Whose codes: a predicate such as \"gender = 'F'\".")],
+    off: Annotated[bool, typer.Option("--off", help="Set the neuron to 0.")] = False,
+    set_to: Annotated[float | None, typer.Option("--set", help="Set it to this amount.")] = None,
+    add: Annotated[float | None, typer.Option(help="Add this amount.")] = None,
+    scale: Annotated[float | None, typer.Option(help="Multiply it.")] = None,
+    unit: Annotated[str, typer.Option(help="p99 (of the neuron's own activations) or raw.")] = "p99",
+    watch: Annotated[str | None, typer.Option(metavar="SQL", help="Users whose lists are spelled out.")] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="Length of the lists.")] = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Edit one neuron for a cohort, and see its lists before and after, with the side effects."""
+    from workbench.facts import steered
+    from workbench.tables import progress_bar, show_effect
+
+    given = {"off": off or None, "set": set_to, "add": add, "scale": scale}
+    chosen = [(operation, amount) for operation, amount in given.items() if amount is not None]
+    if len(chosen) != 1:
+        raise typer.BadParameter("give exactly one of --off, --set, --add and --scale")
+    operation, amount = chosen[0]
+    edit = {
+        "neuron": neuron,
+        "operation": operation,
+        "amount": None if operation == "off" else amount,
+        "unit": unit,
+    }
+    with progress_bar("Steering") as progress:
+        progress(0.1, "ranking the cohort")
+        effect = steered(open_run(ctx, run), [edit], users, watch, k)
+    if as_json:
+        return emit_json(effect)
+    return show_effect(effect, k)

@@ -1,0 +1,127 @@
+"""`monoscope train` and `monoscope runs`: how runs come about, and what there is of them."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from engine.errors import MonoscopeError
+from workbench.choices import home_of, setting
+from workbench.commands.common import AsJson, DatasetName, RunName, emit_json, group, open_run
+
+if TYPE_CHECKING:
+    from engine.run import Run
+
+making_app = group("")
+runs_app = group("Trained runs: list, show, remove.", invoke_without_command=True)
+
+
+@making_app.command()
+def train(
+    ctx: typer.Context,
+    dataset: DatasetName,
+    recommender: Annotated[str, typer.Option(help="mf: matrix factorisation.")] = "mf",
+    dim: Annotated[int | None, typer.Option(help="Factors of the recommender.")] = None,
+    bias: Annotated[bool | None, typer.Option("--bias/--no-bias", help="User and item biases.")] = None,
+    neurons: Annotated[int | None, typer.Option(help="Neurons of the autoencoder.")] = None,
+    beta: Annotated[float | None, typer.Option(help="Weight of the prediction-aware loss.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of recommender and autoencoder.")] = None,
+    base_seed: Annotated[int | None, typer.Option(help="Seed of the recommender alone.")] = None,
+    sae_seed: Annotated[int | None, typer.Option(help="Seed of the autoencoder alone.")] = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
+    values: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as sae.k_items=12."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The run's name; default: data set and recommender.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Train a recommender and its sparse autoencoder, and measure every neuron."""
+    from engine.train import TrainConfig
+    from engine.train import train as train_run
+    from workbench.tables import progress_bar, say
+
+    options: dict[str, Any] = {
+        "recommender": recommender,
+        "device": device,
+        "mf.d": dim,
+        "mf.bias": bias,
+        "mf.seed": seed if base_seed is None else base_seed,
+        "sae.neurons": neurons,
+        "sae.beta": beta,
+        "sae.seed": seed if sae_seed is None else sae_seed,
+    }
+    chosen = TrainConfig.of(setting(config, options, values or []))
+    with progress_bar(f"Training on {dataset}") as progress:
+        run = train_run(home_of(ctx), dataset, chosen, name, progress)
+    for sentence in _run_summary(run):
+        say(sentence)
+
+
+def _run_summary(run: "Run") -> list[str]:
+    quality, popular = (run.manifest["recommender"][part] for part in ("metrics", "popularity"))
+    fidelity = run.manifest["fidelity"]
+    named = sum(neuron.named_by is not None for neuron in run.neurons)
+    return [
+        f"Recommender: NDCG@10 {quality['ndcg10']:.3f}, HR@10 {quality['hr10']:.3f}, recall@20 "
+        f"{quality['recall20']:.3f}, MPR {quality['mpr']:.3f} (popularity alone: NDCG@10 {popular['ndcg10']:.3f}).",
+        f"Reconstruction: RBO {fidelity['rbo']:.2f}, Kendall tau {fidelity['tau']:.2f}, {fidelity['ndcg_kept']:.0%} of "
+        f"NDCG kept, {fidelity['l0_items']:.1f} active neurons an item and {fidelity['l0_users']:.1f} a user.",
+        f"Neurons: {len(run.neurons)}, of which {named} are named by a concept and "
+        f"{sum(neuron.dead for neuron in run.neurons)} are dead.",
+        *run.manifest["notes"],
+        f"Run {run.name} is ready. Next: monoscope tui {run.name}",
+    ]
+
+
+@runs_app.callback()
+def runs(ctx: typer.Context, as_json: AsJson = False) -> None:
+    if ctx.invoked_subcommand is None:
+        runs_list(ctx, as_json)
+
+
+@runs_app.command("list")
+def runs_list(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """The runs in the home, newest first."""
+    from engine.run import runs as known
+    from workbench.facts import run_facts
+
+    found = [run_facts(manifest) for manifest in known(home_of(ctx))]
+    if as_json:
+        return emit_json(found)
+    from workbench.tables import say, show_runs
+
+    if not found:
+        return say(f"No runs in {home_of(ctx).runs} yet; make one with `monoscope demo` or `monoscope train`.")
+    return show_runs(found)
+
+
+@runs_app.command("show")
+def runs_show(ctx: typer.Context, run: RunName, as_json: AsJson = False) -> None:
+    """A run's manifest: settings, seeds, versions, hashes, metrics."""
+    opened = open_run(ctx, run)
+    if as_json:
+        return emit_json(dict(opened.manifest))
+    from workbench.tables import say
+
+    for sentence in _run_summary(opened):
+        say(sentence)
+    typer.echo(json.dumps(opened.manifest["config"], indent=1))
+    return None
+
+
+@runs_app.command("remove")
+def runs_remove(
+    ctx: typer.Context,
+    run: RunName,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete a run for good. Its session, with labels and edits, stays."""
+    from engine.run import remove_run
+
+    open_run(ctx, run)
+    if not yes and not (sys.stdin.isatty() and typer.confirm(f"Delete run {run} for good?", err=True)):
+        raise MonoscopeError(f"Run {run} was kept; add --yes to delete it without being asked.")
+    remove_run(home_of(ctx), run)
