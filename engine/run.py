@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.errors import RunError
-from engine.home import Home, building
+from engine.home import Home, building, write_whole
 from engine.neurons.evidence import DEPTHS
 from engine.neurons.table import ConceptReach, Neuron, NeuronTable
 from engine.recommenders.recommender import Recommender
+from engine.recommenders.scorers import Program
 from engine.sae.model import SparseAutoencoder
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from engine.steering.effect import Steering
 
 FORMAT = 1
+TRUSTED = "trusted-programs.txt"
+"""SHA-256 of each scoring program that the user trusts, one a line. It lies in the home, never in a run."""
 HASHED = ("recommender.safetensors", "sae.safetensors", "ids.parquet", "neurons.parquet")
 
 
@@ -181,11 +184,17 @@ class Run:
         table = pq.ParquetFile(self._checked("ids.parquet")).read()
         sides = np.array(table["side"].to_pylist())
         ids = np.array(table["id"].to_pylist(), dtype=object)
-        return Recommender.load(
+        found = Recommender.load(
             self._checked("recommender.safetensors"),
             list(ids[sides == "users"]),
             list(ids[sides == "items"]),
         )
+        if isinstance(found.scorer, Program) and not is_trusted(self.home, found.scorer.sha256):
+            raise RunError(
+                f"Run {self.name} scores with a program (SHA-256 {found.scorer.sha256[:12]}...), and opening it runs "
+                f"what its maker wrote. If you trust them: monoscope runs trust {self.name}"
+            )
+        return found
 
     @cached_property
     def sae(self) -> SparseAutoencoder:
@@ -221,7 +230,7 @@ class Run:
         self.neuron(number)
         recommender, details = self.recommender, self.texts["detail"]
         z_i = self.sae.encode(recommender.items.vectors, "items")[:, number] * self.screen["ranked"]
-        z_u = self.sae.encode(recommender.users.vectors, "users")[:, number]
+        z_u = self.sae.encode(recommender.users.vectors, "users")[:, number] * recommender.users.known
         items = [
             {
                 "rank": rank,
@@ -254,7 +263,7 @@ class Run:
     def steering(self, catalogue: "Catalogue") -> "Steering":
         """The run joined with its catalogue, ready to rank; refuses ids that differ."""
         from engine.steering.effect import Steering
-        from engine.steering.inputs import TEST, candidates, concept_items, histories
+        from engine.steering.inputs import Ranking, concept_items
 
         items, users = catalogue.items(), catalogue.users()
         recommender = self.recommender
@@ -262,12 +271,13 @@ class Run:
             raise RunError(
                 f"The ids of run {self.name} are not those of the data set {catalogue.name}; train a new run on it."
             )
+        ranking = Ranking(catalogue, recommender, self.manifest["recommender"].get("trained_on", "train"))
         return Steering(
             recommender=recommender,
             sae=self.sae,
             neurons=self.neurons,
-            candidates=candidates(catalogue, len(users.user_id)),
-            held_out=histories(catalogue, len(users.user_id), TEST),
+            candidates=ranking.candidates,
+            held_out=ranking.held_out,
             titles=self.texts["title"],
             concepts=concept_items(catalogue, len(items.item_id)),
             labels_of_items=[detail.split("|") if detail else [] for detail in self.texts["detail"]],
@@ -292,6 +302,28 @@ def runs(home: Home) -> list[dict[str, Any]]:
         except RunError as error:
             found.append({"name": name, "problem": str(error)})
     return sorted(found, key=lambda manifest: str(manifest.get("created", "")), reverse=True)
+
+
+def is_trusted(home: Home, sha256: str) -> bool:
+    """Whether the user of `home` said that they trust the program with this hash."""
+    path = home.root / TRUSTED
+    return path.is_file() and sha256 in path.read_text().split()
+
+
+def trust(home: Home, sha256: str) -> None:
+    """Remember that the user trusts the program with this hash."""
+    path = home.root / TRUSTED
+    known = path.read_text().split() if path.is_file() else []
+    write_whole(path, "".join(f"{one}\n" for one in dict.fromkeys([*known, sha256])))
+
+
+def trust_run(home: Home, name: str) -> str:
+    """Trust the program that run `name` scores with; returns its hash, a `RunError` if it has none."""
+    told = Run.open(home, name).manifest["recommender"].get("scorer", {})
+    if told.get("kind") != "program":
+        raise RunError(f"Run {name} needs no trust: it scores with {told.get('kind', 'dot')}, which is data alone.")
+    trust(home, told["sha256"])
+    return str(told["sha256"])
 
 
 def remove_run(home: Home, name: str) -> None:

@@ -65,7 +65,7 @@ def setting(file: Path | None, options: Mapping[str, Any], values: Sequence[str]
         except ValueError as error:
             raise MonoscopeError(f"{file} is not valid TOML: {error}.") from error
     for key, value in options.items():
-        if value is not None and not (key in ("recommender", "device") and key in result):
+        if value is not None:
             _put(result, key, value)
     for text in values:
         key, equals, value = text.partition("=")

@@ -13,13 +13,13 @@ def make_demo(home: Home) -> Run:
     if (home.run(RUN) / "manifest.json").exists():
         return Run.open(home, RUN)
     from engine.catalogue.fetch import fetch
-    from engine.train import TrainConfig, train
+    from engine.train import train
 
     if not (home.dataset(DATASET) / "catalogue.duckdb").exists():
         with progress_bar("Simulating the demo's audience") as progress:
             fetch(home, DATASET, source=None, assent=True, progress=progress)
     with progress_bar("Training the demo") as progress:
-        return train(home, DATASET, TrainConfig(), RUN, progress)
+        return train(home, DATASET, {}, RUN, progress)
 
 
 def print_tour(run: Run) -> None:

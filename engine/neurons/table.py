@@ -120,7 +120,6 @@ def neuron_table(
     for j in range(z.shape[1]):
         c = best[j]
         purity = {d: _share(hits[d][j, c], d) if c is not None else None for d in DEPTHS}
-        ten = top[j, :10]
         rows.append(
             Neuron(
                 neuron=j,
@@ -140,7 +139,7 @@ def neuron_table(
                 p99_items=_p99(z[:, j]),
                 max_users=float(z_um[:, j].max()),
                 p99_users=_p99(z_um[:, j]),
-                popularity_percentile=float(rank[ten].mean()) if len(ten) == 10 and (ten >= 0).all() else None,
+                popularity_percentile=_mean_rank(rank, top[j, :10]),
                 monosemanticity=_number(scores[j]),
                 dead=not ((z[:, j] > 0).any() or (z_um[:, j] > 0).any()),
             )
@@ -187,9 +186,20 @@ def _names(purity20: float, lift: float) -> bool:
     return purity20 >= NAMED_PURITY and lift >= NAMED_LIFT
 
 
-def _popularity_percentiles(popularity: np.ndarray) -> np.ndarray:
-    """Percentile rank of each item by popularity: 0 the most popular; equal counts share their mean rank."""
+def _mean_rank(rank: np.ndarray | None, top: np.ndarray) -> float | None:
+    known = rank is not None and len(top) == 10 and (top >= 0).all()
+    return float(rank[top].mean()) if rank is not None and known else None
+
+
+def _popularity_percentiles(popularity: np.ndarray) -> np.ndarray | None:
+    """Percentile rank of each item by popularity: 0 the most popular; equal counts share their mean rank.
+
+    None where nothing is popular because there are no interactions.
+    """
     from scipy.stats import rankdata
+
+    if not popularity.any():
+        return None
 
     return 100 * (rankdata(-popularity.astype(np.int64)) - 1) / len(popularity)
 

@@ -1,29 +1,15 @@
 """A trained two-tower recommender, frozen: vectors with their ids, biases, and a scorer."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 
 from engine.errors import RunError
-
-
-class Scorer(Protocol):
-    """The scoring function g of the paper's Eq. 2, without additive biases."""
-
-    def __call__(self, e_ud: np.ndarray, e_id: np.ndarray) -> np.ndarray:
-        """Affinities (users × items, float32) of every user with every item."""
-        ...
-
-
-def dot(e_ud: np.ndarray, e_id: np.ndarray) -> np.ndarray:
-    """Inner products: `g(e_u, e_i) = e_u . e_i`."""
-    return e_ud @ e_id.T
-
-
-SCORERS: dict[str, Scorer] = {"dot": dot}
+from engine.recommenders.scorers import SCORERS, Cosine, Dot, Program, Scorer
 
 
 @dataclass(frozen=True)
@@ -33,6 +19,8 @@ class Tower:
     ids: Sequence[str]
     vectors: np.ndarray
     bias: np.ndarray
+    known: np.ndarray = field(default_factory=lambda: np.ones(0, bool))
+    """bool (n): False where the model brought no vector for an id; such a row is not ranked, measured or trained on."""
 
     def __post_init__(self) -> None:
         if not len(self.ids) == len(self.vectors) == len(self.bias):
@@ -40,6 +28,22 @@ class Tower:
                 f"A tower has {len(self.ids)} ids, {len(self.vectors)} vectors and {len(self.bias)} biases; "
                 "they must be as many."
             )
+        if len(self.known) != len(self.ids):
+            object.__setattr__(self, "known", np.ones(len(self.ids), bool))
+
+    @classmethod
+    def of(cls, ids: Sequence[Any], vectors: Any, bias: Any = None) -> "Tower":
+        """From whatever numpy can read; ids become text. Raises `RunError` for what cannot be a tower."""
+        texts = [str(one) for one in ids]
+        array = np.ascontiguousarray(vectors, np.float32)
+        if array.ndim != 2 or not array.size:
+            raise RunError(f"The vectors have the shape {array.shape}; a table of ids × numbers is needed.")
+        if len(set(texts)) != len(texts):
+            raise RunError("An id stands there twice; every id may have one vector.")
+        if not np.isfinite(array).all():
+            row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
+            raise RunError(f"The vector of {texts[row] if row < len(texts) else row!r} holds NaN or infinity.")
+        return cls(texts, array, np.zeros(len(array), np.float32) if bias is None else np.asarray(bias, np.float32))
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,28 @@ class Recommender:
 
     users: Tower
     items: Tower
-    scorer: str = "dot"
+    scorer: Scorer = field(default_factory=Dot)
+
+    @classmethod
+    def of(cls, users: Any, items: Any, scorer: Any = "dot") -> "Recommender":
+        """A recommender from any pair of arrays with ids.
+
+        `users` and `items` are a `Tower`, or (ids, vectors) or (ids, vectors, bias). `scorer` is "dot", "cosine", a
+        `Scorer`, or a torch module or function `score(u: n × d, v: n × d) -> n`, which is exported with torch.export.
+        Raises `RunError` for what does not fit together.
+        """
+        towers = [side if isinstance(side, Tower) else Tower.of(*side) for side in (users, items)]
+        d_users, d_items = (tower.vectors.shape[1] for tower in towers)
+        if isinstance(scorer, str):
+            named: dict[str, Scorer] = {"dot": Dot(), "cosine": Cosine()}
+            if scorer not in named:
+                raise RunError(f"There is no scorer {scorer!r}; there are dot and cosine, or a function of your own.")
+            if d_users != d_items:
+                raise RunError(f"{scorer} needs vectors of one length; users have {d_users} numbers, items {d_items}.")
+            return cls(towers[0], towers[1], named[scorer])
+        if not hasattr(scorer, "arrays"):
+            scorer = Program.of(scorer, d_users, d_items)
+        return cls(towers[0], towers[1], scorer)
 
     def affinities(
         self, user: np.ndarray, e_ud: np.ndarray | None = None, e_id: np.ndarray | None = None
@@ -60,22 +85,22 @@ class Recommender:
         """
         e_ud = self.users.vectors[user] if e_ud is None else e_ud
         e_id = self.items.vectors if e_id is None else e_id
-        score = SCORERS[self.scorer]
-        return score(e_ud, e_id) + self.users.bias[user, None] + self.items.bias
+        return self.scorer(e_ud, e_id) + self.users.bias[user, None] + self.items.bias
 
     def save(self, path: Path) -> None:
-        """Write vectors and biases to a safetensors file. The ids are stored by the run, once."""
+        """Write vectors, biases and scorer to a safetensors file. The ids are stored by the run, once."""
         from safetensors.numpy import save_file
 
+        arrays = dict(self.scorer.arrays())
+        for side, tower in (("users", self.users), ("items", self.items)):
+            arrays[f"{side}.vectors"], arrays[f"{side}.bias"] = tower.vectors, tower.bias
+            if not tower.known.all():
+                arrays[f"{side}.known"] = tower.known
         save_file(
-            {
-                "users.vectors": self.users.vectors,
-                "users.bias": self.users.bias,
-                "items.vectors": self.items.vectors,
-                "items.bias": self.items.bias,
-            },
+            {name: np.ascontiguousarray(array) for name, array in arrays.items()},
             path,
-            metadata={"scorer": self.scorer},
+            # One entry: several come out in any order, and the file's hash with them.
+            metadata={"scorer": json.dumps({"kind": self.scorer.kind, **self.scorer.facts()})},
         )
 
     @classmethod
@@ -84,10 +109,15 @@ class Recommender:
         from safetensors import safe_open
 
         with safe_open(path, framework="numpy") as file:
-            scorer = (file.metadata() or {}).get("scorer", "dot")
+            told = (file.metadata() or {}).get("scorer", "dot")
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-        return cls(
-            Tower(user_ids, arrays["users.vectors"], arrays["users.bias"]),
-            Tower(item_ids, arrays["items.vectors"], arrays["items.bias"]),
-            scorer,
-        )
+        facts = json.loads(told) if told.startswith("{") else {"kind": told}
+        kind = facts.pop("kind")
+        if kind not in SCORERS:
+            raise RunError(f"{path} has the scorer {kind!r}, which this version does not know; update monoscope.")
+        everything = np.ones(0, bool)
+        towers = [
+            Tower(ids, arrays[f"{side}.vectors"], arrays[f"{side}.bias"], arrays.get(f"{side}.known", everything))
+            for side, ids in (("users", user_ids), ("items", item_ids))
+        ]
+        return cls(towers[0], towers[1], SCORERS[kind](facts, arrays))

@@ -31,3 +31,9 @@ def ica_start(x_nd: np.ndarray, neurons: int, seed: int) -> np.ndarray:
     if len(chosen) < neurons:
         chosen = np.concatenate([chosen, random.standard_normal((neurons - len(chosen), x_nd.shape[1]))])
     return (chosen / np.linalg.norm(chosen, axis=1, keepdims=True)).astype(np.float32)
+
+
+def random_start(x_nd: np.ndarray, neurons: int, seed: int) -> np.ndarray:
+    """Unit directions (neurons × d) drawn uniformly; of `x_nd` only d is used."""
+    w_md = np.random.default_rng(seed).standard_normal((neurons, x_nd.shape[1]))
+    return (w_md / np.linalg.norm(w_md, axis=1, keepdims=True)).astype(np.float32)

@@ -1,12 +1,17 @@
 """Training the sparse autoencoder through the frozen recommender.
 
-Loss (Eq. 5 and 8): `alpha * L_emb + beta * L_pred`. Sparsity is by BatchTopK (Bussmann et al. 2024): in
-training the k * n largest activations of a batch of n rows stay; for serving, one stored threshold a side
-keeps k neurons a row on average, so that a code does not depend on the rows beside it. The paper uses L1
-and KL penalties instead; at equal sparsity BatchTopK kept more of the recommender in our trials.
+Loss (Eq. 5 and 8): `alpha * L_emb + beta * L_pred + l1 * L_1 + kl * KL(rho || p_j)`. Two variants:
+
+batchtopk  (ours; Bussmann et al. 2024) in training the k * n largest activations of a batch of n rows stay; for
+           serving, one stored threshold a side keeps k neurons a row on average, so that a code does not depend on
+           the rows beside it. At equal sparsity it kept more of the recommender in our trials.
+relu       (the paper's) every positive activation stays; the L1 and KL penalties make codes sparse. The KL is the
+           published one: of the batch mean of the activations, clamped below 1, so that a neuron whose mean is 1 or
+           more, and a dead one, has no gradient from it.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -14,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from engine.progress import Progress
 from engine.recommenders.recommender import Recommender
 from engine.sae.model import SIDES, Side, SideMap, SparseAutoencoder
-from engine.sae.start import ica_start
+from engine.sae.start import ica_start, random_start
 
 Log = Callable[[dict[str, float]], None]
 
@@ -24,8 +29,11 @@ class SaeConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    variant: Literal["batchtopk", "relu"] = "batchtopk"
     neurons: int = Field(default=40, ge=1)
     """m, neurons shared by users and items."""
+    start: Literal["ica", "random"] = "ica"
+    """The dictionary that training starts from."""
     k_items: int = Field(default=8, ge=1)
     """Active neurons of an item, on average."""
     k_users: int = Field(default=10, ge=1)
@@ -34,6 +42,12 @@ class SaeConfig(BaseModel):
     """Weight of the embedding-level loss (Eq. 6), as a share of each side's variance."""
     beta: float = Field(default=1.0, ge=0)
     """Weight of the prediction-level loss (Eq. 7), as a share of the affinities' variance."""
+    l1: float = Field(default=0.0, ge=0)
+    """Variant relu: weight of the mean activation."""
+    kl: float = Field(default=0.0, ge=0)
+    """Variant relu: weight of the sum over neurons of KL(rho || mean activation)."""
+    rho: float = Field(default=0.05, gt=0, lt=1)
+    """Variant relu: the mean activation that the KL asks for."""
     learning_rate: float = Field(default=1e-2, gt=0)
     """Adam's rate at the first step; it falls to 0 along a cosine."""
     steps: int = Field(default=500, ge=1)
@@ -47,7 +61,7 @@ class SaeConfig(BaseModel):
 
     @model_validator(mode="after")
     def _k_fits(self) -> "SaeConfig":
-        if max(self.k_items, self.k_users) > self.neurons:
+        if self.variant == "batchtopk" and max(self.k_items, self.k_users) > self.neurons:
             raise ValueError(f"k_items and k_users cannot exceed neurons ({self.neurons})")
         return self
 
@@ -81,7 +95,8 @@ def train_sae(
     x_nd = {side: (e_nd[side] - sides[side].mean) / sides[side].scale for side in SIDES}
     k: dict[Side, int] = {"users": config.k_users, "items": config.k_items}
     random = torch.Generator().manual_seed(config.seed)
-    w_md = torch.tensor(ica_start(x_nd["items"], config.neurons, config.seed), device=device, requires_grad=True)
+    start = ica_start if config.start == "ica" else random_start
+    w_md = torch.tensor(start(x_nd["items"], config.neurons, config.seed), device=device, requires_grad=True)
     b_m = torch.zeros(config.neurons, device=device, requires_grad=True)
     b_d = torch.zeros(x_nd["items"].shape[1], device=device, requires_grad=True)
     adam = torch.optim.Adam([w_md, b_m, b_d], lr=config.learning_rate)
@@ -96,10 +111,14 @@ def train_sae(
             rows = torch.randint(len(x[side]), (config.rows_a_step,), generator=random).to(device)
             drawn[side] = rows
             a_nm = torch.relu((x[side][rows] - b_d) @ w_md.T + b_m)
-            z_nm = _batch_top_k(a_nm, k[side])
+            z_nm = _batch_top_k(a_nm, k[side]) if config.variant == "batchtopk" else a_nm
             rebuilt[side] = z_nm @ w_md + b_d
             losses[f"embedding_{side}"] = (rebuilt[side] - x[side][rows]).square().mean()
+            if config.variant == "relu":
+                penalties = {"l1": config.l1 * z_nm.mean(), "kl": config.kl * _published_kl(z_nm, config.rho)}
+                losses |= {f"{name}_{side}": value for name, value in penalties.items()}
         loss = config.alpha * (losses["embedding_users"] + losses["embedding_items"])
+        loss = loss + sum(value for name, value in losses.items() if name.startswith(("l1", "kl")))
         if config.beta:
             losses["prediction"] = affinity.loss(drawn, rebuilt, config.pair_rows)
             loss = loss + config.beta * losses["prediction"]
@@ -113,13 +132,14 @@ def train_sae(
 
     w, neuron_bias, vector_bias = (part.detach().cpu().numpy() for part in (w_md, b_m, b_d))
     trained = SparseAutoencoder(w, neuron_bias, vector_bias, sides)
-    return _with_thresholds(trained, e_nd, k)
+    return _with_thresholds(trained, e_nd, k) if config.variant == "batchtopk" else trained
 
 
 class _FrozenAffinity:
     """The prediction-level loss (Eq. 7): squared change of affinity over all pairs of some users and items.
 
-    Affinities are logits; the additive biases are the same before and after, and cancel.
+    It goes through the recommender's own scorer, whatever it is. Affinities are logits; the additive biases are the
+    same before and after, and cancel.
     """
 
     def __init__(
@@ -132,8 +152,7 @@ class _FrozenAffinity:
     ) -> None:
         import torch
 
-        if recommender.scorer != "dot":
-            raise ValueError(f"no gradient is known for the scorer {recommender.scorer!r}")
+        self._score = recommender.scorer.torch(device)
         self._e = {
             "users": torch.from_numpy(recommender.users.vectors[users]).to(device),
             "items": torch.from_numpy(recommender.items.vectors[items]).to(device),
@@ -147,9 +166,18 @@ class _FrozenAffinity:
         for side in SIDES:
             e[side] = self._e[side][drawn[side][:pair_rows]]
             back[side] = rebuilt[side][:pair_rows] * self._scale[side] + self._mean[side]
-        before = e["users"] @ e["items"].T
-        after = back["users"] @ back["items"].T
+        import torch
+
+        with torch.no_grad():
+            before = self._score(e["users"], e["items"])
+        after = self._score(back["users"], back["items"])
         return (after - before).square().mean() / before.var()
+
+
+def _published_kl(z_nm, rho: float):  # type: ignore[no-untyped-def]  # torch is imported lazily
+    """Sum over neurons of KL(rho || mean activation), the mean clamped to (0, 1) as the authors' code has it."""
+    mean = z_nm.mean(0).clamp(1e-6, 1 - 1e-6)
+    return (rho * (rho / mean).log() + (1 - rho) * ((1 - rho) / (1 - mean)).log()).sum()
 
 
 def _batch_top_k(a_nm, k: int):  # type: ignore[no-untyped-def]  # torch is imported lazily
@@ -182,7 +210,7 @@ def split_users(users: int, share: float, seed: int) -> tuple[np.ndarray, np.nda
 def describe(config: SaeConfig, d: int) -> Sequence[str]:
     """Sentences that warn about settings under which a figure would flatter."""
     notes = []
-    if config.k_users >= d:
+    if config.variant == "batchtopk" and config.k_users >= d:
         notes.append(
             f"A user code of {config.k_users} active neurons is as large as the vector ({d}): "
             "users pass through unread."

@@ -150,7 +150,7 @@ def movielens(archive: Path, home: Home) -> None:
 
 def stages(home: Home) -> dict[str, float]:
     """Seconds of each stage of one more training, by its own progress reports."""
-    from engine.train import TrainConfig, train
+    from engine.train import train
 
     spent: dict[str, float] = {}
     last = time.monotonic()
@@ -166,7 +166,7 @@ def stages(home: Home) -> dict[str, float]:
         spent[name] = spent.get(name, 0.0) + now - last
         last = now
 
-    train(home, "ml-1m", TrainConfig(), "stages", report)
+    train(home, "ml-1m", {}, "stages", report)
     return spent
 
 

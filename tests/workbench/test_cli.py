@@ -304,19 +304,18 @@ def test_a_damaged_run_is_refused_and_listed_with_its_problem(
 def test_two_trainings_with_the_same_seed_are_the_same_to_the_byte(demo_run: Run, tmp_path: Path) -> None:
     from engine.catalogue.fetch import fetch
     from engine.progress import silent
-    from engine.train import TrainConfig, train
+    from engine.train import train
 
     home = Home(tmp_path / "home")
     fetch(home, "demo", source=None, assent=True, progress=silent)
-    config = TrainConfig.of(
-        {"mf": {"epochs": 2, "d": 8}, "sae": {"neurons": 8, "k_items": 2, "k_users": 3, "steps": 20}}
-    )
+    config = {
+        "recommender": {"epochs": 2, "d": 8},
+        "sae": {"neurons": 8, "k_items": 2, "k_users": 3, "steps": 20},
+    }
     first, second = (train(home, "demo", config, name, silent) for name in ("one", "two"))
     assert first.manifest["hashes"] == second.manifest["hashes"]
     assert first.manifest["catalogue_hash"] == demo_run.manifest["catalogue_hash"]
-    other = train(
-        home, "demo", TrainConfig.of({**config.model_dump(), "mf": {"epochs": 2, "d": 8, "seed": 1}}), None, silent
-    )
+    other = train(home, "demo", {**config, "recommender": {"epochs": 2, "d": 8, "seed": 1}}, None, silent)
     assert other.manifest["hashes"] != first.manifest["hashes"]
 
 

@@ -43,6 +43,11 @@ def session_state(ctx: typer.Context, session: str | None, run: str) -> "State":
     return Session.read(home_of(ctx), session or run, run)
 
 
+def figure(value: float | None) -> str:
+    """Three decimals, or "unknown"."""
+    return "unknown" if value is None else f"{value:.3f}"
+
+
 def emit_json(facts: Any) -> None:
     """Facts as JSON on standard output; an unknown number must be None."""
     typer.echo(json.dumps(facts, ensure_ascii=False, indent=1, allow_nan=False))

@@ -9,7 +9,7 @@ import typer
 
 from engine.errors import MonoscopeError
 from workbench.choices import home_of, setting
-from workbench.commands.common import AsJson, DatasetName, RunName, emit_json, group, open_run
+from workbench.commands.common import AsJson, DatasetName, RunName, emit_json, figure, group, open_run
 
 if TYPE_CHECKING:
     from engine.run import Run
@@ -22,9 +22,20 @@ runs_app = group("Trained runs: list, show, remove.", invoke_without_command=Tru
 def train(
     ctx: typer.Context,
     dataset: DatasetName,
-    recommender: Annotated[str, typer.Option(help="mf: matrix factorisation.")] = "mf",
+    recipe: Annotated[
+        str, typer.Option(help="best (ours) or paper: where settings come from that you do not give.")
+    ] = ("best"),
+    recommender: Annotated[
+        str | None, typer.Option(help="mf: matrix factorisation (default); ncf: neural collaborative filtering.")
+    ] = None,
+    loss: Annotated[
+        str | None, typer.Option(help="mf: dense (every user-item cell) or sampled (drawn negatives).")
+    ] = None,
+    negatives_power: Annotated[
+        float | None, typer.Option(help="Draw negatives by popularity to this power: 1 proportional, 0 uniform.")
+    ] = None,
     dim: Annotated[int | None, typer.Option(help="Factors of the recommender.")] = None,
-    bias: Annotated[bool | None, typer.Option("--bias/--no-bias", help="User and item biases.")] = None,
+    bias: Annotated[bool | None, typer.Option("--bias/--no-bias", help="mf: user and item biases.")] = None,
     neurons: Annotated[int | None, typer.Option(help="Neurons of the autoencoder.")] = None,
     beta: Annotated[float | None, typer.Option(help="Weight of the prediction-aware loss.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of recommender and autoencoder.")] = None,
@@ -33,42 +44,51 @@ def train(
     config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
     values: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as sae.k_items=12."),
+        typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as sae.k_items=12 or recommender.l2=1e-3."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="The run's name; default: data set and recommender.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda.")] = None,
 ) -> None:
-    """Train a recommender and its sparse autoencoder, and measure every neuron."""
-    from engine.train import TrainConfig
+    """Train a recommender and its sparse autoencoder, and measure every neuron.
+
+    Interrupted, the same command goes on where it was.
+    """
     from engine.train import train as train_run
     from workbench.tables import progress_bar, say
 
     options: dict[str, Any] = {
-        "recommender": recommender,
+        "recipe": recipe if recipe != "best" else None,
         "device": device,
-        "mf.d": dim,
-        "mf.bias": bias,
-        "mf.seed": seed if base_seed is None else base_seed,
+        "recommender.kind": recommender,
+        "recommender.loss": loss,
+        "recommender.negatives_power": negatives_power,
+        "recommender.d": dim,
+        "recommender.bias": bias,
+        "recommender.seed": seed if base_seed is None else base_seed,
         "sae.neurons": neurons,
         "sae.beta": beta,
         "sae.seed": seed if sae_seed is None else sae_seed,
     }
-    chosen = TrainConfig.of(setting(config, options, values or []))
     with progress_bar(f"Training on {dataset}") as progress:
-        run = train_run(home_of(ctx), dataset, chosen, name, progress)
+        run = train_run(home_of(ctx), dataset, setting(config, options, values or []), name, progress)
     for sentence in _run_summary(run):
         say(sentence)
 
 
 def _run_summary(run: "Run") -> list[str]:
-    quality, popular = (run.manifest["recommender"][part] for part in ("metrics", "popularity"))
-    fidelity = run.manifest["fidelity"]
+    about, fidelity = run.manifest["recommender"], run.manifest["fidelity"]
+    quality, popular = about["metrics"], about["popularity"]
     named = sum(neuron.named_by is not None for neuron in run.neurons)
+    kept = "an unknown share" if fidelity["ndcg_kept"] is None else f"{fidelity['ndcg_kept']:.0%}"
+    known = (
+        f"Recommender: NDCG@10 {figure(quality['ndcg10'])}, HR@10 {figure(quality['hr10'])}, recall@20 "
+        f"{figure(quality['recall20'])}, MPR {figure(quality['mpr'])} (popularity alone: NDCG@10 "
+        f"{figure(popular['ndcg10'])}, MPR {figure(popular['mpr'])})."
+    )
     return [
-        f"Recommender: NDCG@10 {quality['ndcg10']:.3f}, HR@10 {quality['hr10']:.3f}, recall@20 "
-        f"{quality['recall20']:.3f}, MPR {quality['mpr']:.3f} (popularity alone: NDCG@10 {popular['ndcg10']:.3f}).",
-        f"Reconstruction: RBO {fidelity['rbo']:.2f}, Kendall tau {fidelity['tau']:.2f}, {fidelity['ndcg_kept']:.0%} of "
-        f"NDCG kept, {fidelity['l0_items']:.1f} active neurons an item and {fidelity['l0_users']:.1f} a user.",
+        known if quality["ndcg10"] is not None else "Recommender: its quality on held-out items is unknown.",
+        f"Reconstruction: RBO {fidelity['rbo']:.2f}, Kendall tau {fidelity['tau']:.2f}, {kept} of NDCG kept, "
+        f"{fidelity['l0_items']:.1f} active neurons an item and {fidelity['l0_users']:.1f} a user.",
         f"Neurons: {len(run.neurons)}, of which {named} are named by a concept and "
         f"{sum(neuron.dead for neuron in run.neurons)} are dead.",
         *run.manifest["notes"],

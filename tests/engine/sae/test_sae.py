@@ -141,11 +141,14 @@ def test_held_out_users_and_training_users_are_all_users_once() -> None:
     [
         ({"sae": {"neurons": 0}}, "sae.neurons"),
         ({"sae": {"neurons": 4, "k_items": 8}}, "cannot exceed neurons"),
-        ({"mf": {"d": "many"}}, "mf.d"),
+        ({"recommender": {"d": "many"}}, "recommender.d"),
         ({"sae": {"nurons": 4}}, "sae.nurons"),
-        ({"recommender": "svd"}, "recommender"),
+        ({"recommender": "svd"}, "recommender must be a group"),
+        ({"recommender": {"kind": "svd"}}, "recommender"),
+        ({"recommender": {"kind": "ncf", "loss": "dense"}}, "recommender.loss"),
+        ({"recipe": "worst"}, "no recipe 'worst'"),
     ],
 )
 def test_a_setting_that_does_not_fit_is_named(values: dict, told: str) -> None:
     with pytest.raises(RunError, match=told):
-        TrainConfig.of(values)
+        TrainConfig.of(values, "any", 100)

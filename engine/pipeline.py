@@ -1,0 +1,231 @@
+"""From a frozen recommender to a run: autoencoder, neuron table, fidelity, folder. Trained or adopted models alike."""
+
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ValidationError
+
+import engine
+from engine.catalogue.catalogue import Catalogue
+from engine.errors import RunError
+from engine.fidelity import measure_fidelity
+from engine.home import Home
+from engine.neurons.evidence import top_items
+from engine.neurons.table import TOP_STORED, ConceptItems, Neuron, neuron_table
+from engine.progress import Progress
+from engine.recommenders.ranking import Metrics, evaluate, popularity_recommender
+from engine.run import Run, Screen, free_name, save_run
+from engine.sae.training import SaeConfig, describe, split_users, train_sae
+from engine.steering.inputs import Ranking, concept_items
+
+
+def make_run(
+    home: Home,
+    name: str,
+    ranking: Ranking,
+    about: Mapping[str, Any],
+    config: Mapping[str, Any],
+    sae_config: SaeConfig,
+    device: str,
+    training: list[dict[str, Any]],
+    notes: Sequence[str],
+    progress: Progress,
+) -> Run:
+    """Train an autoencoder through `ranking.recommender`, measure everything, store the run.
+
+    `about` describes the recommender in the manifest, `config` reproduces it, `training` holds its log lines.
+    Raises `RunError` for a recommender that one autoencoder cannot serve.
+    """
+    catalogue, recommender = ranking.catalogue, ranking.recommender
+    d_users, d_items = (side.vectors.shape[1] for side in (recommender.users, recommender.items))
+    if d_users != d_items:
+        raise RunError(
+            f"Users have vectors of {d_users} numbers and items of {d_items}; one autoencoder needs them alike."
+        )
+    allowed, held_out, items = ranking.candidates, ranking.held_out, catalogue.items()
+    metrics, popular = quality(ranking)
+    known_users = np.flatnonzero(recommender.users.known)
+    trained_on, measured_on = (
+        known_users[part] for part in split_users(len(known_users), sae_config.held_out_users, sae_config.seed)
+    )
+    sae = train_sae(
+        sae_config,
+        recommender,
+        users=trained_on,
+        items=np.flatnonzero(allowed.eligible),
+        progress=lambda share, text: progress(0.7 * share, f"autoencoder: {text}"),
+        log=lambda line: training.append({"part": "sae", **line}),
+        device=device,
+    )
+    progress(0.7, "measuring neurons")
+    z_im = sae.encode(recommender.items.vectors, "items")
+    concepts = concept_items(catalogue, len(items.item_id))
+    table = neuron_table(
+        z_im,
+        sae.encode(recommender.users.vectors[known_users], "users"),
+        recommender.items.vectors,
+        items.popularity,
+        allowed.eligible,
+        concepts,
+        sae_config.seed,
+    )
+    progress(0.85, "measuring fidelity")
+    fidelity = measure_fidelity(recommender, sae, allowed, held_out, measured_on if len(measured_on) else trained_on)
+    meta = catalogue.meta
+    manifest = {
+        "dataset": catalogue.name,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "simulated": bool(meta["simulated"]),
+        **{name: meta[name] for name in ("notice", "source_notice", "licence", "citation", "item_word")},
+        "users": len(recommender.users.ids),
+        "items": len(recommender.items.ids),
+        "ranked_items": int(allowed.eligible.sum()),
+        "catalogue_hash": catalogue.hash,
+        "config": dict(config),
+        "recommender": {
+            **about,
+            "d": d_users,
+            "scorer": {"kind": recommender.scorer.kind, **recommender.scorer.facts()},
+            "trained_on": ranking.trained_on,
+            "metrics": metrics.as_dict(),
+            "popularity": popular.as_dict(),
+            "beats_popularity": beats(metrics, popular),
+        },
+        "sae": {"variant": sae_config.variant, "m": sae_config.neurons, **sae_config.model_dump(exclude={"neurons"})},
+        "fidelity": fidelity.as_dict(),
+        "notes": [*notes, *_quality_notes(ranking, metrics, popular), *describe(sae_config, d_users)],
+        "versions": _versions(device),
+    }
+    screen = _screen(catalogue, z_im, allowed.eligible, table.neurons, concepts)
+    run = save_run(home, name, manifest, recommender, sae, table, screen, training)
+    progress(1.0, "done")
+    return run
+
+
+def quality(ranking: Ranking) -> tuple[Metrics, Metrics]:
+    """Metrics of the recommender and of popularity alone on the held-out items."""
+    allowed, held_out = ranking.candidates, ranking.held_out
+    popular = popularity_recommender(ranking.recommender, ranking.catalogue.items().popularity)
+    users = np.flatnonzero(ranking.recommender.users.known)
+    return evaluate(ranking.recommender, allowed, held_out, users), evaluate(popular, allowed, held_out, users)
+
+
+def beats(metrics: Metrics, popular: Metrics) -> bool | None:
+    """Whether the recommender ranks held-out items better than popularity alone (NDCG@10); None if unknown."""
+    if metrics.ndcg10 is None or popular.ndcg10 is None:
+        return None
+    return metrics.ndcg10 > popular.ndcg10
+
+
+def _quality_notes(ranking: Ranking, metrics: Metrics, popular: Metrics) -> list[str]:
+    better = beats(metrics, popular)
+    if better:
+        return []
+    if better is False:
+        return [
+            f"Not trained: on held-out items the recommender (NDCG@10 {metrics.ndcg10:.3f}) does not beat popularity "
+            f"({popular.ndcg10:.3f}). What its neurons say is about a poor model."
+        ]
+    if not ranking.catalogue.meta["n_interactions"]:
+        return ["There are no interactions, so the recommender's quality is unknown and nothing counts as seen."]
+    if ranking.trained_on != "train":
+        return [
+            "The model may have been trained on the held-out items, so its quality on them is unknown; every "
+            "interaction counts as seen."
+        ]
+    return ["No user has held-out items, so the recommender's quality is unknown."]
+
+
+def checked(model: type[BaseModel], values: Mapping[str, Any], where: str = "") -> Any:
+    """`values` as a `model`; a `RunError` in one sentence for a setting that does not fit."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        parts = [str(part) for part in first["loc"] if str(part) not in ("mf", "ncf")]
+        place = ".".join([where, *parts] if where else parts)
+        raise RunError(
+            f"The setting {place or 'given'} does not fit: {first['msg'].removeprefix('Value error, ')}."
+        ) from error
+
+
+def check_new_name(home: Home, name: str | None, default: str) -> str:
+    """`name`, which no run may have yet, or `default` with a number behind it if need be."""
+    if name is not None and home.run(name).exists():
+        raise RunError(
+            f"There is already a run {name!r}; choose another --name, or remove it with `monoscope runs remove {name}`."
+        )
+    return name or free_name(home, default)
+
+
+def usable_device(wanted: str) -> str:
+    """cpu or cuda; a `RunError` if cuda is asked for where there is none."""
+    import torch
+
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise RunError("No CUDA device is usable here; use --device cpu, or see `monoscope doctor`.")
+    return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+@contextmanager
+def one_thread(small: bool) -> Iterator[None]:
+    """Keep torch to one thread where a step is too `small` to share out.
+
+    Handing a millisecond's work to several threads costs more than it saves, and far more (five times and
+    up) on a machine that is busy with something else.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if small else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _screen(
+    catalogue: Catalogue,
+    z_im: np.ndarray,
+    eligible: np.ndarray,
+    neurons: list[Neuron],
+    concepts: list[ConceptItems],
+) -> Screen:
+    top = top_items(z_im, eligible, TOP_STORED)
+    members = {concept.name: concept.member for concept in concepts}
+    match = np.array([members[n.concept][row] if n.concept else row < -1 for n, row in zip(neurons, top, strict=True)])
+    items = catalogue.items()
+    return Screen(
+        item=top,
+        activation=np.take_along_axis(z_im.T, np.maximum(top, 0).astype(np.int64), axis=1) * (top >= 0),
+        match=match & (top >= 0),
+        ranked=eligible,
+        titles=[
+            f"{title} ({year})" if year > 0 else title for title, year in zip(items.title, items.year, strict=True)
+        ],
+        details=_details(catalogue, len(items.item_id)),
+    )
+
+
+def _details(catalogue: Catalogue, items: int) -> list[str]:
+    """Each item's genres or tags, joined by '|'."""
+    named: list[list[str]] = [[] for _ in range(items)]
+    for concept in catalogue.concepts():
+        if concept.kind in ("genre", "tag"):
+            for item in concept.items:
+                named[item].append(concept.name)
+    return ["|".join(names) for names in named]
+
+
+def _versions(device: str) -> dict[str, str]:
+    return {
+        "monoscope": engine.__version__,
+        "python": platform.python_version(),
+        "device": device,
+        **{package: version(package) for package in ("torch", "numpy", "duckdb", "scikit-learn")},
+    }

@@ -1,0 +1,338 @@
+"""Scoring functions g (the paper's Eq. 2): from a user's and an item's vector to an affinity, biases apart.
+
+Every scorer has two forms of one function. Called with arrays it serves with numpy alone (a program excepted); as
+`torch(device)` it is frozen and lets gradients through to both vectors, for losses that look at affinities.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+
+from engine.errors import RunError
+
+if TYPE_CHECKING:
+    import torch
+
+PAIRS_A_BLOCK = 16_384
+"""Pairs that a multi-layer scorer holds at once: its widest layer then stays in a processor's cache."""
+
+Pairwise = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
+"""Users (n × d) and items (m × d) to affinities (n × m), differentiable in both."""
+
+
+class Scorer(Protocol):
+    """The frozen scoring function of a recommender."""
+
+    @property
+    def kind(self) -> str:
+        """Its key in `SCORERS`."""
+        ...
+
+    def __call__(self, e_ud: np.ndarray, e_id: np.ndarray) -> np.ndarray:
+        """Affinities (users × items, float32) of every user with every item."""
+        ...
+
+    def torch(self, device: str) -> Pairwise:
+        """The same function for training through: nothing of it is trained."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """What `SCORERS[kind]` needs beside the arrays, as plain JSON values."""
+        ...
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Its weights by name, for safetensors."""
+        ...
+
+
+@dataclass(frozen=True)
+class Dot:
+    """Inner product: `g(e_u, e_i) = e_u . e_i`."""
+
+    kind = "dot"
+
+    def __call__(self, e_ud: np.ndarray, e_id: np.ndarray) -> np.ndarray:
+        return e_ud @ e_id.T
+
+    def torch(self, device: str) -> Pairwise:  # noqa: ARG002 (it has no weights to move)
+        return lambda u, v: u @ v.T
+
+    def facts(self) -> dict[str, Any]:
+        return {}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {}
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """`g(e_u, e_i) = scale * e_u . e_i / (|e_u| |e_i|)`; the scale is the inverse of a temperature."""
+
+    scale: float = 1.0
+    kind = "cosine"
+
+    def __call__(self, e_ud: np.ndarray, e_id: np.ndarray) -> np.ndarray:
+        return self.scale * (_unit(e_ud) @ _unit(e_id).T)
+
+    def torch(self, device: str) -> Pairwise:  # noqa: ARG002 (it has no weights to move)
+        from torch.nn.functional import normalize
+
+        return lambda u, v: self.scale * (normalize(u, dim=1) @ normalize(v, dim=1).T)
+
+    def facts(self) -> dict[str, Any]:
+        return {"scale": self.scale}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {}
+
+
+def _unit(e_nd: np.ndarray) -> np.ndarray:
+    return (e_nd / np.maximum(np.linalg.norm(e_nd, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+
+
+Activation = Literal["relu", "tanh", "sigmoid", "gelu", "leaky_relu"]
+
+
+@dataclass(frozen=True)
+class Mlp:
+    """A multi-layer perceptron on the concatenation [e_u, e_i]; the last layer gives one logit (NCF: 64-32-16-1).
+
+    `weights[l]` is out × in and `biases[l]` is out. A sigmoid at the end is left out: it changes no ranking.
+    """
+
+    weights: tuple[np.ndarray, ...]
+    biases: tuple[np.ndarray, ...]
+    d_users: int
+    activation: Activation = "relu"
+    kind = "mlp"
+
+    def __post_init__(self) -> None:
+        shapes = " ".join(f"{w.shape[1]}->{w.shape[0]}" for w in self.weights)
+        fits = all(
+            a.shape[0] == b.shape[1] and len(bias) == a.shape[0]
+            for a, b, bias in zip(self.weights, self.weights[1:], self.biases, strict=False)
+        )
+        if not self.weights or not fits or self.weights[-1].shape[0] != 1 or len(self.biases[-1]) != 1:
+            raise RunError(f"The scorer's layers ({shapes or 'none'}) do not chain into one number a pair.")
+
+    def __call__(self, e_ud: np.ndarray, e_id: np.ndarray) -> np.ndarray:
+        # The first layer is linear in each half, W [e_u; e_i] = W_u e_u + W_i e_i: once a user and once an item.
+        first = self.weights[0]
+        h_u = e_ud @ first[:, : self.d_users].T
+        h_i = e_id @ first[:, self.d_users :].T + self.biases[0]
+        if len(self.weights) == 1:
+            return (h_u + h_i.T).astype(np.float32)
+        act = _NUMPY_ACTIVATIONS[self.activation]
+        result = np.empty((len(h_u), len(h_i)), np.float32)
+        items = min(len(h_i), PAIRS_A_BLOCK)
+        users = max(1, PAIRS_A_BLOCK // max(items, 1))
+        for u in range(0, len(h_u), users):
+            for i in range(0, len(h_i), items):
+                h = (h_u[u : u + users, None, :] + h_i[None, i : i + items, :]).reshape(-1, len(first))
+                for weight, bias in zip(self.weights[1:], self.biases[1:], strict=True):
+                    h = act(h) @ weight.T
+                    h += bias
+                result[u : u + users, i : i + items] = h.reshape(-1, min(items, len(h_i) - i))
+        return result
+
+    def torch(self, device: str) -> Pairwise:
+        import torch
+
+        weights = [torch.from_numpy(weight).to(device) for weight in self.weights]
+        biases = [torch.from_numpy(bias).to(device) for bias in self.biases]
+        act = getattr(torch.nn.functional, self.activation)
+
+        def score(u: "torch.Tensor", v: "torch.Tensor") -> "torch.Tensor":
+            h = (u @ weights[0][:, : self.d_users].T)[:, None, :] + v @ weights[0][:, self.d_users :].T + biases[0]
+            for weight, bias in zip(weights[1:], biases[1:], strict=True):
+                h = act(h) @ weight.T + bias
+            return h[:, :, 0]
+
+        return score
+
+    def facts(self) -> dict[str, Any]:
+        return {"d_users": self.d_users, "activation": self.activation, "layers": len(self.weights)}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        parts = {f"scorer.{n}.weight": w for n, w in enumerate(self.weights)}
+        return parts | {f"scorer.{n}.bias": b for n, b in enumerate(self.biases)}
+
+
+def _relu(h: np.ndarray) -> np.ndarray:
+    return np.maximum(h, 0, out=h)
+
+
+def _leaky_relu(h: np.ndarray) -> np.ndarray:
+    return np.where(h > 0, h, np.float32(0.01) * h)
+
+
+def _gelu(h: np.ndarray) -> np.ndarray:
+    from scipy.special import erf
+
+    return h * np.float32(0.5) * (1 + erf(h / np.float32(np.sqrt(2))))
+
+
+def _sigmoid(h: np.ndarray) -> np.ndarray:
+    from scipy.special import expit
+
+    return expit(h)
+
+
+_NUMPY_ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "relu": _relu,
+    "tanh": np.tanh,
+    "sigmoid": _sigmoid,
+    "gelu": _gelu,
+    "leaky_relu": _leaky_relu,
+}
+
+
+@dataclass(frozen=True)
+class Program:
+    """A function saved with `torch.export`: users (n × d) and items (n × d) to n affinities.
+
+    Loading one runs its maker's code, so it is only loaded where its user said that they trust it: `load` checks.
+    """
+
+    blob: bytes
+    """The .pt2 file."""
+    kind = "program"
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.blob).hexdigest()
+
+    @classmethod
+    def of(cls, score: Any, d_users: int, d_items: int) -> "Program":
+        """Export a torch module or function `score(u: n × d, v: n × d) -> n`; `RunError` if torch cannot."""
+        import io
+
+        import torch
+
+        class Scoring(torch.nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.inner = score if isinstance(score, torch.nn.Module) else None
+
+            def forward(self, u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+                return torch.as_tensor(score(u, v)).reshape(len(u))
+
+        pairs = torch.export.Dim("pairs", min=2)
+        example = (torch.zeros(4, d_users), torch.zeros(4, d_items))
+        try:
+            program = torch.export.export(Scoring().eval(), example, dynamic_shapes={"u": {0: pairs}, "v": {0: pairs}})
+            file = io.BytesIO()
+            torch.export.save(program, file)
+        except Exception as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise RunError(
+                "The scorer cannot be exported; write it with torch operations on u (n × d) and v (n × d) that give n "
+                f"numbers ({reason})."
+            ) from error
+        return cls(file.getvalue())
+
+    @cached_property
+    def _module(self) -> Any:
+        import io
+
+        import torch
+
+        try:
+            module = torch.export.load(io.BytesIO(self.blob)).module()
+        except Exception as error:
+            raise RunError(f"The scorer's program cannot be loaded: {str(error).splitlines()[0]}.") from error
+        for parameter in module.parameters():
+            parameter.requires_grad_(False)
+        return module
+
+    def __call__(self, e_ud: np.ndarray, e_id: np.ndarray) -> np.ndarray:
+        import torch
+
+        score, result = self.torch("cpu"), np.empty((len(e_ud), len(e_id)), np.float32)
+        items = torch.from_numpy(np.ascontiguousarray(e_id))
+        step = max(1, 64 * PAIRS_A_BLOCK // max(len(e_id), 1))
+        with torch.no_grad():
+            for start in range(0, len(e_ud), step):
+                users = torch.from_numpy(np.ascontiguousarray(e_ud[start : start + step]))
+                result[start : start + step] = score(users, items).numpy()
+        return result
+
+    def torch(self, device: str) -> Pairwise:
+        module = self._module.to(device)
+
+        def score(u: "torch.Tensor", v: "torch.Tensor") -> "torch.Tensor":
+            import torch
+
+            left, right = u.repeat_interleave(len(v), 0), v.repeat(len(u), 1)
+            if len(left) == 1:  # a program exported for any number of pairs may still refuse one
+                left, right = torch.cat([left, left]), torch.cat([right, right])
+            return module(left, right)[: len(u) * len(v)].reshape(len(u), len(v))
+
+        return score
+
+    def facts(self) -> dict[str, Any]:
+        return {"sha256": self.sha256}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"scorer.program": np.frombuffer(self.blob, np.uint8)}
+
+
+def _mlp(facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Mlp:
+    numbers = range(facts["layers"])
+    return Mlp(
+        tuple(arrays[f"scorer.{n}.weight"] for n in numbers),
+        tuple(arrays[f"scorer.{n}.bias"] for n in numbers),
+        facts["d_users"],
+        facts["activation"],
+    )
+
+
+SCORERS: dict[str, Callable[[Mapping[str, Any], Mapping[str, np.ndarray]], Scorer]] = {
+    "dot": lambda _facts, _arrays: Dot(),
+    "cosine": lambda facts, _arrays: Cosine(facts["scale"]),
+    "mlp": _mlp,
+    "program": lambda _facts, arrays: Program(arrays["scorer.program"].tobytes()),
+}
+
+
+def read_mlp(folder: Path, d_users: int, d_items: int) -> Mlp:
+    """The MLP of a folder with scorer.json and scorer.safetensors.
+
+    scorer.json: {"kind": "mlp", "layers": ["0", "2", ...], "activation": "relu", "input": "concat"}; each layer is
+    "<prefix>.weight" (out × in) and "<prefix>.bias" (out). `RunError` says what of it does not fit.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        told = json.loads((folder / "scorer.json").read_text(encoding="utf-8"))
+        stored = load_file(folder / "scorer.safetensors")
+    except (OSError, ValueError, SafetensorError) as error:
+        raise RunError(f"{folder} holds no scorer.json with a scorer.safetensors beside it ({error}).") from error
+    known = {"kind", "layers", "activation", "input"}
+    if not isinstance(told, dict) or told.get("kind") != "mlp" or set(told) - known or not told.get("layers"):
+        raise RunError(f'{folder / "scorer.json"} must be {{"kind": "mlp", "layers": [...], "activation": "relu"}}.')
+    activation = told.get("activation", "relu")
+    if activation not in _NUMPY_ACTIVATIONS or told.get("input", "concat") != "concat":
+        raise RunError(
+            f"{folder / 'scorer.json'}: activation must be one of {', '.join(_NUMPY_ACTIVATIONS)} and input concat."
+        )
+    try:
+        weights = tuple(stored[f"{prefix}.weight"].astype(np.float32) for prefix in told["layers"])
+        biases = tuple(stored[f"{prefix}.bias"].astype(np.float32) for prefix in told["layers"])
+    except KeyError as error:
+        raise RunError(
+            f"{folder / 'scorer.safetensors'} has no {error.args[0]}; it has {', '.join(stored)}."
+        ) from error
+    if weights[0].ndim != 2 or weights[0].shape[1] != d_users + d_items:
+        raise RunError(
+            f"{folder / 'scorer.safetensors'}: the first layer takes {weights[0].shape[-1]} numbers, but a user's and "
+            f"an item's vector have {d_users} + {d_items}."
+        )
+    return Mlp(weights, biases, d_users, activation)
