@@ -13,10 +13,16 @@ from engine.errors import RunError
 
 DENSE_CELLS = 1_000_000_000
 """Users × items up to which every cell is visited in each epoch; beyond, negatives are sampled."""
+STEPS_AN_EPOCH = 450
+SMALLEST_BATCH, LARGEST_BATCH = 64, 8192
 
 
-def preset(values: Mapping[str, Any], dataset: str, cells: int) -> dict[str, Any]:
-    """`values` (nested, as given) laid over the settings of their recipe. Raises `RunError` for an unknown recipe."""
+def preset(values: Mapping[str, Any], dataset: str, cells: int, interactions: int) -> dict[str, Any]:
+    """`values` (nested, as given) laid over the settings of their recipe. Raises `RunError` for an unknown recipe.
+
+    `cells` is users × items, `interactions` the training ones: they decide the loss, and the batch of a sampled loss
+    where the recipe leaves it open.
+    """
     name = values.get("recipe", "best")
     path = files("engine") / "presets" / f"{name}.toml"
     if not isinstance(name, str) or not name.isalpha() or not path.is_file():
@@ -38,7 +44,30 @@ def preset(values: Mapping[str, Any], dataset: str, cells: int) -> dict[str, Any
         },
         "sae": {**tables["sae"].get(kind, {}), **own.get("sae", {}).get(kind, {})},
     }
-    return _laid_over(settings, values)
+    result = _laid_over(settings, values)
+    recommender = result["recommender"]
+    if loss == "sampled" and "batch" not in recommender and isinstance(recommender.get("negatives"), int):
+        recommender["batch"] = _batch(interactions * (1 + recommender["negatives"]))
+    if isinstance(d := result["recommender"].get("d"), int) and isinstance(result["sae"], dict):
+        scorer = "dot" if kind == "mf" else "mlp"
+        result["sae"] = {**autoencoder_for(d, scorer), **result["sae"]}
+    return result
+
+
+def autoencoder_for(d: int, scorer: str) -> dict[str, Any]:
+    """The usual size of an autoencoder over vectors of length d: twice as many neurons as numbers, 128 at most.
+
+    A user's code has at most d/2 active neurons: with d of them it could pass the vector through unread. Through a
+    scorer that is no dot product a pair costs more, so fewer are crossed in a step.
+    """
+    d = max(d, 1)
+    size = {"neurons": min(2 * d, 128), "k_items": min(8, max(1, 2 * d // 5)), "k_users": min(16, max(1, d // 2))}
+    return size if scorer in ("dot", "cosine") else {**size, "pair_rows": 96}
+
+
+def _batch(pairs: int) -> int:
+    """A power of two that makes about `STEPS_AN_EPOCH` steps of all pairs; small data need small steps."""
+    return min(LARGEST_BATCH, max(SMALLEST_BATCH, 1 << max(0, pairs // STEPS_AN_EPOCH).bit_length() - 1))
 
 
 def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -218,6 +218,19 @@ class Run:
             raise RunError(f"Run {self.name} has no neuron {number}; its neurons are 0 to {len(self.neurons) - 1}.")
         return self.neurons[number]
 
+    def user_number(self, user_id: str) -> int:
+        """The number of a user; `RunError` for an id that is not there or has no vector."""
+        users = self.recommender.users
+        if user_id not in users.ids:
+            raise RunError(
+                f"There is no user {user_id!r}; run {self.name} has {len(users.ids)} users, {users.ids[0]} to "
+                f"{users.ids[-1]}."
+            )
+        number = users.ids.index(user_id)
+        if not users.known[number]:
+            raise RunError(f"User {user_id!r} has no vector in run {self.name}: the model brought none.")
+        return number
+
     def label_purity(self, number: int, concept: str) -> tuple[float | None, float | None, float | None]:
         """Purity@10, 20 and 50 of one neuron for one concept, which need not be its best."""
         column = [entry.concept for entry in self.reach].index(concept)

@@ -125,12 +125,12 @@ class Server:
         except CatalogueError as error:
             self._missing = f"Neurons open, lists cannot be made: {error}"
         self._run = run
-        users = run.recommender.users.ids
+        users, known = run.recommender.users.ids, run.recommender.users.known
         return {
             "run": run.name,
             "dataset": run.manifest["dataset"],
             "users": len(users),
-            "first_user": users[0] if users else None,
+            "first_user": users[int(known.argmax())] if known.any() else None,
             "lists": self._steering is not None,
             "missing": self._missing,
         }
@@ -140,24 +140,16 @@ class Server:
             raise MonoscopeError("No run is loaded; send `load` first.")
         return self._run
 
-    def _user_number(self, user: str) -> int:
-        run = self._loaded()
-        try:
-            return run.recommender.users.ids.index(user)
-        except ValueError:
-            first, last = run.recommender.users.ids[0], run.recommender.users.ids[-1]
-            raise MonoscopeError(
-                f"There is no user {user!r}; this run has {len(run.recommender.users.ids)} users, {first} to {last}."
-            ) from None
-
     def _user(self, params: Params, _progress: Progress, _cancelled: Callable[[], bool]) -> dict[str, Any]:
-        users = self._loaded().recommender.users.ids
-        return {"user": users[(self._user_number(str(params["user"])) + int(params.get("step", 0))) % len(users)]}
+        run = self._loaded()
+        users, with_vector = run.recommender.users.ids, run.recommender.users.known.nonzero()[0].tolist()
+        place = with_vector.index(run.user_number(str(params["user"])))
+        return {"user": users[with_vector[(place + int(params.get("step", 0))) % len(with_vector)]]}
 
     def _rank(self, params: Params, _progress: Progress, _cancelled: Callable[[], bool]) -> dict[str, Any]:
         from engine.steering.edits import Edit
 
-        number = self._user_number(str(params["user"]))
+        number = self._loaded().user_number(str(params["user"]))
         if self._steering is None:
             raise MonoscopeError(self._missing or "This run has no lists here.")
         k = int(params.get("k", 30))

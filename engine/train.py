@@ -41,12 +41,12 @@ class TrainConfig(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @classmethod
-    def of(cls, values: Mapping[str, Any], dataset: str, cells: int) -> "TrainConfig":
-        """The recipe's settings for a data set of `cells` (users × items) with nested `values` in their place.
+    def of(cls, values: Mapping[str, Any], dataset: str, cells: int, interactions: int) -> "TrainConfig":
+        """The recipe's settings for a data set with nested `values` in their place; see `preset` for its size.
 
         Raises `RunError` in one sentence for a value that does not fit.
         """
-        config: TrainConfig = checked(cls, preset(values, dataset, cells))
+        config: TrainConfig = checked(cls, preset(values, dataset, cells, interactions))
         return config
 
 
@@ -58,7 +58,8 @@ def train(home: Home, dataset: str, values: Mapping[str, Any], name: str | None,
     """
     with Catalogue.open(home, dataset) as catalogue:
         users, items = catalogue.users(), catalogue.items()
-        config = TrainConfig.of(values, dataset, len(users.user_id) * len(items.item_id))
+        cells, interactions = len(users.user_id) * len(items.item_id), int(items.popularity.sum())
+        config = TrainConfig.of(values, dataset, cells, interactions)
         name = check_new_name(home, name, f"{dataset}-{config.recommender.kind}")
         device = usable_device(config.device)
         small = config.recommender.batch * (len(items.item_id) if config.recommender.loss == "dense" else 64)

@@ -72,7 +72,7 @@ def recommended(run: Run, user: str, k: int, edits: Sequence[Mapping[str, Any]])
     from engine.steering.edits import Edit
 
     with run.catalogue() as catalogue:
-        ranked = run.steering(catalogue).rank(_user_number(run, user), [Edit.parse(edit) for edit in edits], k)
+        ranked = run.steering(catalogue).rank(run.user_number(user), [Edit.parse(edit) for edit in edits], k)
     keep = ("rank", "item_id", "title", "affinity", "rank_before")
     return {"user": user, "k": k, "items": [{name: item[name] for name in keep} for item in ranked["after"]]}
 
@@ -85,7 +85,8 @@ def steered(run: Run, edits: Sequence[Mapping[str, Any]], users: str, watch: str
     for edit in parsed:
         run.neuron(edit.neuron)
     with run.catalogue() as catalogue:
-        cohort = catalogue.match_users(users)
+        matching = catalogue.match_users(users)
+        cohort = matching[run.recommender.users.known[matching]]
         if not len(cohort):
             raise EditError(f"No user matches {users!r}, so there is nobody to steer; widen the predicate.")
         watched = None
@@ -101,10 +102,3 @@ def steered(run: Run, edits: Sequence[Mapping[str, Any]], users: str, watch: str
         "k": k,
         **effect,
     }
-
-
-def _user_number(run: Run, user: str) -> int:
-    ids = run.recommender.users.ids
-    if user not in ids:
-        raise MonoscopeError(f"There is no user {user!r}; run {run.name} has {len(ids)} users, {ids[0]} to {ids[-1]}.")
-    return ids.index(user)

@@ -71,11 +71,12 @@ def train(
     }
     with progress_bar(f"Training on {dataset}") as progress:
         run = train_run(home_of(ctx), dataset, setting(config, options, values or []), name, progress)
-    for sentence in _run_summary(run):
+    for sentence in run_summary(run):
         say(sentence)
 
 
-def _run_summary(run: "Run") -> list[str]:
+def run_summary(run: "Run") -> list[str]:
+    """A run in a few sentences: recommender, fidelity, neurons, notes."""
     about, fidelity = run.manifest["recommender"], run.manifest["fidelity"]
     quality, popular = about["metrics"], about["popularity"]
     named = sum(neuron.named_by is not None for neuron in run.neurons)
@@ -126,10 +127,20 @@ def runs_show(ctx: typer.Context, run: RunName, as_json: AsJson = False) -> None
         return emit_json(dict(opened.manifest))
     from workbench.tables import say
 
-    for sentence in _run_summary(opened):
+    for sentence in run_summary(opened):
         say(sentence)
     typer.echo(json.dumps(opened.manifest["config"], indent=1))
     return None
+
+
+@runs_app.command("trust")
+def runs_trust(ctx: typer.Context, run: RunName) -> None:
+    """Let a run's scoring program run on this machine. It can do anything that you can."""
+    from engine.run import trust_run
+    from workbench.tables import say
+
+    sha256 = trust_run(home_of(ctx), run)
+    say(f"The program with SHA-256 {sha256} may run from now on.")
 
 
 @runs_app.command("remove")
