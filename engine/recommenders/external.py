@@ -66,10 +66,10 @@ def read_side(
     notes = list(found.notes)
     matrix = _oriented(found.array, names, path, notes)
     check_ids(names, ids or path)
-    e_nd = as_float32(matrix, names, path, notes)
+    e_nd = as_float32(matrix, names, path)
     _check_zero_rows(e_nd, names, path, allow_zero, notes)
     _note_odd_columns(e_nd, side, notes)
-    b_n = None if found.bias is None else as_float32(found.bias, names, path, notes)
+    b_n = None if found.bias is None else as_float32(found.bias, names, path)
     if bias is not None:
         b_n = read_bias(bias, side, names, id_column, notes)
     return Vectors(names, e_nd, b_n, notes)
@@ -126,10 +126,10 @@ def read_implicit(path: Path, user_ids: Path, item_ids: Path, *, allow_zero: boo
             raise RunError(f"{names_file} has {len(names)} ids, but {path} has {len(factor)} {side}.")
         check_ids(names, names_file)
         notes = [f"{side}: implicit {family}, {factors} factors"]
-        e_nd = as_float32(factor[:, :factors], names, path, notes)
+        e_nd = as_float32(factor[:, :factors], names, path)
         _check_zero_rows(e_nd, names, path, allow_zero, notes)
         column = {("items", 1): factors, ("items", 2): factors, ("users", 2): factors + 1}.get((side, extra))
-        b_n = None if column is None else as_float32(factor[:, column], names, path, notes)
+        b_n = None if column is None else as_float32(factor[:, column], names, path)
         if b_n is not None:
             notes.append(f"{side}: column {column + 1} of {factor.shape[1]} is their bias")  # type: ignore[operator]
         sides.append(Vectors(names, e_nd, b_n, notes))
@@ -215,7 +215,7 @@ def _check_zero_rows(e_nd: np.ndarray, ids: list[str], path: Path, allow: bool, 
     if not allow:
         raise RunError(
             f"{path}: {len(zero)} of {len(ids)} vectors are all zeros (first: {first}), as for ids never trained on; "
-            "leave those ids out."
+            "leave those ids out, or go on with --allow-zero."
         )
     notes.append(f"{path.name}: {len(zero)} of {len(ids)} vectors are all zeros (first: {first})")
 

@@ -149,7 +149,7 @@ def lists(column: Any, where: str) -> np.ndarray:
     return numbers(column.flatten(), where).reshape(len(column), -1 if len(column) else 0)
 
 
-def as_float32(values: np.ndarray, ids: Sequence[str], where: Path, notes: list[str]) -> np.ndarray:
+def as_float32(values: np.ndarray, ids: Sequence[str], where: Path) -> np.ndarray:
     """`values` (n × d or n) as finite float32 in C order; `RunError` names the row and id of the first that is not."""
     if values.dtype.kind not in "fiu" or values.dtype.names:
         raise RunError(f"{where} holds {values.dtype}, not numbers; save float32.")
@@ -159,8 +159,9 @@ def as_float32(values: np.ndarray, ids: Sequence[str], where: Path, notes: list[
     if len(bad):
         rows = len(np.unique(bad[:, 0]))
         what = "infinite" if np.isinf(values[tuple(bad[0])]) else "empty or NaN"
+        number = f"number {bad[0][1] + 1}" if values.ndim == 2 else "the bias"
         raise RunError(
-            f"{where}, row {bad[0][0] + 1} (id {ids[bad[0][0]]}): a number is {what}, in {rows} of {len(values)} rows; "
+            f"{where}, row {bad[0][0] + 1} (id {ids[bad[0][0]]}): {number} is {what}, in {rows} of {len(values)} rows; "
             "leave those ids out, or train again if there are many."
         )
     if max(float(values.max()), -float(values.min())) > WHOLE_FLOAT32:
@@ -173,6 +174,4 @@ def as_float32(values: np.ndarray, ids: Sequence[str], where: Path, notes: list[
                 f"{where}, column {large[0][-1] + 1}: whole numbers like {int(value)} look like ids, and float32 "
                 "cannot hold them; leave that column out."
             )
-    if values.dtype != np.float32:
-        notes.append(f"{where.name}: {values.dtype} converted to float32")
     return np.ascontiguousarray(values, np.float32)

@@ -41,12 +41,16 @@ def find(path: Path, side: Side, key: str | None, id_column: str | None, told: l
         found = _in_table(vector_files.read_parquet(path), path, side, key, id_column, told)
         if path.is_dir() and found.ids is None:
             raise RunError(f"{path} has parts without an id column, and parts have no order; write ids beside vectors.")
+        _note_type(found.array, path, found.notes)
         return found
     if kind in {"json", "jsonl"}:
         raise RunError(f"{path} is JSON; give vectors as {vector_files.FORMATS}.")
     arrays = vector_files.read_arrays(path, kind)
+    if {"user_factors", "item_factors", "factors"} <= set(arrays):
+        raise RunError(f"{path} is a model of implicit, which hides biases in its factors; give it with --model.")
     notes: list[str] = []
     array = pick(arrays, 2, path, side, key, notes)
+    _note_type(array, path, notes)
     rest = {name.lower(): values for name, values in arrays.items() if values.ndim == 1 and values is not array}
     own = next((name for name in (f"{side[:-1]}_ids", f"{side[:-1]}_id", "ids", "id") if name in rest), None)
     bias = next((name for name in (f"{side[:-1]}_bias", f"{side[:-1]}_biases", "bias", "biases") if name in rest), None)
@@ -59,6 +63,11 @@ def find(path: Path, side: Side, key: str | None, id_column: str | None, told: l
     if bias is not None:
         notes.append(f"{path.name}: the array {bias} is taken as the bias")
     return Found(array, ids, None if bias is None else rest[bias], notes)
+
+
+def _note_type(array: np.ndarray, path: Path, notes: list[str]) -> None:
+    if array.dtype != np.float32:
+        notes.append(f"{path.name}: {array.dtype} converted to float32")
 
 
 def pick(
@@ -174,8 +183,8 @@ def read_bias(path: Path, side: Side, ids: list[str], id_column: str | None, not
     if own is None:
         if len(values) != len(ids):
             raise RunError(f"{path} has {len(values)} biases, but there are {len(ids)} {side}.")
-        return as_float32(values, ids, path, notes)
-    return _joined(as_float32(values, own, path, notes), own, ids, path, notes)
+        return as_float32(values, ids, path)
+    return _joined(as_float32(values, own, path), own, ids, path, notes)
 
 
 def _joined(values: np.ndarray, own: list[str], ids: list[str], path: Path, notes: list[str]) -> np.ndarray:

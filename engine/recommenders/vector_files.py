@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import struct
 import zipfile
 from dataclasses import dataclass
@@ -192,6 +193,9 @@ def read_text(path: Path, id_column: str | None = None, leading: int = 1) -> Tab
     header = _is_header(first, second, id_column, leading)
     names = [name.strip() for name in first] if header else [f"column {n + 1}" for n in range(len(first))]
     sample = second if header else first
+    comma = next((cell for cell in sample[leading:] if re.fullmatch(r"-?\d+,\d+", cell)), None)
+    if comma is not None:
+        raise RunError(f"{path} writes {comma} with a decimal comma; write decimal points.")
     numeric = {
         n
         for n, cell in enumerate(sample)
@@ -249,7 +253,7 @@ def is_number(cell: str) -> bool:
         float(cell)
     except ValueError:
         return False
-    return True
+    return "_" not in cell  # Python alone reads 1_000
 
 
 def listed(cell: str) -> list[float] | None:

@@ -36,7 +36,7 @@ def _same(read: Vectors) -> None:
 def _refused(vectors: Path, ids: Path | None = None, bias: Path | None = None) -> str:
     with pytest.raises(RunError) as refusal:
         read_side("users", vectors, ids, bias)
-    told = str(refusal.value)
+    told = str(refusal.value).replace(str(vectors.parent), "")
     assert "\n" not in told
     return told
 
@@ -98,12 +98,13 @@ def test_a_file_with_ids_is_read_by_its_content_whatever_its_name(tmp_path: Path
     _same(read_side("users", path, None, None))
 
 
-@pytest.mark.parametrize("name", ["users.npy", "users.txt", "users.npz#user_vectors", "users.safetensors"])
+@pytest.mark.parametrize("name", ["users.npy", "users.txt", "users.csv", "users.npz#user_vectors", "users.safetensors"])
 def test_vectors_without_ids_take_them_from_a_file(tmp_path: Path, name: str) -> None:
     from safetensors.numpy import save_file
 
     np.save(tmp_path / "users.npy", VECTORS)
     np.savetxt(tmp_path / "users.txt", VECTORS)
+    pd.DataFrame(VECTORS).to_csv(tmp_path / "users.csv", index=False)
     np.savez(tmp_path / "users.npz", user_vectors=VECTORS, other=VECTORS + 1)
     save_file({"weights": VECTORS, "log": np.zeros(4)}, tmp_path / "users.safetensors")
     _same(read_side("users", tmp_path / name, _ids(tmp_path), None))
@@ -140,7 +141,7 @@ def test_the_folders_that_spark_writes_are_read_whole(tmp_path: Path) -> None:
 
 
 def test_a_matrix_on_its_side_is_turned_round_and_said(tmp_path: Path) -> None:
-    np.save(tmp_path / "v.npy", VECTORS.T)
+    np.save(tmp_path / "v.npy", np.ascontiguousarray(VECTORS.T))
     read = read_side("users", tmp_path / "v.npy", _ids(tmp_path), None)
     _same(read)
     assert any("turned round" in note for note in read.notes)
@@ -153,11 +154,12 @@ def test_a_matrix_on_its_side_is_turned_round_and_said(tmp_path: Path) -> None:
 def test_other_floats_become_float32_with_the_values_they_had(tmp_path: Path, kind: torch.dtype) -> None:
     from safetensors.torch import save_file
 
-    stored = torch.from_numpy(VECTORS).to(kind)
+    stored = torch.from_numpy(VECTORS * (1 if kind == torch.float16 else 1e6)).to(kind)
     save_file({"user.weight": stored, "item.weight": stored + 1}, tmp_path / "model.safetensors")
     read = read_side("users", tmp_path / "model.safetensors", _ids(tmp_path), None)
     np.testing.assert_array_equal(read.vectors, stored.float().numpy())
     assert any("user.weight" in note for note in read.notes)
+    assert any("float64 converted" in note for note in read.notes) == (kind == torch.float64)
 
 
 def test_a_bias_is_joined_by_id_or_taken_in_order(tmp_path: Path) -> None:
@@ -207,8 +209,8 @@ def test_nothing_in_a_pickle_is_run_and_the_way_out_is_told(tmp_path: Path) -> N
     torch.save({"x": Trap(mark)}, tmp_path / "new.npy")
     torch.save({"x": Trap(mark)}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
     for name in ("objects.npy", "objects.npz", "new.npy", "old.pth"):
-        assert "pickle" in _refused(tmp_path / name, _ids(tmp_path))
-        assert "pickle" in _refused(_saved(tmp_path), tmp_path / name)
+        assert "opening a pickle runs" in _refused(tmp_path / name, _ids(tmp_path))
+        assert "opening a pickle runs" in _refused(_saved(tmp_path), tmp_path / name)
         assert not is_implicit(tmp_path / name)
     assert not mark.exists()
 
@@ -223,7 +225,7 @@ def test_a_number_that_is_none_is_named_by_row_and_id(tmp_path: Path, value: flo
     vectors = VECTORS.copy()
     vectors[1, 2] = value
     np.save(tmp_path / "v.npy", vectors)
-    assert "row 2 (id b)" in _refused(tmp_path / "v.npy", _ids(tmp_path))
+    assert "row 2 (id b): number 3 is" in _refused(tmp_path / "v.npy", _ids(tmp_path))
 
 
 def test_an_empty_cell_a_word_and_a_short_row_are_named(tmp_path: Path) -> None:
@@ -234,6 +236,10 @@ def test_an_empty_cell_a_word_and_a_short_row_are_named(tmp_path: Path) -> None:
     assert "row 2, x: 'one' is not a number" in _refused(path)
     path.write_text("user_id,x,y\na,1,2\nb,1\n")
     assert "row 2: expected 3 fields, found 2" in _refused(path)
+    path.write_text("user_id,x,y\na,1,2\nb,1_000,2\n")
+    assert "row 2, x: '1_000' is not a number" in _refused(path)
+    path.write_text("user_id;x;y\na;0,5;2\n")
+    assert "0,5 with a decimal comma" in _refused(path)
     path.write_text("user_id,title,y\na,Heat,2\n")
     assert "title, row 1: 'Heat' is not a number" in _refused(path)
     path.write_text("user_id,x,y\na,1,2\n,1,3\n")
@@ -331,6 +337,7 @@ def test_the_columns_where_implicit_hides_biases_are_split_off(tmp_path: Path, e
     item_ids = tmp_path / "items.txt"
     item_ids.write_text("i0\ni1\ni2\ni3\ni4\ni5\n")
     assert is_implicit(tmp_path / "model.npz")
+    assert "--model" in _refused(tmp_path / "model.npz", _ids(tmp_path))
     read_users, read_items = read_implicit(tmp_path / "model.npz", _ids(tmp_path), item_ids)
     np.testing.assert_allclose(_scores(read_users, read_items), users @ items.T, atol=1e-5)
     assert read_users.vectors.shape == (5, 4)
