@@ -13,7 +13,7 @@ from engine.errors import RunError
 
 DENSE_CELLS = 1_000_000_000
 """Users × items up to which every cell is visited in each epoch; beyond, negatives are sampled."""
-STEPS_AN_EPOCH = 450
+STEPS_AN_EPOCH = 900
 SMALLEST_BATCH, LARGEST_BATCH = 64, 8192
 
 

@@ -221,7 +221,7 @@ class Program:
                 self.inner = score if isinstance(score, torch.nn.Module) else None
 
             def forward(self, u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-                return torch.as_tensor(score(u, v)).reshape(len(u))
+                return score(u, v).flatten()
 
         pairs = torch.export.Dim("pairs", min=2)
         example = (torch.zeros(4, d_users), torch.zeros(4, d_items))
