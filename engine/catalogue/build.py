@@ -7,7 +7,7 @@ load.sql finds the raw folder in `getvariable('raw')` (with the slash at its end
 An interaction that is staged twice counts once, with its largest weight and its latest time; a time that is the
 same everywhere is no time (NULL). A user's held-out items are those whose md5 of user, item and seed comes first.
 concepts.sql sees the finished `items`, `users` and `interactions` and fills
-    staged_concepts(concept, kind, item).
+    staged_concepts(concept, kind, item, support), support being how many stand behind it (NULL: it is no count).
 """
 
 import hashlib
@@ -67,19 +67,23 @@ def build(recipe: Recipe, raw: Path, target: Path, source: Source, progress: Pro
         connection.execute("SET enable_progress_bar = false")  # DuckDB's own, which it draws on standard output
         connection.create_function("plain", plain, [VARCHAR], VARCHAR)
         connection.execute("SET VARIABLE raw = ?", [f"{raw}/"])
+        for name, value in recipe.parameters.items():
+            connection.execute(f'SET VARIABLE "{name}" = ?', [value])
         progress(0.0, "reading the files")
         with _explained(recipe, "load.sql"):
-            connection.execute((recipe.folder / "load.sql").read_text(encoding="utf-8"))
+            connection.execute(recipe.sql(recipe.load).read_text(encoding="utf-8"))
         _check_staged(connection, recipe)
         progress(0.4, "splitting")
         _make_tables(connection, recipe)
         progress(0.8, "concepts")
         with _explained(recipe, "concepts.sql"):
-            connection.execute("CREATE TEMP TABLE staged_concepts(concept VARCHAR, kind VARCHAR, item UINTEGER)")
-            connection.execute((recipe.folder / "concepts.sql").read_text(encoding="utf-8"))
             connection.execute(
-                "CREATE TABLE concepts AS SELECT DISTINCT plain(concept) AS concept, kind, item"
-                " FROM staged_concepts ORDER BY ALL"
+                "CREATE TEMP TABLE staged_concepts(concept VARCHAR, kind VARCHAR, item UINTEGER, support UINTEGER)"
+            )
+            connection.execute(recipe.sql(recipe.concepts).read_text(encoding="utf-8"))
+            connection.execute(
+                "CREATE TABLE concepts AS SELECT plain(concept) AS concept, kind, item, max(support) AS support"
+                " FROM staged_concepts GROUP BY plain(concept), kind, item ORDER BY ALL"
             )
         _check(connection, recipe, _CONCEPT_CHECKS)
         progress(0.9, "hashing")
@@ -173,8 +177,8 @@ _STAGED_CHECKS = (
         "an interaction names user {0!r}, who is not among the users",
     ),
     ("SELECT user_id FROM staged_interactions WHERE weight IS NULL", "an interaction of user {0!r} has no weight"),
-    ("SELECT 1 WHERE NOT EXISTS (FROM staged_interactions)", "there is no interaction in it"),
 )
+_NO_INTERACTIONS = ("SELECT 1 WHERE NOT EXISTS (FROM staged_interactions)", "there is no interaction in it")
 _CONCEPT_CHECKS = (
     (
         "SELECT concept FROM concepts GROUP BY concept HAVING count(DISTINCT kind) > 1 ORDER BY concept",
@@ -196,7 +200,7 @@ def _check_staged(connection: "DuckDBPyConnection", recipe: Recipe) -> None:
             raise CatalogueError(
                 f"{recipe.title}: load.sql must make {table}({', '.join(columns)}), not ({', '.join(found)})."
             )
-    _check(connection, recipe, _STAGED_CHECKS)
+    _check(connection, recipe, _STAGED_CHECKS if recipe.interactions_optional else (*_STAGED_CHECKS, _NO_INTERACTIONS))
 
 
 def _check(connection: "DuckDBPyConnection", recipe: Recipe, checks: tuple[tuple[str, str], ...]) -> None:
@@ -207,7 +211,7 @@ def _check(connection: "DuckDBPyConnection", recipe: Recipe, checks: tuple[tuple
 
 def _meta(connection: "DuckDBPyConnection", recipe: Recipe, source: Source) -> dict[str, Any]:
     facts = recipe.model_dump(
-        include={"name", "title", "item_word", "licence", "citation", "simulated", "notice", "url"}
+        include={"name", "title", "item_word", "licence", "citation", "simulated", "notice", "url", "parameters"}
     )
     counts = {
         f"n_{table}": _row(connection, f"SELECT count(*) FROM {table}")[0]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from engine.catalogue.recipes import Recipe
 
-FORMAT = 1
+FORMAT = 2
 """Version of the tables; a catalogue of another one must be fetched again."""
 
 Table = Literal["items", "users"]
@@ -66,6 +66,8 @@ class Concept:
     """genre, tag, decade, era, genre-decade or popularity"""
     items: np.ndarray
     """int32, ascending item numbers"""
+    support: np.ndarray | None = None
+    """int32 beside `items`: how many users or plays stand behind each; None where it is no count"""
 
 
 @dataclass(frozen=True)
@@ -180,11 +182,12 @@ class Catalogue:
         if "concepts" not in self._kept:
             with self._connection.cursor() as cursor:
                 rows = cursor.execute(
-                    "SELECT concept, kind, list(item ORDER BY item) FROM concepts"
+                    "SELECT concept, kind, list(item ORDER BY item), list(support ORDER BY item) FROM concepts"
                     " GROUP BY concept, kind ORDER BY concept"
                 ).fetchall()
             self._kept["concepts"] = [
-                Concept(name, kind, np.array(items, dtype=np.int32)) for name, kind, items in rows
+                Concept(name, kind, np.array(items, np.int32), None if None in counts else np.array(counts, np.int32))
+                for name, kind, items, counts in rows
             ]
         return self._kept["concepts"]
 

@@ -25,7 +25,8 @@ def download(recipe: Recipe, part: Path, progress: Progress) -> Iterator[Path]:
     A `part` that an interruption left is continued; one whose md5 is wrong is removed and a `CatalogueError`.
     """
     if recipe.url is None:
-        raise CatalogueError(f"{recipe.title} has no address to download from; give its files with --from.")
+        how = recipe.by_hand.strip() if recipe.by_hand else "Give its files with --from."
+        raise CatalogueError(f"{recipe.title} has no address to download from. {how}")
     try:
         _get(recipe.url, part, progress)
     except HTTPError as error:

@@ -6,7 +6,7 @@ import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 
@@ -21,14 +21,24 @@ NOT_OFFICIAL = "not the official archive"
 _CHUNK = 1 << 20
 
 
-def fetch(home: Home, name: str, *, source: Path | None, assent: bool, progress: Progress) -> Path:
+def fetch(
+    home: Home,
+    name: str,
+    *,
+    source: Path | None,
+    assent: bool,
+    progress: Progress,
+    parameters: Mapping[str, str] | None = None,
+) -> Path:
     """Obtain the data set `name` and build its catalogue; returns its folder.
 
     `source` is an archive or an extracted folder to read instead of downloading. `assent` says that the user
-    accepts the recipe's licence. An earlier data set of that name is replaced when the new one is complete.
+    accepts the recipe's licence; `parameters` replace those of the recipe. An earlier data set of that name is replaced when the new one is complete.
     Raises `CatalogueError`: unknown name, no assent, a download that fails, an archive that does not fit.
     """
-    return fetch_recipe(home, recipe(name), source=source, assent=assent, progress=progress)
+    return fetch_recipe(
+        home, recipe(name).with_parameters(parameters or {}), source=source, assent=assent, progress=progress
+    )
 
 
 def fetch_recipe(home: Home, recipe: Recipe, *, source: Path | None, assent: bool, progress: Progress) -> Path:

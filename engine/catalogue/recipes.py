@@ -1,6 +1,7 @@
 """Recipes: what a data set is, where its raw files come from, and under which licence."""
 
 import tomllib
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
@@ -9,9 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from engine.errors import CatalogueError
 from engine.home import content
 
+Parameter = int | float | str
+
 
 class Recipe(BaseModel):
-    """One folder of `datasets/`: its dataset.toml, checked. load.sql and concepts.sql lie beside it."""
+    """One folder of `datasets/`: its dataset.toml, checked, with the SQL that it names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
@@ -26,11 +29,23 @@ class Recipe(BaseModel):
     """The conditions in a few sentences; shown before assent is asked for."""
     needs_assent: bool
     citation: str
+    load: str = "load.sql"
+    """SQL that stages the tables: a file of the recipe's folder, or `common/NAME.sql` beside all recipes."""
+    concepts: str = "concepts.sql"
+    """SQL that fills the concepts, named like `load`."""
+    parameters: dict[str, Parameter] = {}
+    """Numbers and texts that the SQL reads with getvariable(); whoever fetches may give others."""
     simulated: bool = False
     notice: str | None = None
     """Shown wherever the data set is: "simulated audience"."""
     url: str | None = Field(default=None, pattern="^https://")
     md5: str | None = Field(default=None, pattern="^[0-9a-f]{32}$")
+    by_hand: str | None = None
+    """How a user obtains the files where there is no address to download them from."""
+    own: bool = False
+    """A data set that the user added: its files are read where they are."""
+    interactions_optional: bool = False
+    """Items (and users) alone will do."""
     bytes: int | None = None
     """Size of the official archive."""
     archive_folder: str = ""
@@ -46,9 +61,33 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _has_a_source(self) -> "Recipe":
-        if not self.simulated and not (self.url and self.files and self.unpacked_bytes_limit):
-            raise ValueError("a data set that is not simulated needs url, files and unpacked_bytes_limit")
+        given = (self.url or self.by_hand) and self.files and self.unpacked_bytes_limit
+        if not (self.simulated or self.own or given):
+            raise ValueError("a data set that is not simulated needs url (or by_hand), files and unpacked_bytes_limit")
+        for name in (self.load, self.concepts):
+            parts = PurePosixPath(name).parts
+            if len(parts) != 1 and not (len(parts) == 2 and parts[0] == "common"):
+                raise ValueError(f"{name!r} must be a file of the recipe's own folder or of common/")
         return self
+
+    def sql(self, name: str) -> Path:
+        """Where the file `load` or `concepts` lies."""
+        return self.folder / name if "/" not in name else self.folder.parent / name
+
+    def with_parameters(self, values: Mapping[str, str]) -> "Recipe":
+        """The recipe with other parameters, given as texts; `CatalogueError` for one that it does not have."""
+        changed = dict(self.parameters)
+        for name, text in values.items():
+            if name not in changed:
+                raise CatalogueError(unknown("parameter", name, list(changed) or ["none"]))
+            kind = type(changed[name])
+            try:
+                changed[name] = kind(text)
+            except ValueError as error:
+                raise CatalogueError(
+                    f"The parameter {name} needs a value like {changed[name]}, not {text!r}."
+                ) from error
+        return self.model_copy(update={"parameters": changed})
 
     @property
     def members(self) -> dict[str, str]:
