@@ -209,9 +209,11 @@ class Catalogue:
 
 def datasets(home: Home) -> list[DatasetInfo]:
     """Every data set that is known, with what of it is here; opens no catalogue."""
-    from engine.catalogue.recipes import recipes
+    from engine.catalogue.recipes import Recipe, recipes
 
-    return [_info(home, known) for known in recipes().values()]
+    shipped = recipes()
+    own = (path.parent for path in sorted(home.datasets.glob("[!.]*/dataset.toml")) if path.parent.name not in shipped)
+    return [_info(home, known) for known in [*shipped.values(), *map(Recipe.read, own)]]
 
 
 def _info(home: Home, known: "Recipe") -> DatasetInfo:

@@ -33,7 +33,8 @@ def fetch(
     """Obtain the data set `name` and build its catalogue; returns its folder.
 
     `source` is an archive or an extracted folder to read instead of downloading. `assent` says that the user
-    accepts the recipe's licence; `parameters` replace those of the recipe. An earlier data set of that name is replaced when the new one is complete.
+    accepts the recipe's licence; `parameters` replace those of the recipe. An earlier data set of that name is
+    replaced when the new one is complete.
     Raises `CatalogueError`: unknown name, no assent, a download that fails, an archive that does not fit.
     """
     return fetch_recipe(

@@ -72,7 +72,7 @@ class Recipe(BaseModel):
 
     def sql(self, name: str) -> Path:
         """Where the file `load` or `concepts` lies."""
-        return self.folder / name if "/" not in name else self.folder.parent / name
+        return self.folder / name if "/" not in name else content("datasets") / name
 
     def with_parameters(self, values: Mapping[str, str]) -> "Recipe":
         """The recipe with other parameters, given as texts; `CatalogueError` for one that it does not have."""
