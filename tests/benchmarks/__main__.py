@@ -1,193 +1,35 @@
-"""How long the whole path takes, measured on this machine: `make bench`.
+"""`make bench`: how long things take here, and how good our recommenders are beside those of a known library.
 
-Each command runs as a process of its own, as a user starts it: wall seconds, CPU seconds and peak memory.
-Beside each stands a yardstick that is measured in the same run, since seconds differ between machines and
-ratios do not. The figures to reach (2 cores, no GPU) are printed with them; nothing here fails.
+`python -m tests.benchmarks [paths|peers] [--archive DIR]`: one part or both. DIR holds ml-1m.zip; without it
+MONOSCOPE_TEST_ARCHIVES names the folder. Nothing here fails for a figure.
 """
 
+import argparse
 import os
-import pty
-import select
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from engine.home import Home
-from engine.recommenders.ranking import ranked_lists
-from engine.run import Run
-from engine.steering.edits import Edit
+from tests.benchmarks.paths import paths
+from tests.benchmarks.peers import peers
 
-PAINTED = "Western"  # a name in the table, not a title
-
-
-@dataclass(frozen=True)
-class Cost:
-    wall: float
-    cpu: float
-    mib: float
-
-
-def process(*words: str) -> Cost:
-    """One command of monoscope from start to exit."""
-    started = time.monotonic()
-    child = subprocess.Popen([sys.executable, "-m", "workbench", *words], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise SystemExit(f"monoscope {' '.join(words)} exited with {child.returncode}")
-    return Cost(time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
-
-
-def best(runs: int, measure: Callable[[], float]) -> float:
-    return min(measure() for _ in range(runs))
-
-
-def seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def first_paint(run: str) -> tuple[float, float]:
-    """Seconds from exec to the first bytes of the first screen, and to the neuron table, in a pty of 80x24."""
-    started = time.monotonic()
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.environ.update(TERM="xterm-256color", COLUMNS="80", LINES="24")
-        os.execv(sys.executable, [sys.executable, "-m", "workbench", "tui", run])
-    seen, painted = b"", 0.0
-    while time.monotonic() - started < 20:
-        if select.select([terminal], [], [], 0.05)[0]:
-            seen += os.read(terminal, 65536)
-            if not painted and b"monoscope" in seen:
-                painted = time.monotonic() - started
-            if painted and PAINTED.encode() in seen:
-                break
-    table = time.monotonic() - started
-    os.write(terminal, b"q")
-    time.sleep(0.2)
-    os.write(terminal, b"q")
-    os.close(terminal)
-    os.waitpid(pid, 0)
-    return painted, table
-
-
-def row(what: str, figure: str, yardstick: str, reach: str) -> None:
-    print(f"{what:<44} {figure:<34} {yardstick:<52} {reach}", flush=True)
-
-
-def small_things() -> None:
-    python = best(5, lambda: seconds(lambda: subprocess.run([sys.executable, "-c", ""], check=True)))
-    hello = best(5, lambda: process("--help").wall)
-    row("monoscope --help", f"{hello:.2f} s", f"{hello / python:.1f} times a bare Python ({python:.3f} s)", "0.3 s")
-    textual = best(3, lambda: seconds(lambda: subprocess.run([sys.executable, "-c", "import textual.app"], check=True)))
-    paints = [first_paint("demo") for _ in range(3)]
-    painted, table = min(p for p, _ in paints), min(t for _, t in paints)
-    row(
-        "tui, first paint",
-        f"{painted:.2f} s",
-        f"{painted / textual:.1f} times `import textual.app` ({textual:.2f} s)",
-        "0.5 s",
-    )
-    row("tui, neuron table with data", f"{table:.2f} s", "", "1.0 s")
-
-
-def movielens(archive: Path, home: Home) -> None:
-    fetch = process("datasets", "fetch", "ml-1m", "--from", str(archive), "--accept-licence")
-    raw = home.dataset("ml-1m") / "raw"
-    files = list(raw.rglob("*.dat"))
-    lines = seconds(lambda: [path.read_bytes().split(b"\n") for path in files])
-    row(
-        "ML-1M: catalogue",
-        f"{fetch.wall:.1f} s, {fetch.mib:.0f} MiB",
-        f"{fetch.wall / lines:.0f} times splitting its lines ({lines:.2f} s)",
-        "15 s",
-    )
-    train = process("train", "ml-1m", "--recommender", "mf", "--name", "bench")
-    row(
-        "ML-1M: whole training", f"{train.wall:.1f} s, {train.mib:.0f} MiB", f"{train.cpu:.0f} CPU s", "80 s, 2,048 MiB"
-    )
-    parts = stages(home)
-    for name, reach in (
-        ("recommender", "60 s"),
-        ("autoencoder", "20 s"),
-        ("measuring neurons", ""),
-        ("measuring fidelity", ""),
-    ):
-        row(f"  of which {name}", f"{parts[name]:.1f} s", "", reach)
-    run = Run.open(home, "bench")
-    with run.catalogue() as catalogue:
-        steering = run.steering(catalogue)
-    everyone = np.arange(len(run.recommender.users.ids))
-
-    def brute() -> None:
-        scores = steering.candidates.mask(run.recommender.affinities(everyone), everyone)
-        np.argsort(-scores, axis=1, kind="stable")[:, :30]
-
-    ours = best(3, lambda: seconds(lambda: ranked_lists(run.recommender, steering.candidates, everyone, 30)))
-    naive = seconds(brute)
-    row(
-        "ML-1M: top 30 of all users",
-        f"{ours:.2f} s",
-        f"{naive / ours:.0f} times faster than sorting all ({naive:.2f} s)",
-        "",
-    )
-    edit = [Edit(neuron=4, operation="off")]
-    one = best(20, lambda: seconds(lambda: steering.rank(17, edit, 30)))
-    row(
-        "ML-1M: one user before and after an edit",
-        f"{1000 * one:.1f} ms",
-        f"{one / (ours / len(everyone)):.0f} times one user's share of the above",
-        "",
-    )
-
-
-def stages(home: Home) -> dict[str, float]:
-    """Seconds of each stage of one more training, by its own progress reports."""
-    from engine.train import train
-
-    spent: dict[str, float] = {}
-    last = time.monotonic()
-
-    def report(_share: float, text: str) -> None:
-        nonlocal last
-        now, stage = time.monotonic(), text.split(":")[0]
-        name = {
-            "measuring fidelity": "measuring neurons",
-            "done": "measuring fidelity",
-            "measuring neurons": "autoencoder",
-        }.get(stage, stage)
-        spent[name] = spent.get(name, 0.0) + now - last
-        last = now
-
-    train(home, "ml-1m", {}, "stages", report)
-    return spent
+PARTS = {"paths": paths, "peers": peers}
 
 
 def main() -> None:
-    row("what", "here", "yardstick of the same run", "to reach")
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["MONOSCOPE_HOME"] = folder
-        home = Home(Path(folder))
-        demo = process("demo", "--no-tui")
-        row(
-            "monoscope demo, to the first screen",
-            f"{demo.wall:.1f} s, {demo.mib:.0f} MiB",
-            f"{demo.cpu:.0f} CPU s",
-            "60 s",
-        )
-        small_things()
-        archives = os.environ.get("MONOSCOPE_TEST_ARCHIVES")
-        if archives:
-            movielens(Path(archives) / "ml-1m.zip", home)
-        else:
-            print("MovieLens 1M was not measured: set MONOSCOPE_TEST_ARCHIVES to the folder that holds ml-1m.zip.")
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
+    parser.add_argument("part", nargs="?", choices=PARTS, help="paths: times; peers: quality (default: both)")
+    parser.add_argument("--archive", type=Path, default=os.environ.get("MONOSCOPE_TEST_ARCHIVES"))
+    given = parser.parse_args()
+    archive = None if given.archive is None else Path(given.archive) / "ml-1m.zip"
+    if archive is None:
+        print("MovieLens 1M is not measured: --archive or MONOSCOPE_TEST_ARCHIVES names the folder with ml-1m.zip.")
+    elif not archive.is_file():
+        parser.error(f"there is no {archive}")
+    for part in [given.part] if given.part else PARTS:
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["MONOSCOPE_HOME"] = folder
+            PARTS[part](archive, Home(Path(folder)))
 
 
 if __name__ == "__main__":
