@@ -1,6 +1,7 @@
 """A built data set, opened read-only with the locked configuration: typed queries, arrays with their ids."""
 
 import json
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -103,12 +104,10 @@ class Catalogue:
         import duckdb
 
         path = home.dataset(name) / "catalogue.duckdb"
-        if not path.is_file():
-            from engine.catalogue.recipes import recipe
-
-            known = recipe(name)
-            raise CatalogueError(f"{known.title} is not here yet; fetch it with `monoscope datasets fetch {name}`.")
-        anew = f"`monoscope datasets fetch {name}` builds it anew"
+        own = (path.parent / "dataset.toml").is_file()
+        if not path.is_file() and not own:
+            raise CatalogueError(_not_here(home, name))
+        anew = f"`monoscope datasets {f'add {name} --replace' if own else f'fetch {name}'}` builds it anew"
         try:
             connection = duckdb.connect(str(path), read_only=True, config=LOCKED)
             rows = connection.execute("FROM meta").fetchall()
@@ -209,11 +208,37 @@ class Catalogue:
 
 def datasets(home: Home) -> list[DatasetInfo]:
     """Every data set that is known, with what of it is here; opens no catalogue."""
-    from engine.catalogue.recipes import Recipe, recipes
+    from engine.catalogue.recipes import recipes
 
     shipped = recipes()
-    own = (path.parent for path in sorted(home.datasets.glob("[!.]*/dataset.toml")) if path.parent.name not in shipped)
-    return [_info(home, known) for known in [*shipped.values(), *map(Recipe.read, own)]]
+    return [
+        *(_info(home, known) for known in shipped.values()),
+        *(_own_info(home, name) for name in _own(home, shipped)),
+    ]
+
+
+def _own(home: Home, shipped: Container[str]) -> list[str]:
+    """The names of the data sets that were added."""
+    return sorted(p.parent.name for p in home.datasets.glob("[!.]*/dataset.toml") if p.parent.name not in shipped)
+
+
+def _not_here(home: Home, name: str) -> str:
+    from engine.catalogue.recipes import recipes, unknown
+
+    known = recipes()
+    if name in known:
+        return f"{known[name].title} is not here yet; fetch it with `monoscope datasets fetch {name}`."
+    return unknown("data set", name, [*known, *_own(home, known)])
+
+
+def _own_info(home: Home, name: str) -> DatasetInfo:
+    from engine.catalogue.recipes import Recipe
+
+    try:
+        return _info(home, Recipe.read(home.dataset(name)))
+    except CatalogueError:  # its owner may have changed dataset.toml; building it again says what is wrong
+        size = _size(home.dataset(name))
+        return DatasetInfo(name, name, "damaged", None, None, None, "your own data", size, False, None)
 
 
 def _info(home: Home, known: "Recipe") -> DatasetInfo:
