@@ -13,15 +13,15 @@ from engine.errors import RunError
 
 DENSE_CELLS = 1_000_000_000
 """Users × items up to which every cell is visited in each epoch; beyond, negatives are sampled."""
-STEPS_AN_EPOCH = 900
+DENSE_STEPS, STEPS_AN_EPOCH = 20, 900
 SMALLEST_BATCH, LARGEST_BATCH = 64, 8192
 
 
-def preset(values: Mapping[str, Any], dataset: str, cells: int, interactions: int) -> dict[str, Any]:
+def preset(values: Mapping[str, Any], dataset: str, users: int, items: int, interactions: int) -> dict[str, Any]:
     """`values` (nested, as given) laid over the settings of their recipe. Raises `RunError` for an unknown recipe.
 
-    `cells` is users × items, `interactions` the training ones: they decide the loss, and the batch of a sampled loss
-    where the recipe leaves it open.
+    `users`, `items` and `interactions` (the training ones) decide the loss, and the size of a step where the recipe
+    leaves it open.
     """
     name = values.get("recipe", "best")
     path = files("engine") / "presets" / f"{name}.toml"
@@ -32,7 +32,7 @@ def preset(values: Mapping[str, Any], dataset: str, cells: int, interactions: in
     if not isinstance(given, Mapping):
         raise RunError(f"The setting recommender must be a group, such as recommender.kind = {given!r}.")
     kind = given.get("kind", "mf")
-    usual = "dense" if name == "best" and kind == "mf" and cells <= DENSE_CELLS else "sampled"
+    usual = "dense" if name == "best" and kind == "mf" and users * items <= DENSE_CELLS else "sampled"
     loss = given.get("loss", usual)
     own = tables.get("datasets", {}).get(dataset, {})
     settings = {
@@ -48,6 +48,10 @@ def preset(values: Mapping[str, Any], dataset: str, cells: int, interactions: in
     recommender = result["recommender"]
     if loss == "sampled" and "batch" not in recommender and isinstance(recommender.get("negatives"), int):
         recommender["batch"] = _batch(interactions * (1 + recommender["negatives"]))
+    if loss == "dense" and "batch" not in recommender:
+        recommender["batch"] = _power_of_two(users // DENSE_STEPS, 32, 256)
+        # Small steps are noisy and many: the rate falls with the root of their size.
+        recommender.setdefault("learning_rate", 0.05 * (recommender["batch"] / 256) ** 0.5)
     if isinstance(d := result["recommender"].get("d"), int) and isinstance(result["sae"], dict):
         scorer = "dot" if kind == "mf" else "mlp"
         result["sae"] = {**autoencoder_for(d, scorer), **result["sae"]}
@@ -67,7 +71,12 @@ def autoencoder_for(d: int, scorer: str) -> dict[str, Any]:
 
 def _batch(pairs: int) -> int:
     """A power of two that makes about `STEPS_AN_EPOCH` steps of all pairs; small data need small steps."""
-    return min(LARGEST_BATCH, max(SMALLEST_BATCH, 1 << max(0, pairs // STEPS_AN_EPOCH).bit_length() - 1))
+    return _power_of_two(pairs // STEPS_AN_EPOCH, SMALLEST_BATCH, LARGEST_BATCH)
+
+
+def _power_of_two(value: int, least: int, most: int) -> int:
+    """The largest power of two that `value` reaches, within bounds that are powers of two."""
+    return min(most, max(least, 1 << max(value, 1).bit_length() - 1))
 
 
 def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

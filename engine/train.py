@@ -41,12 +41,12 @@ class TrainConfig(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @classmethod
-    def of(cls, values: Mapping[str, Any], dataset: str, cells: int, interactions: int) -> "TrainConfig":
+    def of(cls, values: Mapping[str, Any], dataset: str, users: int, items: int, interactions: int) -> "TrainConfig":
         """The recipe's settings for a data set with nested `values` in their place; see `preset` for its size.
 
         Raises `RunError` in one sentence for a value that does not fit.
         """
-        config: TrainConfig = checked(cls, preset(values, dataset, cells, interactions))
+        config: TrainConfig = checked(cls, preset(values, dataset, users, items, interactions))
         return config
 
 
@@ -58,8 +58,8 @@ def train(home: Home, dataset: str, values: Mapping[str, Any], name: str | None,
     """
     with Catalogue.open(home, dataset) as catalogue:
         users, items = catalogue.users(), catalogue.items()
-        cells, interactions = len(users.user_id) * len(items.item_id), int(items.popularity.sum())
-        config = TrainConfig.of(values, dataset, cells, interactions)
+        size = len(users.user_id), len(items.item_id), int(items.popularity.sum())
+        config = TrainConfig.of(values, dataset, *size)
         name = check_new_name(home, name, f"{dataset}-{config.recommender.kind}")
         device = usable_device(config.device)
         small = config.recommender.batch * (len(items.item_id) if config.recommender.loss == "dense" else 64)

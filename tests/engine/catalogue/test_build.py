@@ -215,7 +215,9 @@ SELECT listener AS user_id, song AS item_id, n AS weight, NULL AS time FROM play
 def test_a_new_recipe_needs_no_python(home: Home, tmp_path: Path) -> None:
     (tmp_path / "plays.csv").write_text("listener,song,n\nb,x,3\na,x,1\na,10,2\na,9,1\n")
     own = own_recipe(
-        tmp_path / "own", LOAD, "INSERT INTO staged_concepts SELECT 'X', 'tag', item FROM items WHERE title = 'x'"
+        tmp_path / "own",
+        LOAD,
+        "INSERT INTO staged_concepts(concept, kind, item) SELECT 'X', 'tag', item FROM items WHERE title = 'x'",
     )
     fetch_recipe(home, own, source=tmp_path, assent=False, progress=silent)
     with Catalogue.open(home, "own") as catalogue:
@@ -231,8 +233,12 @@ def test_a_new_recipe_needs_no_python(home: Home, tmp_path: Path) -> None:
     [
         ("CREATE TABLE staged_items AS SELECT nonsense", "", "Own: load.sql: .*nonsense"),
         (LOAD.replace("3 AS length", "3 AS duration"), "", r"load\.sql must make staged_items\(.*length\)"),
-        (LOAD, "INSERT INTO staged_concepts VALUES ('X', 'tag', 99)", "names item number 99"),
-        (LOAD, "INSERT INTO staged_concepts VALUES ('X', 'tag', 0), ('X', 'genre', 0)", "'X' has two kinds"),
+        (LOAD, "INSERT INTO staged_concepts VALUES ('X', 'tag', 99, NULL)", "names item number 99"),
+        (
+            LOAD,
+            "INSERT INTO staged_concepts VALUES ('X', 'tag', 0, NULL), ('X', 'genre', 0, NULL)",
+            "'X' has two kinds",
+        ),
     ],
 )
 def test_a_recipe_s_mistake_is_one_sentence(tmp_path: Path, load: str, concepts: str, message: str) -> None:

@@ -38,8 +38,8 @@ def test_a_data_set_that_is_not_here_names_the_command(home: Home) -> None:
 
 
 def test_an_unknown_data_set_names_what_is_known(home: Home) -> None:
-    with pytest.raises(CatalogueError, match=r"no data set 'ml-2m'; known are .*Did you mean ml-1m\?"):
-        Catalogue.open(home, "ml-2m")
+    with pytest.raises(CatalogueError, match=r"no data set 'ml-1n'; known are .*Did you mean ml-1m\?"):
+        Catalogue.open(home, "ml-1n")
 
 
 def test_a_name_that_is_a_path_is_refused(home: Home) -> None:

@@ -214,25 +214,25 @@ def test_gradients_are_those_of_the_stated_loss() -> None:
 
 
 def test_recipes_fill_in_what_was_not_given_and_never_what_was() -> None:
-    chosen = preset({"recommender": {"l2": 0.5}, "sae": {"neurons": 7}}, "any", 10**6, 10**5)
+    chosen = preset({"recommender": {"l2": 0.5}, "sae": {"neurons": 7}}, "any", 10**3, 10**3, 10**5)
     assert chosen["recommender"]["loss"] == "dense"
     assert chosen["recommender"]["l2"] == 0.5
     assert chosen["sae"]["neurons"] == 7
-    assert preset({}, "any", 10**10, 10**8)["recommender"]["loss"] == "sampled"
-    small = preset({"recommender": {"kind": "ncf"}}, "any", 10**4, 10**3)["recommender"]["batch"]
-    large = preset({"recommender": {"kind": "ncf"}}, "any", 10**8, 10**6)["recommender"]["batch"]
+    assert preset({}, "any", 10**5, 10**5, 10**8)["recommender"]["loss"] == "sampled"
+    small = preset({"recommender": {"kind": "ncf"}}, "any", 100, 100, 10**3)["recommender"]["batch"]
+    large = preset({"recommender": {"kind": "ncf"}}, "any", 10**4, 10**4, 10**6)["recommender"]["batch"]
     assert small == SMALLEST_BATCH < large
-    assert preset({"recommender": {"d": 8}}, "any", 10**6, 10**5)["sae"]["k_users"] <= 4
+    assert preset({"recommender": {"d": 8}}, "any", 10**3, 10**3, 10**5)["sae"]["k_users"] <= 4
 
 
 def test_the_papers_recipe_says_what_the_paper_says() -> None:
     for kind in ("mf", "ncf"):
-        chosen = preset({"recipe": "paper", "recommender": {"kind": kind}}, "ml-1m", 10**7, 10**6)
+        chosen = preset({"recipe": "paper", "recommender": {"kind": kind}}, "ml-1m", 6040, 3883, 10**6)
         recommender, sae = chosen["recommender"], chosen["sae"]
         assert (recommender["d"], recommender["batch"], recommender["epochs"]) == (20, 256, 10)
         assert recommender["learning_rate"] == 0.05
         assert (sae["neurons"], sae["variant"], sae["rho"]) == (22, "relu", 0.05)
-    lastfm = preset({"recipe": "paper"}, "lastfm-2k", 10**7, 10**5)
+    lastfm = preset({"recipe": "paper"}, "lastfm-2k", 1797, 1507, 10**5)
     assert (lastfm["recommender"]["d"], lastfm["recommender"]["batch"], lastfm["recommender"]["epochs"]) == (100, 8, 30)
     assert lastfm["sae"]["neurons"] == 70
 

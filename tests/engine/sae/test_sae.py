@@ -151,4 +151,4 @@ def test_held_out_users_and_training_users_are_all_users_once() -> None:
 )
 def test_a_setting_that_does_not_fit_is_named(values: dict, told: str) -> None:
     with pytest.raises(RunError, match=told):
-        TrainConfig.of(values, "any", 100, 10)
+        TrainConfig.of(values, "any", 10, 10, 10)
