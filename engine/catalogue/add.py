@@ -20,7 +20,7 @@ from engine.catalogue.guess import Columns, item_word
 from engine.catalogue.own_recipe import Plan, concepts_sql, load_sql, toml
 from engine.catalogue.recipes import Recipe, recipes
 from engine.catalogue.survey import Survey
-from engine.catalogue.user_files import sha256
+from engine.catalogue.user_files import counted, sha256
 from engine.errors import CatalogueError
 from engine.home import Home, building, make_folder, write_whole
 from engine.progress import Progress, silent
@@ -194,7 +194,9 @@ def _write_down(beside: Path, meta: dict[str, Any], survey: Survey, plan: Plan) 
     repeated = survey.rows_read - survey.below_min_rating - meta["n_interactions"]
     notes = list(survey.notes)
     if repeated:
-        notes.append(f"{repeated:,} rows repeat a user and an item; each pair counts once, with its largest weight")
+        notes.append(
+            f"{counted(repeated, 'row')} repeated a user and an item; each pair counts once, with its largest weight"
+        )
     return _keep(
         beside,
         Added(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from engine.catalogue.guess import COUNTS, NONE, Columns, choose, choose_key, squeezed
 from engine.catalogue.own_recipe import TRAILING_YEAR, Plan, Rows, Things
-from engine.catalogue.user_files import Column, Table, read, sample, stage
+from engine.catalogue.user_files import Column, Table, counted, read, sample, stage
 from engine.errors import CatalogueError
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class Survey:
         )
         self.below_samples = [[str(value) for value in row] for row in found]
         self.notes.append(
-            f"{self.below_min_rating:,} of {rows.table.rows:,} interactions are below {self._min_rating:g} and left out"
+            f"{counted(self.below_min_rating, 'row')} of {rows.table.rows:,} below {self._min_rating:g} left out"
         )
 
     def _time(self, table: Table, column: Column | None) -> str:
@@ -198,7 +198,7 @@ class Survey:
             title_sql = self._text(table, title)
             (untitled,) = self._one(f"SELECT count(*) FROM {table.here} WHERE {title_sql} IS NULL")
             if untitled:
-                self.notes.append(f"{untitled:,} items have no title; their ids serve")
+                self.notes.append(f"{counted(untitled, 'item')} without a title: ids serve")
         year_sql, title_sql = self._year(table, year, title_sql)
         attributes = self._attributes(table, {key, title, year, tags})
         name = None
@@ -233,7 +233,7 @@ class Survey:
             year = rf"nullif(TRY_CAST(regexp_extract({text}, '^(\d{{4}})(\D|$)', 1) AS SMALLINT), 0)"
             (unread,) = self._one(f"SELECT count(*) FROM {table.here} WHERE {text} IS NOT NULL AND {year} IS NULL")
             if unread:
-                self.notes.append(f"{unread:,} values of {column.name} are no year of four digits and count as unknown")
+                self.notes.append(f"{counted(unread, 'value')} of {column.name} are no year of four digits: unknown")
             return year, title
         if title == "NULL" or self._columns.year == NONE:
             return "NULL", title
@@ -328,9 +328,11 @@ class Survey:
             there = [name for (name,) in self._all(f"SELECT {things.key} FROM {things.table.here} LIMIT 4")]
             raise CatalogueError(
                 f"No {role} of {ours} is in {theirs}: here ids are like {sample(names)}, there like {sample(there)}; "
-                f"is --{role}-column right for both?"
+                f"if the column is the wrong one, name the right one with --{role}-column."
             )
-        said = f"{missing:,} {role}s of {ours} ({sample(names)}; {int(concerned):,} interactions) are not in {theirs}"
+        verb = "is" if missing == 1 else "are"
+        rows_said = counted(int(concerned), "interaction")
+        said = f"{counted(missing, role)} of {ours} ({sample(names)}; {rows_said}) {verb} not in {theirs}"
         if not self._allow_missing:
             raise CatalogueError(f"{said}; mend the files, or add --allow-missing to go on with the ids alone.")
         self.notes.append(f"{said}" + ("; their ids serve as titles" if role == "item" else ""))

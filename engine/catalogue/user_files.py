@@ -204,13 +204,28 @@ def _json(connection: "DuckDBPyConnection", path: Path, packed: bool, *, array: 
     options = f"format = '{'array' if array else 'newline_delimited'}'"
     if packed:
         options += ", compression = 'gzip'"
-    seen = _described(connection, path, f"read_json({{path}}, {options}, sample_size = -1)", [])
+    try:
+        seen = _described(connection, path, f"read_json({{path}}, {options}, sample_size = -1)", [])
+    except CatalogueError:
+        if not array:
+            _check_lines(path, packed)
+        raise
     if [column.name for column in seen.columns] == ["json"]:
         raise CatalogueError(f"{path.name} must hold one JSON object on each line, with the same keys in each.")
     kinds = {column.name: _json_kind(column.kind) for column in seen.columns}
     types = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in kinds.items())
     columns = tuple(Column(name, identifier(name), kind) for name, kind in kinds.items())
     return Table(path, f"read_json({{path}}, {options}, columns = {{{types}}})", columns, seen.rows, seen.sha256)
+
+
+def _check_lines(path: Path, packed: bool) -> None:
+    """`CatalogueError` naming the first line that is no JSON; DuckDB's numbers of lines are not to be relied on."""
+    with _open(path, packed) as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                json.loads(line.decode("utf-8-sig") if line.strip() else "{}")
+            except ValueError as error:
+                raise CatalogueError(f"{path.name}, line {number} is not JSON: {error}.") from error
 
 
 def _json_kind(kind: str) -> str:
@@ -285,7 +300,7 @@ def _check_header(path: Path, header: str, names: list[str], second: str, delimi
         raise CatalogueError(f"{path.name} has two columns called {again!r}; rename one of them.")
     if header and not header.isprintable() and "\t" not in header:
         raise CatalogueError(f"{path.name} is not a table of text; give {FORMATS}.")
-    if len(names) == 1 and any(mark in second for mark in _DELIMITERS):
+    if len(names) == 1 and not second.startswith('"') and any(mark in second for mark in _DELIMITERS):
         raise CatalogueError(f"{path.name}: the first line names one column, {names[0]!r}, but rows have more.")
 
 
@@ -328,3 +343,8 @@ def sample(values: list[str], most: int = 3) -> str:
     """A few values for a sentence."""
     shown = ", ".join(json.dumps(value, ensure_ascii=False) for value in values[:most])
     return shown + (" ..." if len(values) > most else "")
+
+
+def counted(n: int, word: str) -> str:
+    """ "1 row", "2,000 rows"."""
+    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"

@@ -65,3 +65,101 @@ def datasets_fetch(
         if catalogue.meta["source_notice"]:
             say(f"Note: {catalogue.meta['source_notice']}.")
     say(f"{name} is ready in {folder}. Next: monoscope train {name} --recommender mf")
+
+
+Column = Annotated[str | None, typer.Option(metavar="COLUMN")]
+
+
+@datasets_app.command("add")
+def datasets_add(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
+    interactions: Annotated[Path | None, typer.Option(help="Rows of user, item and, if known, weight, time.")] = None,
+    items: Annotated[Path | None, typer.Option(help="The items' titles, years, tags and other columns.")] = None,
+    users: Annotated[Path | None, typer.Option(help="The users' columns.")] = None,
+    user_column: Column = None,
+    item_column: Column = None,
+    weight_column: Column = None,
+    time_column: Column = None,
+    title_column: Column = None,
+    year_column: Column = None,
+    tags_column: Column = None,
+    min_rating: Annotated[
+        float | None, typer.Option(help="Keep the interactions of this weight and more; default: all.")
+    ] = None,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Accept items and users that only the interactions name.")
+    ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace one of that name; without files, build it again.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Add data of your own: CSV, TSV, Parquet or JSON Lines, text also as .gz.
+
+    Columns are guessed by their names, and the guess is printed; the options name them (a column's option with "none"
+    leaves it out). The files are read where they are. What was understood becomes three small files that you can
+    change, in the data set's folder: dataset.toml, load.sql and concepts.sql.
+    """
+    from dataclasses import asdict
+
+    from engine.catalogue.add import add, rebuild
+    from engine.catalogue.guess import Columns
+    from workbench.tables import progress_bar, say
+
+    home = home_of(ctx)
+    columns = Columns(user_column, item_column, weight_column, time_column, title_column, year_column, tags_column)
+    with progress_bar(f"Adding {name}") as progress:
+        if replace and interactions is items is users is None:
+            done = rebuild(home, name, progress)
+        else:
+            done = add(
+                home,
+                name,
+                interactions=interactions,
+                items=items,
+                users=users,
+                columns=columns,
+                min_rating=min_rating,
+                allow_missing=allow_missing,
+                replace=replace,
+                progress=progress,
+            )
+    if as_json:
+        return emit_json(asdict(done))
+    for file, chosen in done.guessed.items():
+        say(f"{file}: " + ", ".join(f"{role} is {column!r}" for role, column in chosen.items()))
+    for note in done.notes:
+        say(f"Note: {note}.")
+    say(
+        f"{name}: {done.users:,} users, {done.items:,} items, {done.interactions:,} interactions, {done.concepts:,}"
+        f" concepts. Its recipe is in {home.dataset(name)}."
+    )
+    after = f"monoscope train {name}" if done.interactions else f"monoscope adopt {name} --user-vectors ..."
+    say(f"Next: monoscope datasets doctor {name}, then {after}")
+    return None
+
+
+@datasets_app.command("doctor")
+def datasets_doctor(ctx: typer.Context, name: DatasetName, as_json: AsJson = False) -> None:
+    """What in a data set will show in results, a line a finding, with what to do about it.
+
+    Exits with 1 if the data set cannot be used as it is.
+    """
+    from dataclasses import asdict
+
+    from engine.catalogue.check import check
+
+    found = check(home_of(ctx), name)
+    if as_json:
+        emit_json([asdict(finding) for finding in found])
+    else:
+        from workbench.tables import say
+
+        for finding in found:
+            advice = f" → {finding.advice}" if finding.advice else ""
+            say(f"{finding.state:<8}{finding.what}: {finding.finding}{advice}")
+            if finding.samples:
+                say(f"        such as {'; '.join(finding.samples)}")
+    if any(finding.state == "problem" for finding in found):
+        raise typer.Exit(1)
