@@ -134,6 +134,23 @@ def test_the_filters_of_a_recipe_can_be_changed(home: Home, tmp_path: Path) -> N
         fetch(home, "lastfm-2k", source=archive, assent=True, progress=silent, parameters=narrow)
 
 
+def test_the_filters_go_on_until_nothing_more_falls(home: Home, tmp_path: Path) -> None:
+    pairs = [(user, artist) for user in (1, 2) for artist in (1, 2, 3)]  # stays
+    pairs += [(n, n + 1) for n in range(3, 33)] + [(n, n + 2) for n in range(3, 33)]  # a chain falls link by link
+    plays = ["userID\tartistID\tweight", *(f"{user}\t{artist}\t1" for user, artist in pairs)]
+    artists = ["id\tname\turl\tpictureURL", *(f"{n}\tArtist {n}\t\t" for n in range(1, 35))]
+    files = {
+        "artists.dat": "\n".join([*artists, ""]).encode(),
+        "user_artists.dat": "\r\n".join([*plays, ""]).encode(),
+    }
+    archive = write_zip(tmp_path / "l.zip", lastfm() | files)
+    two = {"min_listeners": "2", "min_artists": "2"}
+    fetch(home, "lastfm-2k", source=archive, assent=True, progress=silent, parameters=two)
+    with Catalogue.open(home, "lastfm-2k") as catalogue:
+        assert catalogue.users().user_id == ["1", "2"]
+        assert catalogue.items().item_id == ["1", "2", "3"]
+
+
 MUSIC = "track_id,name,artist,spotify_preview_url,spotify_id,tags,genre,year,duration_ms"
 
 
