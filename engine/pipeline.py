@@ -98,7 +98,12 @@ def make_run(
         },
         "sae": {"variant": sae_config.variant, "m": sae_config.neurons, **sae_config.model_dump(exclude={"neurons"})},
         "fidelity": fidelity.as_dict(),
-        "notes": [*notes, *_quality_notes(ranking, metrics, popular), *describe(sae_config, d_users)],
+        "notes": [
+            *notes,
+            *_quality_notes(ranking, metrics, popular),
+            *describe(sae_config, d_users),
+            *_spaces(ranking),
+        ],
         "versions": _versions(device),
     }
     screen = _screen(catalogue, z_im, allowed.eligible, table.neurons, concepts)
@@ -139,6 +144,15 @@ def _quality_notes(ranking: Ranking, metrics: Metrics, popular: Metrics) -> list
             "interaction counts as seen."
         ]
     return ["No user has held-out items, so the recommender's quality is unknown."]
+
+
+def _spaces(ranking: Ranking) -> list[str]:
+    if ranking.recommender.scorer.kind in ("dot", "cosine"):
+        return []
+    return [
+        "The scorer takes users and items apart, so their vectors may live in unrelated spaces: what a neuron stands "
+        "for among items need not hold for users. Check an edit's effect before you believe its name."
+    ]
 
 
 def checked(model: type[BaseModel], values: Mapping[str, Any], where: str = "") -> Any:

@@ -26,6 +26,7 @@ def run_facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "fidelity": {name: manifest["fidelity"][name] for name in STORED_METRICS},
         "ndcg10": manifest["recommender"]["metrics"]["ndcg10"],
         "ndcg10_popularity": manifest["recommender"]["popularity"]["ndcg10"],
+        "beats_popularity": manifest["recommender"].get("beats_popularity"),
         "notice": manifest["notice"],
     }
 

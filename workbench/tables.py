@@ -93,12 +93,17 @@ def show_runs(found: Sequence[Mapping[str, Any]]) -> None:
                 *(entry.get(name) for name in ("dataset", "recommender", "neurons", "ndcg10")),
                 entry["fidelity"]["rbo"] if "fidelity" in entry else None,
                 entry.get("created"),
-                entry.get("problem") or entry.get("notice") or "",
+                _remark(entry),
             )
             for entry in found
         ],
         "neurons, NDCG@10, RBO",
     )
+
+
+def _remark(entry: Mapping[str, Any]) -> str:
+    untrained = "does not beat popularity" if entry.get("beats_popularity") is False else ""
+    return "; ".join(filter(None, [entry.get("problem"), untrained, entry.get("notice")]))
 
 
 def show_neuron(facts: Mapping[str, Any]) -> None:

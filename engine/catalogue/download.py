@@ -1,5 +1,6 @@
 """Downloading an archive: with progress, resumed after an interruption, checked against its md5."""
 
+import fcntl
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,27 +28,44 @@ def download(recipe: Recipe, part: Path, progress: Progress) -> Iterator[Path]:
     if recipe.url is None:
         how = recipe.by_hand.strip() if recipe.by_hand else "Give its files with --from."
         raise CatalogueError(f"{recipe.title} has no address to download from. {how}")
+    with _alone(recipe, part):
+        yield from _fetched(recipe, recipe.url, part, progress)
+
+
+def _fetched(recipe: Recipe, url: str, part: Path, progress: Progress) -> Iterator[Path]:
     try:
-        _get(recipe.url, part, progress)
+        _get(url, part, progress)
     except HTTPError as error:
-        raise CatalogueError(
-            f"{recipe.url} answers {error.code} {error.reason}; try later, or give --from FILE."
-        ) from error
+        raise CatalogueError(f"{url} answers {error.code} {error.reason}; try later, or give --from FILE.") from error
     except (URLError, HTTPException, OSError) as error:
         reason = getattr(error, "reason", None) or error
         raise CatalogueError(
-            f"The download of {recipe.url} stopped: {reason}. The same command goes on from here; or give --from FILE."
+            f"The download of {url} stopped: {reason}. The same command goes on from here; or give --from FILE."
         ) from error
     try:
         with open(part, "rb") as file:
             md5 = hashlib.file_digest(file, "md5").hexdigest()
         if recipe.md5 not in (None, md5):
             raise CatalogueError(
-                f"{recipe.url} gave a file with md5 {md5}, not {recipe.md5}: it is not used; try again later."
+                f"{url} gave a file with md5 {md5}, not {recipe.md5}: it is not used; try again later."
             )
         yield part
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(recipe: Recipe, part: Path) -> Iterator[None]:
+    """One process at a time writes `part`; a second one is told so and not mixed in."""
+    with open(part.with_suffix(".lock"), "a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise CatalogueError(f"{recipe.title} is being downloaded by another process; wait for it.") from error
+        try:
+            yield
+        finally:
+            Path(lock.name).unlink(missing_ok=True)
 
 
 def _get(url: str, part: Path, progress: Progress) -> None:

@@ -36,6 +36,13 @@ class Histories:
         """The number of items of each user."""
         return np.diff(self.starts)
 
+    def keys(self, width: int) -> np.ndarray:
+        """`user * width + item` of every interaction, int64, ascending; made once for a width."""
+        made: dict[int, np.ndarray] = self.__dict__.setdefault("_keys", {})
+        if width not in made:
+            made[width] = np.repeat(np.arange(len(self.starts) - 1), self.lengths()) * width + self.items
+        return made[width]
+
     def cells(self, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Row (position in `users`) and item of every interaction of `users`."""
         lengths = self.lengths()[users]

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from engine.recommenders.recommender import Recommender
 
+POSITIVES_A_BLOCK = 1_000_000
+"""Positives for which negatives are drawn at once."""
 VALIDATION_CELLS = 4_000_000
 """Affinities that a validation holds at once."""
 
@@ -194,23 +196,29 @@ def _sampled_epoch(
 
     random = np.random.default_rng((config.seed, epoch))
     weights = negative_weights(task.popularity, config.negatives_power)
-    users = np.repeat(np.arange(len(task.history.starts) - 1), task.history.lengths())
-    drawn_for, drawn = draw_negatives(random, np.repeat(users, config.negatives), weights, task.history)
-    pair_users = np.concatenate([users, drawn_for])
-    pair_items = np.concatenate([task.history.items, drawn]).astype(np.int64)
-    target = np.zeros(len(pair_users), np.float32)
-    target[: len(users)] = 1
-    order = random.permutation(len(target))
+    owners = np.repeat(np.arange(len(task.history.starts) - 1), task.history.lengths())
+    order = random.permutation(len(owners))
     shift = torch.from_numpy(np.log(weights * len(weights)).astype(np.float32)).to(device)
-    u, i, y = (torch.from_numpy(array[order]).to(device) for array in (pair_users, pair_items, target))
-    for start in range(0, len(order), config.batch):
-        part = slice(start, start + config.batch)
-        logit = model.logits(u[part], i[part])
-        if config.correction:
-            logit = logit - shift[i[part]]
-        cross_entropy = binary_cross_entropy_with_logits(logit, y[part])
-        penalty = model.lengths() if config.l2_on == "tables" else model.lengths(u[part], i[part])
-        yield min(1.0, part.stop / len(order)), {"cross_entropy": cross_entropy, "l2": penalty}, len(logit)
+    # Negatives are drawn for a block of positives at a time: all of an epoch's pairs would not fit for 10^8 of them.
+    before = 0
+    for block in np.array_split(order, -(-len(order) // POSITIVES_A_BLOCK)):
+        users, items = owners[block], task.history.items[block].astype(np.int64)
+        drawn_for, drawn = draw_negatives(random, np.repeat(users, config.negatives), weights, task.history)
+        mixed = random.permutation(len(users) + len(drawn))
+        u, i = (
+            torch.from_numpy(np.concatenate(pair)[mixed]).to(device) for pair in ((users, drawn_for), (items, drawn))
+        )
+        y = torch.from_numpy((mixed < len(users)).astype(np.float32)).to(device)
+        for start in range(0, len(mixed), config.batch):
+            part = slice(start, start + config.batch)
+            logit = model.logits(u[part], i[part])
+            if config.correction:
+                logit = logit - shift[i[part]]
+            cross_entropy = binary_cross_entropy_with_logits(logit, y[part])
+            penalty = model.lengths() if config.l2_on == "tables" else model.lengths(u[part], i[part])
+            done = (before + len(block) * min(1.0, part.stop / len(mixed))) / len(order)
+            yield done, {"cross_entropy": cross_entropy, "l2": penalty}, len(logit)
+        before += len(block)
 
 
 def negative_weights(popularity: np.ndarray, power: float) -> np.ndarray:
@@ -230,7 +238,7 @@ def draw_negatives(
     An entry for which `rounds` draws found none (a user who has almost everything) is left out.
     """
     items = len(weights)
-    owned = np.repeat(np.arange(len(history.starts) - 1), history.lengths()) * items + history.items
+    owned = history.keys(items)
     cumulative = np.cumsum(weights)
     drawn = np.empty(len(users), np.int64)
     open_ = np.arange(len(users))

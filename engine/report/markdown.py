@@ -44,7 +44,7 @@ def _summary(facts: Mapping[str, Any]) -> str:
     lines = [
         f"# {escaped(facts['run'])}: what the model has learned",
         f"Data set {escaped(about['dataset'])}: {about['users']} users, {about['items']} items, "
-        f"{about['ranked_items']} of them with training interactions.",
+        f"{about['ranked_items']} of them ranked.",
     ]
     lines += [f"**Note: {escaped(about[name])}.**" for name in ("notice", "source_notice") if about[name]]
     lines += [f"**Note: {escaped(note)}**" for note in about["notes"]]
@@ -60,15 +60,15 @@ def _summary(facts: Mapping[str, Any]) -> str:
 
 
 def _quality(facts: Mapping[str, Any]) -> str:
-    columns = ("ndcg10", "hr10", "recall20", "mpr")
+    columns = ("ndcg10", "hr10", "recall20", "mrr10", "mpr", "coverage10")
     rows = [
-        (name, *(_number(metrics[column]) for column in columns))
+        (name, *(_number(metrics.get(column)) for column in columns))
         for name, metrics in (
             (escaped(facts["recommender"]["kind"]), facts["recommender"]["metrics"]),
             ("popularity", facts["recommender"]["popularity"]),
         )
     ]
-    head = ("model", "NDCG@10", "HR@10", "recall@20", "MPR (0 best, 0.5 random)")
+    head = ("model", "NDCG@10", "HR@10", "recall@20", "MRR@10", "MPR (0 best, 0.5 random)", "coverage@10")
     return "## Recommender\n\nOn held-out items, the whole catalogue ranked, seen items left out.\n\n" + _table(
         head, rows
     )

@@ -1,7 +1,8 @@
 """`make bench`: how long things take here, and how good our recommenders are beside those of a known library.
 
-`python -m tests.benchmarks [paths|peers] [--archive DIR]`: one part or both. DIR holds ml-1m.zip; without it
-MONOSCOPE_TEST_ARCHIVES names the folder. Nothing here fails for a figure.
+`python -m tests.benchmarks [paths|peers|big] [--archive DIR]`: one part, or the first two. `big` builds a data set of
+25 million ratings. DIR holds ml-1m.zip; without it MONOSCOPE_TEST_ARCHIVES names the folder. Nothing here fails for a
+figure.
 """
 
 import argparse
@@ -10,23 +11,32 @@ import tempfile
 from pathlib import Path
 
 from engine.home import Home
+from tests.benchmarks.big import big
 from tests.benchmarks.paths import paths
 from tests.benchmarks.peers import peers
 
-PARTS = {"paths": paths, "peers": peers}
+PARTS = {"paths": paths, "peers": peers, "big": big}
+USUAL = ("paths", "peers")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
-    parser.add_argument("part", nargs="?", choices=PARTS, help="paths: times; peers: quality (default: both)")
+    parser.add_argument(
+        "part",
+        nargs="?",
+        choices=PARTS,
+        help="paths: times; peers: quality; big: 25 million ratings (default: the first two)",
+    )
     parser.add_argument("--archive", type=Path, default=os.environ.get("MONOSCOPE_TEST_ARCHIVES"))
     given = parser.parse_args()
     archive = None if given.archive is None else Path(given.archive) / "ml-1m.zip"
-    if archive is None:
+    if given.part == "big":
+        archive = None
+    elif archive is None:
         print("MovieLens 1M is not measured: --archive or MONOSCOPE_TEST_ARCHIVES names the folder with ml-1m.zip.")
     elif not archive.is_file():
         parser.error(f"there is no {archive}")
-    for part in [given.part] if given.part else PARTS:
+    for part in [given.part] if given.part else USUAL:
         with tempfile.TemporaryDirectory() as folder:
             os.environ["MONOSCOPE_HOME"] = folder
             PARTS[part](archive, Home(Path(folder)))

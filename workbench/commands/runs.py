@@ -83,7 +83,8 @@ def run_summary(run: "Run") -> list[str]:
     kept = "an unknown share" if fidelity["ndcg_kept"] is None else f"{fidelity['ndcg_kept']:.0%}"
     known = (
         f"Recommender: NDCG@10 {figure(quality['ndcg10'])}, HR@10 {figure(quality['hr10'])}, recall@20 "
-        f"{figure(quality['recall20'])}, MPR {figure(quality['mpr'])} (popularity alone: NDCG@10 "
+        f"{figure(quality['recall20'])}, MRR@10 {figure(quality.get('mrr10'))}, MPR {figure(quality['mpr'])}, "
+        f"coverage@10 {figure(quality.get('coverage10'))} (popularity alone: NDCG@10 "
         f"{figure(popular['ndcg10'])}, MPR {figure(popular['mpr'])})."
     )
     return [

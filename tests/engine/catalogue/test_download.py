@@ -1,5 +1,6 @@
 """Downloading: resumed, checked, and nothing wrong kept."""
 
+import fcntl
 import hashlib
 import threading
 from collections.abc import Iterator
@@ -128,3 +129,14 @@ def test_no_network_is_one_sentence(home: Home, official: Recipe) -> None:
     away = official.model_copy(update={"url": "http://127.0.0.1:1/ml-1m.zip"})
     with pytest.raises(CatalogueError, match=r"stopped: .*refused"):
         fetch_official(home, away)
+
+
+def test_two_processes_do_not_write_one_download(home: Home, official: Recipe, archive: Archive) -> None:
+    home.datasets.mkdir(parents=True)
+    with open(home.datasets / ".ml-1m.download.lock", "a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(CatalogueError, match="is being downloaded by another process; wait for it"):
+            fetch_official(home, official)
+    assert archive.asked == []
+    fetch_official(home, official)
+    assert names(home) == ["ml-1m"]
