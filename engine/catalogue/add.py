@@ -79,7 +79,8 @@ def add(
         progress(0.0, "looking at the files")
         survey = Survey(connection, columns or Columns(), allow_missing=allow_missing, min_rating=min_rating)
         plan = survey.plan(interactions, items, users)
-        _write_recipe(beside, name, plan, item_word(survey.item_column))
+        word = item_word(survey.guessed.get("interactions", survey.guessed.get("items", {}))["item"])
+        _write_recipe(beside, name, plan, word)
         meta = _build(home, name, beside, _part(progress, 0.3))
         return _write_down(beside, meta, survey, plan)
 

@@ -70,7 +70,8 @@ def check(home: Home, name: str) -> list[Finding]:
 
 
 def _size(it: _Patient) -> Iterator[Finding]:
-    said = f"{it.users:,} users, {it.items:,} items, {it.interactions:,} interactions"
+    parts = ((it.users, "user"), (it.items, "item"), (it.interactions, "interaction"))
+    said = ", ".join(counted(count, word) for count, word in parts)
     if not it.interactions:
         said += ": there is nothing to train on"
         yield Finding("notice", "interactions", said, "bring vectors with `monoscope adopt`")

@@ -114,9 +114,7 @@ def _named(columns: Sequence[Column], name: str) -> Column | None:
     return exact or next((column for column in columns if squeezed(column.name) == squeezed(name)), None)
 
 
-def item_word(column: Column | None) -> str:
+def item_word(column: str) -> str:
     """What one item is called, if the name of its id column tells: "movie" for movieId."""
-    if column is None:
-        return "item"
-    word = squeezed(column.name).removesuffix("id")
-    return word if {word} & _NAMES["item"][-1] else "item"
+    word = squeezed(column).removesuffix("id")
+    return word if word in _NAMES["item"][-1] else "item"

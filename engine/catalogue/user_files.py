@@ -6,23 +6,22 @@ ever dropped: what cannot be read stops the work with a sentence that names file
 
 import codecs
 import csv
-import gzip
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from glob import escape
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
+from engine.catalogue.encoding import encoding, open_binary
 from engine.errors import CatalogueError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 FORMATS = "CSV, TSV, Parquet or JSON Lines"
-_BLOCK = 1 << 20
 _RECBOLE = re.compile(r":(token|float|token_seq|float_seq)$")
 _DELIMITERS = ("\t", "::", ",", ";", "|")
 _FOREIGN = {
@@ -103,7 +102,7 @@ def read(connection: "DuckDBPyConnection", path: Path) -> Table:
         raise CatalogueError(f"{path.name} is not a table of text; give {FORMATS}.")
     start = head.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
     is_json = start in (b"{", b"[")
-    latin1, notes = _encoding(path, packed)
+    latin1, notes = encoding(path, packed)
     if is_json and latin1:
         raise CatalogueError(f"{path.name}: JSON must be UTF-8; {notes[0]}.")
     if is_json:
@@ -127,7 +126,7 @@ def _head(path: Path) -> tuple[bool, bytes]:
     try:
         with open(path, "rb") as file:
             packed = file.read(2) == b"\x1f\x8b"
-        with _open(path, packed) as file:
+        with open_binary(path, packed) as file:
             head = file.read(1 << 16)
     except FileNotFoundError as error:
         raise CatalogueError(f"There is no file {path}.") from error
@@ -136,57 +135,6 @@ def _head(path: Path) -> tuple[bool, bytes]:
     if not head.strip():
         raise CatalogueError(f"{path.name} is empty.")
     return packed, head
-
-
-def _open(path: Path, packed: bool) -> IO[bytes]:
-    return cast("IO[bytes]", gzip.open(path, "rb")) if packed else open(path, "rb")
-
-
-def _blocks(path: Path, packed: bool) -> Iterator[bytes]:
-    try:
-        with _open(path, packed) as file:
-            while block := file.read(_BLOCK):
-                yield block
-    except (OSError, EOFError) as error:
-        raise CatalogueError(f"{path.name} is damaged or cut short: {error}.") from error
-
-
-def _encoding(path: Path, packed: bool) -> tuple[bool, list[str]]:
-    """Whether a text file is Latin-1, with what to say of it."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        for block in _blocks(path, packed):
-            decoder.decode(block)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return True, [_latin1(path, packed)]
-    return False, []
-
-
-def _latin1(path: Path, packed: bool) -> str:
-    """What to say of a file that is not UTF-8; `CatalogueError` if some lines of it clearly are."""
-    first = accented = controls = 0
-    with _open(path, packed) as file:
-        for number, line in enumerate(file, start=1):
-            if line.isascii():
-                continue
-            try:
-                line.decode("utf-8")
-                accented = accented or number
-            except UnicodeDecodeError:
-                first = first or number
-            controls += any(0x80 <= byte < 0xA0 for byte in line)
-    if accented:
-        raise CatalogueError(
-            f"{path.name}, line {first}: this line is not UTF-8, though others (line {accented}) are; mend it."
-        )
-    note = f"{path.name} is not UTF-8 (line {first} is the first that is not), so it is read as Latin-1"
-    if controls:
-        note += (
-            f"; {controls} lines hold characters that Latin-1 lacks: if it is Windows-1252, convert it with "
-            "`iconv -f windows-1252 -t utf-8`"
-        )
-    return note
 
 
 def sha256(path: Path) -> str:
@@ -220,7 +168,7 @@ def _json(connection: "DuckDBPyConnection", path: Path, packed: bool, *, array: 
 
 def _check_lines(path: Path, packed: bool) -> None:
     """`CatalogueError` naming the first line that is no JSON; DuckDB's numbers of lines are not to be relied on."""
-    with _open(path, packed) as file:
+    with open_binary(path, packed) as file:
         for number, line in enumerate(file, start=1):
             try:
                 json.loads(line.decode("utf-8-sig") if line.strip() else "{}")
@@ -235,8 +183,8 @@ def _json_kind(kind: str) -> str:
 
 
 def _text(connection: "DuckDBPyConnection", path: Path, packed: bool, latin1: bool, notes: list[str]) -> Table:
-    encoding = "latin-1" if latin1 else "utf-8"
-    header, second = _first_lines(path, packed, encoding)
+    codec = "latin-1" if latin1 else "utf-8"
+    header, second = _first_lines(path, packed, codec)
     delimiter = _delimiter(path, header)
     names = [name.strip() for name in _split(header, delimiter)]
     _check_header(path, header, names, second, delimiter)
@@ -245,7 +193,7 @@ def _text(connection: "DuckDBPyConnection", path: Path, packed: bool, latin1: bo
     columns = tuple(_text_column(name, place) for place, name in enumerate(names))
     given = ", ".join(f"{literal(name or f'column {place + 1}')}: 'VARCHAR'" for place, name in enumerate(names))
     options = f"delim = {literal(delimiter)}, header = true, auto_detect = false, columns = {{{given}}}"
-    options += f", encoding = '{encoding}'" + (", compression = 'gzip'" if packed else "")
+    options += f", encoding = '{codec}'" + (", compression = 'gzip'" if packed else "")
     quoted = f"read_csv({{path}}, {options}, quote = '\"', escape = '\"')"
     bare = f"read_csv({{path}}, {options}, quote = '', escape = '')"
     if delimiter != ",":
@@ -263,10 +211,10 @@ def _text(connection: "DuckDBPyConnection", path: Path, packed: bool, latin1: bo
     return Table(path, quoted, columns, found.rows, found.sha256, tuple(notes))
 
 
-def _first_lines(path: Path, packed: bool, encoding: str) -> tuple[str, str]:
+def _first_lines(path: Path, packed: bool, codec: str) -> tuple[str, str]:
     """The header, and the first row that has anything in it ("" if there is none)."""
-    with _open(path, packed) as file:
-        lines = (line.decode("utf-8-sig" if encoding == "utf-8" else encoding).rstrip("\r\n") for line in file)
+    with open_binary(path, packed) as file:
+        lines = (line.decode("utf-8-sig" if codec == "utf-8" else codec).rstrip("\r\n") for line in file)
         header = next(lines)
         if not header.strip():
             raise CatalogueError(f"{path.name}: the first line is empty; it must name the columns.")
@@ -275,7 +223,7 @@ def _first_lines(path: Path, packed: bool, encoding: str) -> tuple[str, str]:
 
 def _rows_at_least(path: Path, packed: bool) -> int:
     """How many lines after the header have anything in them."""
-    with _open(path, packed) as file:
+    with open_binary(path, packed) as file:
         return sum(bool(line.strip(b"\r\n")) for line in file) - 1
 
 
@@ -295,7 +243,8 @@ def _check_header(path: Path, header: str, names: list[str], second: str, delimi
             f"{path.name} has no header: its first line is {header[:60]!r}; add one that names the columns, such as "
             f"{example!r}."
         )
-    again = next((name for place, name in enumerate(names) if name and name in names[:place]), None)
+    lower = [name.lower() for name in names]  # as DuckDB compares them
+    again = next((name for place, name in enumerate(names) if name and name.lower() in lower[:place]), None)
     if again is not None:
         raise CatalogueError(f"{path.name} has two columns called {again!r}; rename one of them.")
     if header and not header.isprintable() and "\t" not in header:

@@ -276,7 +276,8 @@ def test_quotes_in_a_tsv_are_characters_and_swallow_no_rows(home: Home, tmp_path
 
 def test_a_quoted_line_end_in_a_csv_is_part_of_the_title(home: Home, tmp_path: Path) -> None:
     items = text(tmp_path / "a [1]*.csv", '\ufeffitem_id,title\r\n1,"Two\nlines, ""here"""\r\n2,One\r\n')
-    add_text(home, tmp_path, TINY, items=items)
+    done = add_text(home, tmp_path, TINY, items=items)
+    assert "1 title with control characters or line ends: they become spaces" in done.notes
     with Catalogue.open(home, "own") as catalogue:
         assert catalogue.items().title == ['Two lines, "here"', "One"]
 
