@@ -32,7 +32,7 @@ def test_from_the_archive_to_a_list_that_moves(monoscope: Monoscope, archives: P
     assert quality["mpr"] < 0.067
     assert fidelity["rbo"] > 0.7
     assert fidelity["l0_items"] < 8.1
-    assert fidelity["l0_users"] < 10.1
+    assert fidelity["l0_users"] < 10.5  # the threshold is that of the users trained on, these are the others
 
     neurons = monoscope("neurons", "ml-1m-mf", "--json").json
     assert not any(neuron["dead"] for neuron in neurons)

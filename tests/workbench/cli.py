@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from engine.home import Home
 from workbench.__main__ import main
 
 
@@ -26,6 +27,7 @@ class Monoscope:
     """Call it with the words of a command line."""
 
     def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+        self.home = Home(home)
         self._home, self._patch, self._capture = home, monkeypatch, capfd
 
     def __call__(self, *words: object) -> Answer:
