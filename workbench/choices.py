@@ -67,15 +67,23 @@ def setting(file: Path | None, options: Mapping[str, Any], values: Sequence[str]
     for key, value in options.items():
         if value is not None:
             _put(result, key, value)
+    for key, text in key_values(values).items():
+        try:
+            parsed = tomllib.loads(f"value = {text}")["value"]
+        except ValueError:
+            parsed = text
+        _put(result, key, parsed)
+    return result
+
+
+def key_values(values: Sequence[str]) -> dict[str, str]:
+    """The keys and values of options like KEY=VALUE; the last one of a key counts."""
+    result = {}
     for text in values:
         key, equals, value = text.partition("=")
-        if not equals or not key:
+        if not equals or not key.strip():
             raise MonoscopeError(f"--set {text!r} is no KEY=VALUE, such as sae.k_items=12.")
-        try:
-            parsed = tomllib.loads(f"value = {value}")["value"]
-        except ValueError:
-            parsed = value
-        _put(result, key.strip(), parsed)
+        result[key.strip()] = value
     return result
 
 

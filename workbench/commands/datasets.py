@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from workbench.choices import home_of
+from workbench.choices import home_of, key_values
 from workbench.commands.common import AsJson, DatasetName, emit_json, group
 
 datasets_app = group("Data sets: what is known, what is here.", invoke_without_command=True)
@@ -45,6 +45,10 @@ def datasets_fetch(
         typer.Option("--from", help="An archive or folder with the official layout, in place of a download."),
     ] = None,
     accept_licence: Annotated[bool, typer.Option("--accept-licence", help="Assent to the licence.")] = False,
+    values: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A parameter of its recipe, such as min_listeners=5."),
+    ] = None,
 ) -> None:
     """Download a data set, or read it from a file, and build its catalogue."""
     from engine.catalogue.fetch import fetch
@@ -58,13 +62,20 @@ def datasets_fetch(
         say(known.licence_text)
         assent = sys.stdin.isatty() and typer.confirm("Do you accept these terms?", default=False, err=True)
     with progress_bar(f"Fetching {name}") as progress:
-        folder = fetch(home_of(ctx), name, source=source, assent=assent, progress=progress)
+        folder = fetch(
+            home_of(ctx),
+            name,
+            source=source,
+            assent=assent,
+            progress=progress,
+            parameters=key_values(values or []),
+        )
     from engine.catalogue.catalogue import Catalogue
 
     with Catalogue.open(home_of(ctx), name) as catalogue:
         if catalogue.meta["source_notice"]:
             say(f"Note: {catalogue.meta['source_notice']}.")
-    say(f"{name} is ready in {folder}. Next: monoscope train {name} --recommender mf")
+    say(f"{name} is ready in {folder}. Next: monoscope train {name}")
 
 
 Column = Annotated[str | None, typer.Option(metavar="COLUMN")]
