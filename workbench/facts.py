@@ -56,6 +56,33 @@ def inspected(run: Run, number: int, labels: Mapping[int, Label], k: int) -> dic
     return {**neuron_facts(run, number, labels), "items": items, "users": users}
 
 
+def concept_facts(run: Run, name: str, k: int) -> dict[str, Any]:
+    """`concept`: the k neurons that are purest for a concept of the data set, one named after the training too."""
+    from dataclasses import asdict
+
+    from engine.catalogue.recipes import unknown
+    from engine.neurons.concept import concept_neurons
+
+    with run.catalogue() as catalogue:
+        known = {concept.name.lower(): concept for concept in catalogue.concepts()}
+        if name.lower() not in known:
+            raise MonoscopeError(unknown("concept", name, [concept.name for concept in known.values()]))
+        concept = known[name.lower()]
+        steering = run.steering(catalogue)
+    member = np.zeros(len(run.recommender.items.ids), bool)
+    member[concept.items] = True
+    eligible = steering.candidates.eligible
+    rows = concept_neurons(run.sae.encode(run.recommender.items.vectors, "items"), eligible, member)
+    return {
+        "run": run.name,
+        "concept": concept.name,
+        "kind": concept.kind,
+        "items": int((member & eligible).sum()),
+        "base_rate": float(member[eligible].mean()) if eligible.any() else None,
+        "neurons": [asdict(row) for row in rows[:k]],
+    }
+
+
 def sorted_rows(rows: list[dict[str, Any]], column: str | None) -> list[dict[str, Any]]:
     """Rows by a column: text ascending, numbers descending, unknown last; a sentence for an unknown column."""
     if column is None:

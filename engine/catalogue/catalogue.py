@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import numpy as np
 
+from engine.catalogue import named
 from engine.catalogue.predicate import LOCKED, matching
 from engine.errors import CatalogueError
 from engine.home import Home
@@ -64,11 +65,21 @@ class Concept:
 
     name: str
     kind: str
-    """genre, tag, decade, era, genre-decade or popularity"""
+    """genre, tag, decade, era, genre-decade, popularity..., or own: named by the analyst"""
     items: np.ndarray
     """int32, ascending item numbers"""
     support: np.ndarray | None = None
     """int32 beside `items`: how many users or plays stand behind each; None where it is no count"""
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """A named set of users, with the SQL condition that describes it."""
+
+    name: str
+    where: str
+    users: np.ndarray
+    """int32, ascending user numbers"""
 
 
 @dataclass(frozen=True)
@@ -129,6 +140,15 @@ class Catalogue:
         self._connection.close()
 
     @property
+    def folder(self) -> Path:
+        """The data set's folder, which holds the analyst's own concepts beside the catalogue."""
+        return self._path.parent
+
+    def forget(self) -> None:
+        """Read concepts anew when they are asked for."""
+        self._kept.pop("concepts", None)
+
+    @property
     def hash(self) -> str:
         """Content hash over ids, interactions with folds, and concepts."""
         return self.meta["hash"]
@@ -177,7 +197,7 @@ class Catalogue:
         )
 
     def concepts(self) -> list[Concept]:
-        """The concepts that the recipe defines, by name."""
+        """The concepts that the recipe defines, by name, then the analyst's own."""
         if "concepts" not in self._kept:
             with self._connection.cursor() as cursor:
                 rows = cursor.execute(
@@ -188,6 +208,10 @@ class Catalogue:
                 Concept(name, kind, np.array(items, np.int32), None if None in counts else np.array(counts, np.int32))
                 for name, kind, items, counts in rows
             ]
+            self._kept["concepts"] += [
+                Concept(entry.name, "own", np.array(entry.members, np.int32))
+                for entry in named.current(self, "concept")
+            ]
         return self._kept["concepts"]
 
     def match_items(self, where: str) -> np.ndarray:
@@ -195,11 +219,25 @@ class Catalogue:
 
         Raises `PredicateError`: it does not parse, does not fit the table, or asks for too much.
         """
-        return matching(self._path, "items", where)
+        return self.match("items", where)
 
     def match_users(self, where: str) -> np.ndarray:
-        """int32 numbers, ascending, of the users for which the SQL expression `where` is true."""
-        return matching(self._path, "users", where)
+        """int32 numbers, ascending, of the users of the cohort `where`, or for which that SQL expression is true."""
+        for cohort in self.cohorts():
+            if cohort.name.lower() == where.strip().lower():
+                return cohort.users
+        return self.match("users", where)
+
+    def match(self, table: Table, where: str) -> np.ndarray:
+        """int32 numbers, ascending, of the rows of `table` for which the SQL expression `where` is true."""
+        return matching(self._path, table, where)
+
+    def cohorts(self) -> list[Cohort]:
+        """The analyst's own cohorts, in the order of adding."""
+        return [
+            Cohort(entry.name, entry.where, np.array(entry.members, np.int32))
+            for entry in named.current(self, "cohort")
+        ]
 
     def _arrays(self, query: str) -> dict[str, np.ndarray]:
         with self._connection.cursor() as cursor:

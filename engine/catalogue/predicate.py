@@ -118,7 +118,10 @@ def _answer(request: dict[str, Any]) -> list[int]:
         columns = [name for name, *_ in connection.execute(f"DESCRIBE {table}").fetchall()]
         expression = parse(connection, where)
         try:
-            return _run(connection, table, expression)
+            from engine.catalogue.words import spell_out
+
+            spelled = spell_out(connection, expression, table, Path(request["catalogue"]).parent)
+            return _run(connection, table, spelled)
         except duckdb.OutOfMemoryException as error:
             raise MemoryError from error
         except duckdb.Error as error:

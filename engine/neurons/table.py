@@ -64,7 +64,7 @@ class Neuron:
     def named_by(self) -> str | None:
         """The concept, where it holds for half of the top 20 or more at twice its base rate or more."""
         known = self.purity20 is not None and self.lift is not None
-        return self.concept if known and _names(self.purity20 or 0.0, self.lift or 0.0) else None
+        return self.concept if known and names(self.purity20 or 0.0, self.lift or 0.0) else None
 
 
 @dataclass(frozen=True)
@@ -175,14 +175,15 @@ def _reach(
         complete = hits is not None and (hits[:, c] >= 0).any()
         neuron = int(hits[:, c].argmax()) if hits is not None and complete else None
         purity = _share(hits[neuron, c], CHOICE_DEPTH) if hits is not None and neuron is not None else None
-        reached = purity is not None and _names(purity, purity / float(base[c]))
+        reached = purity is not None and names(purity, purity / float(base[c]))
         reach.append(
             ConceptReach(concept.name, concept.kind, int(member_ci[c].sum()), float(base[c]), neuron, purity, reached)
         )
     return reach
 
 
-def _names(purity20: float, lift: float) -> bool:
+def names(purity20: float, lift: float) -> bool:
+    """Whether a concept names a neuron: half of its top 20 and more, at twice the base rate and more."""
     return purity20 >= NAMED_PURITY and lift >= NAMED_LIFT
 
 
