@@ -74,7 +74,10 @@ def _size(it: _Patient) -> Iterator[Finding]:
     said = ", ".join(counted(count, word) for count, word in parts)
     if not it.interactions:
         said += ": there is nothing to train on"
-        yield Finding("notice", "interactions", said, "bring vectors with `monoscope adopt`")
+        advice = "bring vectors with `monoscope adopt`"
+        if not it.users:
+            advice = "add it again with --users, a file of ids; then bring vectors with `monoscope adopt`"
+        yield Finding("notice", "interactions", said, advice)
         return
     active_users, active_items = it.row('SELECT count(DISTINCT "user"), count(DISTINCT item) FROM interactions')
     if active_users < 2 or active_items < 2:

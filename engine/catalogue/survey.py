@@ -57,6 +57,10 @@ class Survey(ThingSurvey):
             self._check_match("user", rows, user_things)
         else:
             self.notes.append("there are no interactions: nothing can be trained on it, but vectors can be adopted")
+            if user_things is None:
+                self.notes.append(
+                    "there are no users either: give --users, a file of their ids, before adopting vectors"
+                )
         return Plan(rows, item_things, user_things, self._allow_missing)
 
     def _rows(self, table: Table) -> tuple[Rows, tuple[Column, Column]]:

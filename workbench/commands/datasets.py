@@ -146,8 +146,8 @@ def datasets_add(
         f"{name}: {done.users:,} users, {done.items:,} items, {done.interactions:,} interactions, {done.concepts:,}"
         f" concepts. Its recipe is in {home.dataset(name)}."
     )
-    after = f"monoscope train {name}" if done.interactions else f"monoscope adopt {name} --user-vectors ..."
-    say(f"Next: monoscope datasets doctor {name}, then {after}")
+    after = f"train {name}" if done.interactions else f"adopt {name} --user-vectors FILE --item-vectors FILE"
+    say(f"Next: monoscope datasets doctor {name}, then monoscope {after}")
     return None
 
 

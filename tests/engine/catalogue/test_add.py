@@ -309,6 +309,7 @@ def test_ids_that_do_not_meet_at_all_are_shown_side_by_side(home: Home, tmp_path
 def test_items_alone_will_do(home: Home, tmp_path: Path) -> None:
     done = add(home, "own", items=write(tmp_path / "movies.csv", item_rows()))
     assert (done.users, done.items, done.interactions) == (0, 30, 0)
+    assert any("give --users" in note for note in done.notes)
     with Catalogue.open(home, "own") as catalogue:
         assert {concept.kind for concept in catalogue.concepts()} == {"tag", "decade"}
 
