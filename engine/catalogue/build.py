@@ -12,6 +12,7 @@ concepts.sql sees the finished `items`, `users` and `interactions` and fills
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,7 +58,7 @@ def build(recipe: Recipe, raw: Path, target: Path, source: Source, progress: Pro
     from duckdb.sqltypes import VARCHAR
 
     config: Config = {
-        "memory_limit": "1GB",
+        "memory_limit": _memory(),
         "temp_directory": str(target.with_name("spill")),
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
@@ -94,6 +95,14 @@ def build(recipe: Recipe, raw: Path, target: Path, source: Source, progress: Pro
     return meta
 
 
+def _memory() -> str:
+    """How much DuckDB may hold before it spills to disk. 25 million interactions need no more than this."""
+    given = os.environ.get("MONOSCOPE_MEMORY", "1GB")
+    if not re.fullmatch(r"[1-9]\d*[MG]B", given):
+        raise CatalogueError(f"MONOSCOPE_MEMORY is {given!r}; give it as a number and a unit, like 800MB or 4GB.")
+    return given
+
+
 def _make_tables(connection: "DuckDBPyConnection", recipe: Recipe) -> None:
     """items, users and interactions from what is staged, numbered in id order (numbers before names)."""
     for kind in ("item", "user"):
@@ -102,7 +111,7 @@ def _make_tables(connection: "DuckDBPyConnection", recipe: Recipe) -> None:
             f" (ORDER BY TRY_CAST({kind}_id AS HUGEINT) NULLS LAST, {kind}_id) - 1)::UINTEGER AS {kind}"
             f" FROM staged_{kind}s"
         )
-    (moments,) = _row(connection, "SELECT count(DISTINCT time) FROM staged_interactions")
+    (times_differ,) = _row(connection, "SELECT min(time) < max(time) FROM staged_interactions")
     # md5 and not DuckDB's hash(): the split must be the same on every machine, version and thread count.
     connection.execute(
         f"""
@@ -118,7 +127,7 @@ def _make_tables(connection: "DuckDBPyConnection", recipe: Recipe) -> None:
                 ) AS place
             FROM pairs
         )
-        SELECT "user", item, weight, {"time" if moments > 1 else "NULL::TIMESTAMP AS time"},
+        SELECT "user", item, weight, {"time" if times_differ else "NULL::TIMESTAMP AS time"},
             CASE WHEN history < {HELD_OUT_FROM} OR place > {TEST_ITEMS + VALIDATION_ITEMS} THEN 0
                 WHEN place <= {TEST_ITEMS} THEN 2 ELSE 1 END::UTINYINT AS fold
         FROM placed JOIN user_numbers USING (user_id) JOIN item_numbers USING (item_id)

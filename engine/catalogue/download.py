@@ -2,17 +2,18 @@
 
 import fcntl
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 import engine
 from engine.catalogue.recipes import Recipe
-from engine.errors import CatalogueError
+from engine.errors import CatalogueError, HomeError
 from engine.progress import Progress
 
 _CHUNK = 1 << 16
@@ -57,15 +58,33 @@ def _fetched(recipe: Recipe, url: str, part: Path, progress: Progress) -> Iterat
 @contextmanager
 def _alone(recipe: Recipe, part: Path) -> Iterator[None]:
     """One process at a time writes `part`; a second one is told so and not mixed in."""
-    with open(part.with_suffix(".lock"), "a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise CatalogueError(f"{recipe.title} is being downloaded by another process; wait for it.") from error
+    path = part.with_suffix(".lock")
+    with _locked(recipe, path):
         try:
             yield
         finally:
-            Path(lock.name).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+
+
+def _locked(recipe: Recipe, path: Path) -> TextIO:
+    """`path`, open and locked. Whoever waited at its opening while the holder removed it locked nothing: once more."""
+    while True:
+        try:
+            lock = open(path, "a")  # noqa: SIM115 (the caller closes it)
+        except OSError as error:
+            raise HomeError(f"Cannot write {path}: {error.strerror}.") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.stat().st_ino == os.fstat(lock.fileno()).st_ino:
+                return lock
+        except BlockingIOError as error:
+            lock.close()
+            raise CatalogueError(f"{recipe.title} is being downloaded by another process; wait for it.") from error
+        except FileNotFoundError:
+            pass  # removed by the holder before
+        except OSError:
+            return lock  # a file system without locks: as good as it can be there
+        lock.close()
 
 
 def _get(url: str, part: Path, progress: Progress) -> None:

@@ -259,3 +259,16 @@ def test_the_recipes_copied_elsewhere_name_no_path_of_this_machine(tmp_path: Pat
     shutil.copytree(recipe("ml-1m").folder, folder)
     for file in folder.iterdir():
         assert str(Path.cwd()) not in file.read_text()
+
+
+def test_the_memory_of_a_build_can_be_set_and_changes_nothing(
+    home: Home, tmp_path: Path, small: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = small_archive(tmp_path / "a.zip")
+    monkeypatch.setenv("MONOSCOPE_MEMORY", "200MB")
+    fetch(home, "ml-1m", source=archive, assent=True, progress=silent)
+    with Catalogue.open(home, "ml-1m") as catalogue:
+        assert catalogue.hash == small.hash
+    monkeypatch.setenv("MONOSCOPE_MEMORY", "plenty")
+    with pytest.raises(CatalogueError, match="MONOSCOPE_MEMORY is 'plenty'; .* like 800MB or 4GB"):
+        fetch(home, "ml-1m", source=archive, assent=True, progress=silent)

@@ -2,10 +2,12 @@
 
 import fcntl
 import hashlib
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -138,5 +140,36 @@ def test_two_processes_do_not_write_one_download(home: Home, official: Recipe, a
         with pytest.raises(CatalogueError, match="is being downloaded by another process; wait for it"):
             fetch_official(home, official)
     assert archive.asked == []
+    fetch_official(home, official)
+    assert names(home) == ["ml-1m"]
+
+
+def test_a_lock_that_its_holder_removed_meanwhile_is_not_trusted(
+    home: Home, official: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first flock gets a file that is no longer there, as when the process before ends just then."""
+    home.datasets.mkdir(parents=True)
+    path = home.datasets / ".ml-1m.download.lock"
+    flock, seen = fcntl.flock, []
+
+    def after_removal(lock: TextIO, operation: int) -> None:
+        seen.append(os.fstat(lock.fileno()).st_ino)
+        if len(seen) == 1:
+            path.unlink()
+        flock(lock, operation)
+
+    monkeypatch.setattr("engine.catalogue.download.fcntl.flock", after_removal)
+    fetch_official(home, official)
+    assert len(seen) == 2
+    assert names(home) == ["ml-1m"]
+
+
+def test_a_file_system_without_locks_downloads_all_the_same(
+    home: Home, official: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsupported(_lock: TextIO, _operation: int) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("engine.catalogue.download.fcntl.flock", unsupported)
     fetch_official(home, official)
     assert names(home) == ["ml-1m"]
