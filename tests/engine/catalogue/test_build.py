@@ -270,5 +270,5 @@ def test_the_memory_of_a_build_can_be_set_and_changes_nothing(
     with Catalogue.open(home, "ml-1m") as catalogue:
         assert catalogue.hash == small.hash
     monkeypatch.setenv("MONOSCOPE_MEMORY", "plenty")
-    with pytest.raises(CatalogueError, match="MONOSCOPE_MEMORY is 'plenty'; .* like 800MB or 4GB"):
+    with pytest.raises(CatalogueError, match=r"MONOSCOPE_MEMORY is 'plenty'; .* like 800MB or 4GB"):
         fetch(home, "ml-1m", source=archive, assent=True, progress=silent)
