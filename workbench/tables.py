@@ -253,7 +253,7 @@ def show_effect(effect: Mapping[str, Any], k: int) -> None:
         ],
         "before, after",
     )
-    about = ", ".join(collateral["about"]) or "no concept"
+    about = f"without {', '.join(collateral['about'])}" if collateral["about"] else "its neurons have no concept"
     show(
         "Collateral",
         ("what", "value"),
@@ -262,7 +262,7 @@ def show_effect(effect: Mapping[str, Any], k: int) -> None:
             ("users whose code changed", collateral["users_changed"]),
             (f"items of the top {k} that stay, mean", collateral["kept"]),
             ("RBO of the lists (1 = unchanged)", collateral["rbo"]),
-            (f"RBO of the rest (without {about})", collateral["rbo_of_the_rest"]),
+            (f"RBO of the rest ({about})", collateral["rbo_of_the_rest"]),
             ("drift of other concepts' shares, mean", collateral["drift_of_other_concepts"]),
         ],
         "value",

@@ -153,10 +153,15 @@ def details(card: RunCard, width: int) -> list[Line]:
     def figure(measured: Mapping[str, float], name: str, form: str = "{:.3f}") -> str:
         return form.format(measured[name]) if name in measured else UNKNOWN
 
+    accuracy = (
+        f"NDCG@10 {figure(card.accuracy, 'ndcg10')} on held-out {items}; what is popular would have "
+        f"{figure(card.popularity, 'ndcg10')}"
+        if "ndcg10" in card.accuracy
+        else f"its quality is unknown, no {items} are held out from it"
+    )
     rows = (
         ("data", f"{card.dataset}: {card.users:,} users, {card.items:,} {items}"),
-        ("recommender", f"{card.recommender}: NDCG@10 {figure(card.accuracy, 'ndcg10')} on held-out {items}; "
-                        f"what is popular would have {figure(card.popularity, 'ndcg10')}"),
+        ("recommender", f"{card.recommender}: {accuracy}"),
         ("neurons", f"{card.sae}: lists made through them are {figure(card.fidelity, 'rbo', '{:.2f}')} alike (RBO) "
                     f"and keep {figure(card.fidelity, 'ndcg_kept', '{:.0%}')} of NDCG"),
         ("made", card.created.replace("T", " ")[:16]),

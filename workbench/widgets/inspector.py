@@ -91,7 +91,7 @@ def _evidence(view: View, neurons: Neurons, row: int, width: int) -> list[Line]:
         if any(decimal(figure(f"purity{depth}")) == UNKNOWN for depth in (10, 20, 50)):
             lines += _prose(f"{UNKNOWN} it fires on too few {items} to say", width)
     else:
-        lines += _prose(f"No concept to compare with: it fires on too few {items}.", width)
+        lines += _prose(f"No concept stands out: there are none, or it fires on too few {items}.", width)
     lines += _pairs(
         width,
         ("fires on", f"{percent(figure('density_items'))} of {items}"),
