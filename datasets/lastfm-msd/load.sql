@@ -1,7 +1,7 @@
 -- Two CSVs with a header row, UTF-8. Tracks are summed up to artists, as the paper does; an artist is a name.
 
 CREATE TEMP TABLE tracks AS
-SELECT track_id, trim(artist) AS artist, tags
+SELECT DISTINCT ON (track_id) track_id, trim(artist) AS artist, tags
 FROM read_csv(
     getvariable('raw') || 'Music Info.csv',
     delim = ',', header = true, quote = '"', escape = '"', all_varchar = true, strict_mode = true
