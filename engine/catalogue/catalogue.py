@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
@@ -209,8 +209,7 @@ class Catalogue:
                 for name, kind, items, counts in rows
             ]
             self._kept["concepts"] += [
-                Concept(entry.name, "own", np.array(entry.members, np.int32))
-                for entry in named.current(self, "concept")
+                Concept(entry.name, "own", np.array(entry.members, np.int32)) for entry in self._current("concept")
             ]
         return self._kept["concepts"]
 
@@ -234,10 +233,21 @@ class Catalogue:
 
     def cohorts(self) -> list[Cohort]:
         """The analyst's own cohorts, in the order of adding."""
-        return [
-            Cohort(entry.name, entry.where, np.array(entry.members, np.int32))
-            for entry in named.current(self, "cohort")
-        ]
+        return [Cohort(entry.name, entry.where, np.array(entry.members, np.int32)) for entry in self._current("cohort")]
+
+    def evaluated(self, entry: named.Named) -> named.Named:
+        """`entry` with the members that its condition has in this very catalogue."""
+        numbers = self.match("items" if entry.kind == "concept" else "users", entry.where)
+        return replace(entry, hash=self.hash, members=tuple(numbers.tolist()))
+
+    def _current(self, kind: named.Kind) -> list[named.Named]:
+        """What the analyst named; evaluated anew, and kept so, where it was named on other content."""
+        entries = named.own(self.folder, kind)
+        if all(entry.hash == self.hash for entry in entries):
+            return entries
+        renewed = [entry if entry.hash == self.hash else self.evaluated(entry) for entry in entries]
+        named.write(self.folder, [*renewed, *named.own(self.folder, "cohort" if kind == "concept" else "concept")])
+        return renewed
 
     def _arrays(self, query: str) -> dict[str, np.ndarray]:
         with self._connection.cursor() as cursor:

@@ -89,17 +89,17 @@ def _changed(
     catalogue: "Catalogue", kind: Literal["concept", "cohort"], action: str, name: str | None, where: str | None
 ) -> bool:
     """Do what `action` says; False if it is to list."""
-    from engine.catalogue import named
+    from engine.catalogue import naming
     from workbench.tables import say
 
     if action == "list" and name is None and where is None:
         return False
     if action == "add" and name and where:
-        found = named.add(catalogue, kind, name, where)
+        found = naming.add(catalogue, kind, name, where)
         say(f"The {kind} {found.name!r} has {len(found.members):,} {'items' if kind == 'concept' else 'users'}.")
         return True
     if action == "remove" and name and where is None:
-        named.remove(catalogue, kind, name)
+        naming.remove(catalogue, kind, name)
         say(f"The {kind} {name!r} is forgotten.")
         return True
     raise typer.BadParameter(f"write `{kind}s DATASET`, `... add NAME --where SQL` or `... remove NAME`")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.catalogue import named
+from engine.catalogue import named, naming
 from engine.catalogue.catalogue import Catalogue
 from engine.catalogue.fetch import fetch
 from engine.errors import CatalogueError, PredicateError
@@ -100,7 +100,7 @@ def test_a_word_that_is_misused_is_answered_in_one_sentence(
 
 
 def test_a_concept_of_ones_own_joins_the_others_and_serves_in_conditions(demo: Catalogue, home: Home) -> None:
-    made = named.add(demo, "concept", "Old horror", "has('Horror') AND year < 1980")
+    made = naming.add(demo, "concept", "Old horror", "has('Horror') AND year < 1980")
     assert np.array_equal(made.members, demo.match_items("has('Horror') AND year < 1980"))
     mine = next(concept for concept in demo.concepts() if concept.name == "Old horror")
     assert mine.kind == "own"
@@ -110,12 +110,12 @@ def test_a_concept_of_ones_own_joins_the_others_and_serves_in_conditions(demo: C
     with Catalogue.open(home, "demo") as again:
         assert "Old horror" in [concept.name for concept in again.concepts()]
         assert again.hash == demo.hash
-    named.remove(demo, "concept", "old horror")
+    naming.remove(demo, "concept", "old horror")
     assert "Old horror" not in [concept.name for concept in demo.concepts()]
 
 
 def test_a_cohort_is_used_by_its_name(demo: Catalogue) -> None:
-    named.add(demo, "cohort", "Horror fans", "share('Horror') >= 0.3")
+    naming.add(demo, "cohort", "Horror fans", "share('Horror') >= 0.3")
     assert [(cohort.name, cohort.where) for cohort in demo.cohorts()] == [("Horror fans", "share('Horror') >= 0.3")]
     assert demo.match_users(" horror fans ").tolist() == demo.match_users("share('Horror') >= 0.3").tolist()
 
@@ -134,18 +134,18 @@ def test_what_cannot_be_named_is_refused_and_nothing_is_kept(
     demo: Catalogue, kind: named.Kind, name: str, where: str, message: str
 ) -> None:
     with pytest.raises(CatalogueError, match=message):
-        named.add(demo, kind, name, where)
+        naming.add(demo, kind, name, where)
     assert not (demo.folder / named.FILE).exists()
 
 
 def test_control_characters_do_not_get_into_a_name(demo: Catalogue) -> None:
-    assert "\x1b" not in named.add(demo, "cohort", "Red\x1b[31m fans", "history() > 60").name
+    assert "\x1b" not in naming.add(demo, "cohort", "Red\x1b[31m fans", "history() > 60").name
 
 
 def test_what_is_named_survives_fetching_anew_and_is_evaluated_anew(home: Home, tmp_path: Path) -> None:
     fetch(home, "ml-1m", source=small_archive(tmp_path / "a.zip"), assent=True, progress=silent)
     with Catalogue.open(home, "ml-1m") as before:
-        named.add(before, "concept", "Early", "year <= 1990")
+        naming.add(before, "concept", "Early", "year <= 1990")
         first = next(concept.items for concept in before.concepts() if concept.name == "Early")
         ids = {before.items().item_id[item] for item in first}
     films = b"1::A new film (1980)::Comedy\n"
