@@ -191,3 +191,29 @@ def test_towers_of_different_length_are_refused_with_both_lengths(demo_run: Run,
     model = Recommender.of(longer, brought.items, lambda u, v: (u[:, :20] * v).sum(1))
     with pytest.raises(RunError, match="Users have vectors of 40 numbers and items of 20"):
         adopt(here, "demo", model, Adoption(sae=QUICK), "uneven", silent)
+
+
+def test_the_documents_python_makes_a_run(
+    demo_run: Run, here: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = (Path(__file__).parents[2] / "docs" / "adopt.md").read_text(encoding="utf-8")
+    code = document.split("## From Python", 1)[1].split("```python\n", 1)[1].split("```", 1)[0]
+    brought = shuffled(demo_run)
+
+    class Model:
+        def score(self, u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.cosine_similarity(u, v)
+
+    shutil.copytree(here.dataset("demo"), tmp_path / "home" / "datasets" / "demo")
+    monkeypatch.setenv("MONOSCOPE_HOME", str(tmp_path / "home"))
+    given = {
+        "user_ids": brought.users.ids,
+        "users": brought.users.vectors,
+        "item_ids": brought.items.ids,
+        "items": brought.items.vectors,
+        "model": Model(),
+    }
+    exec(code.replace('"shop"', '"demo"'), given)
+    run = Run.open(Home.find(), "two-tower")
+    assert run.manifest["recommender"]["scorer"]["kind"] == "program"
+    assert run.manifest["recommender"]["trained_on"] == "train"
