@@ -261,30 +261,30 @@ class _Validation:
         held = np.flatnonzero(task.validation.lengths() > 0)
         if len(held) > config.validation_users:
             held = np.sort(np.random.default_rng(config.seed).choice(held, config.validation_users, replace=False))
-        self._users, self._task = held, task
+        self._task = task
+        step = max(1, VALIDATION_CELLS // len(task.popularity))
+        self._parts = [held[start : start + step] for start in range(0, len(held), step)]
 
     def mpr(self, model: Model, device: str) -> float | None:
         import torch
 
-        task = self._task
-        barred = torch.from_numpy(~task.candidates.eligible).to(device)
-        step = max(1, VALIDATION_CELLS // len(task.popularity))
+        eligible = self._task.candidates.eligible
+        barred = torch.from_numpy(np.flatnonzero(~eligible)).to(device)
         ranks = []
         with torch.no_grad():
-            for start in range(0, len(self._users), step):
-                users = self._users[start : start + step]
+            for users in self._parts:
                 logit = model.all_items(torch.from_numpy(users).to(device))
-                rows, items = task.validation.cells(users)
+                rows, items = self._task.validation.cells(users)
                 own = logit[rows, items.astype(np.int64)][:, None]
-                seen_rows, seen_items = task.history.cells(users)
-                logit[seen_rows, seen_items.astype(np.int64)] = -torch.inf
-                logit[:, barred] = -torch.inf
-                others = logit[rows]
-                better, tied = (others > own).sum(1), (others == own).sum(1)
-                candidates = torch.isfinite(others).sum(1)
-                mean_rank = better + (tied - 1).clamp(min=0) / 2
-                percentile = (mean_rank / (candidates - 1).clamp(min=1)).cpu().numpy()
-                ranks.append(np.where(task.candidates.eligible[items], percentile, 1.0))
+                seen_rows, seen_items = self._task.history.cells(users)
+                logit[torch.from_numpy(seen_rows), torch.from_numpy(seen_items).long()] = -torch.inf
+                logit.index_fill_(1, barred, -torch.inf)
+                others = logit if len(rows) == len(users) else logit[rows]
+                # 1 for what ranks higher and 1/2 for a tie, the item's own with itself taken off again.
+                above = ((others - own).sign_().sum(1) + others.shape[1]).cpu().numpy() / 2 - 0.5
+                seen = np.bincount(seen_rows, weights=eligible[seen_items], minlength=len(users))
+                candidates = np.maximum(eligible.sum() - seen[rows] - 1, 1)
+                ranks.append(np.where(eligible[items], above / candidates, 1.0))
         return float(np.concatenate(ranks).mean()) if ranks else None
 
 
