@@ -33,7 +33,7 @@ def main() -> None:
         sys.exit(1)
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
-            _tell("stopped; what was complete is kept, nothing is half-written.")
+            _tell("stopped; what was complete is kept. A training goes on with the same command.")
         raise
     except BrokenPipeError:
         sys.stderr.close()
