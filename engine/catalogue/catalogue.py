@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.catalogue import named
 from engine.catalogue.predicate import LOCKED, matching
-from engine.errors import CatalogueError
+from engine.errors import CatalogueError, PredicateError
 from engine.home import Home
 
 if TYPE_CHECKING:
@@ -245,7 +245,15 @@ class Catalogue:
         entries = named.own(self.folder, kind)
         if all(entry.hash == self.hash for entry in entries):
             return entries
-        renewed = [entry if entry.hash == self.hash else self.evaluated(entry) for entry in entries]
+        renewed = []
+        for entry in entries:
+            try:
+                renewed.append(entry if entry.hash == self.hash else self.evaluated(entry))
+            except PredicateError as error:
+                raise CatalogueError(
+                    f"The {kind} {entry.name!r} of your own no longer fits {self.name}: {error} Remove it with "
+                    f"`monoscope {kind}s {self.name} remove {entry.name!r}`, and name it anew."
+                ) from error
         named.write(self.folder, [*renewed, *named.own(self.folder, "cohort" if kind == "concept" else "concept")])
         return renewed
 

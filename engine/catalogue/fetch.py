@@ -37,9 +37,15 @@ def fetch(
     replaced when the new one is complete.
     Raises `CatalogueError`: unknown name, no assent, a download that fails, an archive that does not fit.
     """
-    return fetch_recipe(
-        home, recipe(name).with_parameters(parameters or {}), source=source, assent=assent, progress=progress
-    )
+    chosen = fetchable(home, name).with_parameters(parameters or {})
+    return fetch_recipe(home, chosen, source=source, assent=assent, progress=progress)
+
+
+def fetchable(home: Home, name: str) -> Recipe:
+    """The recipe `name`; `CatalogueError` for a name that is unknown, or of data that the user added."""
+    if (home.dataset(name) / "added.json").is_file():
+        raise CatalogueError(f"{name} is data of your own; `monoscope datasets add {name} --replace` builds it anew.")
+    return recipe(name)
 
 
 def fetch_recipe(home: Home, recipe: Recipe, *, source: Path | None, assent: bool, progress: Progress) -> Path:

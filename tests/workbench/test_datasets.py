@@ -73,3 +73,10 @@ def test_the_doctor_exits_with_1_if_a_data_set_cannot_be_used(monoscope: Monosco
     assert answer.code == 1
     assert answer.out.startswith("problem interactions: 1 user, 1 item, 1 interaction")
     assert monoscope("datasets", "doctor", "oen").err.rstrip().endswith("Did you mean one?")
+
+
+def test_data_of_ones_own_are_not_fetched(monoscope: Monoscope, plays: Path) -> None:
+    assert monoscope("datasets", "add", "plays", "--interactions", plays).code == 0
+    answer = monoscope("datasets", "fetch", "plays")
+    assert answer.code == 1
+    assert "datasets add plays --replace" in answer.err

@@ -51,11 +51,10 @@ def datasets_fetch(
     ] = None,
 ) -> None:
     """Download a data set, or read it from a file, and build its catalogue."""
-    from engine.catalogue.fetch import fetch
-    from engine.catalogue.recipes import recipe
+    from engine.catalogue.fetch import fetch, fetchable
     from workbench.tables import progress_bar, say
 
-    known = recipe(name)
+    known = fetchable(home_of(ctx), name)
     assent = accept_licence or not known.needs_assent
     if not assent:
         say(f"{known.title}: {known.licence}")

@@ -164,3 +164,12 @@ def test_a_damaged_line_is_named(demo: Catalogue) -> None:
     (demo.folder / named.FILE).write_text("{}\n")
     with pytest.raises(CatalogueError, match=r"concepts\.jsonl, line 1 is damaged"):
         demo.cohorts()
+
+
+def test_a_concept_that_no_longer_fits_is_named_with_the_way_out(demo: Catalogue) -> None:
+    stale = named.Named("concept", "Lost", "colour = 'red'", "another hash", ())
+    named.write(demo.folder, [stale])
+    with pytest.raises(CatalogueError, match=r"'Lost' of your own no longer fits demo: There is no column 'colour'"):
+        demo.concepts()
+    naming.remove(demo, "concept", "Lost")
+    assert demo.concepts()
