@@ -45,6 +45,7 @@ test-all: test
 comma := ,
 
 bench: $(VENV)/.installed-dev
+	@$(PIP) install $(PIP_FLAGS) --constraint constraints.txt --editable '.[dev,peers]'
 	$(BIN)/python -m tests.benchmarks
 
 lint: $(VENV)/.installed-dev
