@@ -15,9 +15,10 @@ from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.catalogue.build import Source, build
+from engine.catalogue.build import Source, build, interruptible, memory_limit
 from engine.catalogue.guess import Columns, item_word
 from engine.catalogue.own_recipe import Plan, concepts_sql, load_sql, toml
+from engine.catalogue.predicate import Config
 from engine.catalogue.recipes import Recipe, recipes
 from engine.catalogue.survey import Survey
 from engine.catalogue.user_files import counted, sha256
@@ -148,16 +149,10 @@ def _surveying(beside: Path) -> Iterator["DuckDBPyConnection"]:
 
     spill = beside / "survey"
     try:
-        with duckdb.connect(config={"memory_limit": "1GB", "temp_directory": str(spill)}) as connection:
+        config: Config = {"memory_limit": memory_limit(), "temp_directory": str(spill)}
+        with interruptible(), duckdb.connect(config=config) as connection:
             connection.execute("SET enable_progress_bar = false")
             yield connection
-    except duckdb.InterruptException as error:
-        raise KeyboardInterrupt from error
-    except RuntimeError as error:
-        # DuckDB's client answers Ctrl-C in the middle of a query with a bare RuntimeError.
-        if "interrupted" in str(error).lower():
-            raise KeyboardInterrupt from error
-        raise
     except duckdb.Error as error:
         raise CatalogueError(f"The files cannot be read: {str(error).splitlines()[0].rstrip('.')}.") from error
     finally:

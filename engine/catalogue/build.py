@@ -58,7 +58,7 @@ def build(recipe: Recipe, raw: Path, target: Path, source: Source, progress: Pro
     from duckdb.sqltypes import VARCHAR
 
     config: Config = {
-        "memory_limit": _memory(),
+        "memory_limit": memory_limit(),
         "temp_directory": str(target.with_name("spill")),
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
@@ -95,7 +95,7 @@ def build(recipe: Recipe, raw: Path, target: Path, source: Source, progress: Pro
     return meta
 
 
-def _memory() -> str:
+def memory_limit() -> str:
     """How much DuckDB may hold before it spills to disk. 25 million interactions need no more than this."""
     given = os.environ.get("MONOSCOPE_MEMORY", "1GB")
     if not re.fullmatch(r"[1-9]\d*[MG]B", given):
@@ -262,8 +262,8 @@ def content_hash(connection: "DuckDBPyConnection") -> str:
 
 
 @contextmanager
-def _explained(recipe: Recipe, what: str) -> Iterator[None]:
-    """DuckDB's errors as one sentence, a malformed row with its file and line; Ctrl-C as what it is."""
+def interruptible() -> Iterator[None]:
+    """Ctrl-C in the middle of a DuckDB query as what it is."""
     import duckdb
 
     try:
@@ -275,6 +275,16 @@ def _explained(recipe: Recipe, what: str) -> Iterator[None]:
         if "interrupted" in str(error).lower():
             raise KeyboardInterrupt from error
         raise
+
+
+@contextmanager
+def _explained(recipe: Recipe, what: str) -> Iterator[None]:
+    """DuckDB's errors as one sentence, a malformed row with its file and line."""
+    import duckdb
+
+    try:
+        with interruptible():
+            yield
     except duckdb.Error as error:
         raise CatalogueError(f"{recipe.title}: {_sentence(str(error), what)}.") from error
 
