@@ -200,8 +200,9 @@ def _sampled_epoch(
     order = random.permutation(len(owners))
     shift = torch.from_numpy(np.log(weights * len(weights)).astype(np.float32)).to(device)
     # Negatives are drawn for a block of positives at a time: all of an epoch's pairs would not fit for 10^8 of them.
+    # A block is in order, since looking up a user's own items is then twice as fast; its pairs are mixed afterwards.
     before = 0
-    for block in np.array_split(order, -(-len(order) // POSITIVES_A_BLOCK)):
+    for block in map(np.sort, np.array_split(order, -(-len(order) // POSITIVES_A_BLOCK))):
         users, items = owners[block], task.history.items[block].astype(np.int64)
         drawn_for, drawn = draw_negatives(random, np.repeat(users, config.negatives), weights, task.history)
         mixed = random.permutation(len(users) + len(drawn))
