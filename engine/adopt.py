@@ -16,7 +16,7 @@ from engine.progress import Progress
 from engine.recommenders.recommender import Recommender, Tower
 from engine.recommenders.scorers import Program
 from engine.run import Run, trust
-from engine.sae.training import SaeConfig
+from engine.sae.config import SaeConfig
 from engine.steering.inputs import Ranking, TrainedOn, histories
 
 PARITY_TOLERANCE = 1e-3

@@ -18,9 +18,12 @@ from engine.home import Home
 from engine.neurons.evidence import top_items
 from engine.neurons.table import TOP_STORED, ConceptItems, Neuron, neuron_table
 from engine.progress import Progress
+from engine.recommenders.checkpoint import Checkpoint
 from engine.recommenders.ranking import Metrics, evaluate, popularity_recommender
 from engine.run import Run, Screen, free_name, save_run
-from engine.sae.training import SaeConfig, describe, split_users, train_sae
+from engine.sae.align import Alignment
+from engine.sae.config import SaeConfig, describe
+from engine.sae.training import side_maps, split_users, train_sae
 from engine.steering.inputs import Ranking, concept_items
 
 
@@ -35,6 +38,7 @@ def make_run(
     training: list[dict[str, Any]],
     notes: Sequence[str],
     progress: Progress,
+    checkpoint: Checkpoint | None = None,
 ) -> Run:
     """Train an autoencoder through `ranking.recommender`, measure everything, store the run.
 
@@ -53,15 +57,19 @@ def make_run(
     trained_on, measured_on = (
         known_users[part] for part in split_users(len(known_users), sae_config.held_out_users, sae_config.seed)
     )
+    eligible = np.flatnonzero(allowed.eligible)
     sae = train_sae(
         sae_config,
         recommender,
         users=trained_on,
-        items=np.flatnonzero(allowed.eligible),
+        items=eligible,
         progress=lambda share, text: progress(0.7 * share, f"autoencoder: {text}"),
         log=lambda line: training.append({"part": "sae", **line}),
         device=device,
+        seen=allowed.seen,
+        checkpoint=checkpoint,
     )
+    _, alignment = side_maps(sae_config, recommender, trained_on, eligible, allowed.seen)
     progress(0.7, "measuring neurons")
     z_im = sae.encode(recommender.items.vectors, "items")
     concepts = concept_items(catalogue, len(items.item_id))
@@ -97,12 +105,13 @@ def make_run(
             "beats_popularity": beats(metrics, popular),
         },
         "sae": {"variant": sae_config.variant, "m": sae_config.neurons, **sae_config.model_dump(exclude={"neurons"})},
+        "alignment": None if alignment is None else alignment.facts(),
         "fidelity": fidelity.as_dict(),
         "notes": [
             *notes,
             *_quality_notes(ranking, metrics, popular),
             *describe(sae_config, d_users),
-            *_spaces(ranking),
+            *_spaces(ranking, alignment),
         ],
         "versions": _versions(device),
     }
@@ -146,7 +155,12 @@ def _quality_notes(ranking: Ranking, metrics: Metrics, popular: Metrics) -> list
     return ["No user has held-out items, so the recommender's quality is unknown."]
 
 
-def _spaces(ranking: Ranking) -> list[str]:
+def _spaces(ranking: Ranking, alignment: Alignment | None) -> list[str]:
+    if alignment is not None:
+        return [
+            "Users are rotated onto their items before they are encoded: mean cosine of a user with the mean of their "
+            f"items {alignment.cosine_before:.2f} before, {alignment.cosine_after:.2f} after."
+        ]
     if ranking.recommender.scorer.kind in ("dot", "cosine"):
         return []
     return [

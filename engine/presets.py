@@ -24,10 +24,7 @@ def preset(values: Mapping[str, Any], dataset: str, users: int, items: int, inte
     leaves it open.
     """
     name = values.get("recipe", "best")
-    path = files("engine") / "presets" / f"{name}.toml"
-    if not isinstance(name, str) or not name.isalpha() or not path.is_file():
-        raise RunError(f"There is no recipe {name!r}; there are best and paper.")
-    tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    tables = _tables(name)
     given = values.get("recommender", {})
     if not isinstance(given, Mapping):
         raise RunError(f"The setting recommender must be a group, such as recommender.kind = {given!r}.")
@@ -35,27 +32,35 @@ def preset(values: Mapping[str, Any], dataset: str, users: int, items: int, inte
     usual = "dense" if name == "best" and kind == "mf" and users * items <= DENSE_CELLS else "sampled"
     loss = given.get("loss", usual)
     own = tables.get("datasets", {}).get(dataset, {})
-    settings = {
-        "recommender": {
-            **tables.get(kind, {}).get(loss, {}),
-            **own.get(kind, {}).get(loss, {}),
-            "kind": kind,
-            "loss": loss,
-        },
-        "sae": {**tables["sae"].get(kind, {}), **own.get("sae", {}).get(kind, {})},
-    }
-    result = _laid_over(settings, values)
-    recommender = result["recommender"]
+    usual_settings = {**tables.get(kind, {}).get(loss, {}), **own.get(kind, {}).get(loss, {})}
+    recommender = _laid_over({**usual_settings, "kind": kind, "loss": loss}, given)
     if loss == "sampled" and "batch" not in recommender and isinstance(recommender.get("negatives"), int):
         recommender["batch"] = _batch(interactions * (1 + recommender["negatives"]))
     if loss == "dense" and "batch" not in recommender:
         recommender["batch"] = _power_of_two(users // DENSE_STEPS, 32, 256)
         # Small steps are noisy and many: the rate falls with the root of their size.
         recommender.setdefault("learning_rate", 0.05 * (recommender["batch"] / 256) ** 0.5)
-    if isinstance(d := result["recommender"].get("d"), int) and isinstance(result["sae"], dict):
-        scorer = "dot" if kind == "mf" else "mlp"
-        result["sae"] = {**autoencoder_for(d, scorer), **result["sae"]}
-    return result
+    d = recommender.get("d")
+    sae = sae_preset(values, dataset, d if isinstance(d, int) else 1, "dot" if kind == "mf" else "mlp")
+    return {**values, "recommender": recommender, "sae": sae}
+
+
+def sae_preset(values: Mapping[str, Any], dataset: str, d: int, scorer: str) -> dict[str, Any]:
+    """The autoencoder's part of `values` laid over its recipe, for vectors of length d and a scorer of that kind."""
+    tables = _tables(values.get("recipe", "best"))
+    kind = "mf" if scorer in ("dot", "cosine") else "ncf"
+    own = tables.get("datasets", {}).get(dataset, {}).get("sae", {}).get(kind, {})
+    given = values.get("sae", {})
+    if not isinstance(given, Mapping):
+        raise RunError(f"The setting sae must be a group, such as sae.neurons = {given!r}.")
+    return {**autoencoder_for(d, scorer), **tables["sae"].get(kind, {}), **own, **given}
+
+
+def _tables(name: object) -> dict[str, Any]:
+    path = files("engine") / "presets" / f"{name}.toml"
+    if not isinstance(name, str) or not name.isalpha() or not path.is_file():
+        raise RunError(f"There is no recipe {name!r}; there are best and paper.")
+    return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
 def autoencoder_for(d: int, scorer: str) -> dict[str, Any]:

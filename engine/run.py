@@ -202,6 +202,12 @@ class Run:
         return SparseAutoencoder.load(self._checked("sae.safetensors"))
 
     @cached_property
+    def training(self) -> list[dict[str, Any]]:
+        """The log of both trainings: one line an epoch (part recommender) and every few steps (part sae)."""
+        with open(self.folder / "training.jsonl", encoding="utf-8") as lines:
+            return [json.loads(line) for line in lines]
+
+    @cached_property
     def screen(self) -> dict[str, np.ndarray]:
         """Arrays of the first screen, by name."""
         with np.load(self.folder / "screen.npz", allow_pickle=False) as arrays:

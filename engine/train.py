@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,7 +12,7 @@ from engine.catalogue.catalogue import Catalogue
 from engine.errors import RunError
 from engine.home import Home
 from engine.pipeline import check_new_name, checked, make_run, one_thread, usable_device
-from engine.presets import preset
+from engine.presets import preset, sae_preset
 from engine.progress import Progress
 from engine.recommenders.checkpoint import Checkpoint
 from engine.recommenders.mf import MFConfig, mf_model
@@ -19,7 +20,7 @@ from engine.recommenders.ncf import NCFConfig, ncf_model
 from engine.recommenders.recommender import Recommender
 from engine.recommenders.training import Task, fit
 from engine.run import Run
-from engine.sae.training import SaeConfig
+from engine.sae.config import SaeConfig
 from engine.steering.inputs import TRAIN, VALIDATION, Ranking, candidates, histories
 
 SHARED_CELLS = 4_000_000
@@ -50,12 +51,32 @@ class TrainConfig(BaseModel):
         return config
 
 
-def train(home: Home, dataset: str, values: Mapping[str, Any], name: str | None, progress: Progress) -> Run:
+class OverConfig(BaseModel):
+    """What decides another autoencoder over the recommender of a run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipe: Recipe = "best"
+    sae: SaeConfig = Field(default_factory=SaeConfig)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+def train(
+    home: Home,
+    dataset: str,
+    values: Mapping[str, Any],
+    name: str | None,
+    progress: Progress,
+    base: str | None = None,
+) -> Run:
     """Train on the data set `dataset` and store the run `name` (default: data set and recommender).
 
     `values` are the settings that were given; see `TrainConfig.of`. `progress` covers the whole. The same call goes
-    on where an interrupted one ended. Raises `RunError` when the name is taken or a setting does not fit.
+    on where an interrupted one ended. With `base`, a run, its frozen recommender is taken and only another autoencoder
+    is trained. Raises `RunError` when the name is taken or a setting does not fit.
     """
+    if base is not None:
+        return _train_over(home, dataset, Run.open(home, base), values, name, progress)
     with Catalogue.open(home, dataset) as catalogue:
         users, items = catalogue.users(), catalogue.items()
         size = len(users.user_id), len(items.item_id), int(items.popularity.sum())
@@ -64,25 +85,72 @@ def train(home: Home, dataset: str, values: Mapping[str, Any], name: str | None,
         device = usable_device(config.device)
         small = config.recommender.batch * (len(items.item_id) if config.recommender.loss == "dense" else 64)
         training: list[dict[str, Any]] = []
-        with one_thread(small < SHARED_CELLS):
-            checkpoint = Checkpoint(home.runs / ".training", _key(catalogue, config, device))
-            try:
-                recommender = _trained(catalogue, config, checkpoint, training, progress, device)
-                run = make_run(
-                    home,
-                    name,
-                    Ranking(catalogue, recommender),
-                    {"kind": config.recommender.kind, "bias": getattr(config.recommender, "bias", False)},
-                    config.model_dump(),
-                    config.sae,
-                    device,
-                    training,
-                    [],
-                    lambda share, text: progress(0.7 + 0.3 * share, text),
-                )
-                checkpoint.remove()
-            finally:
-                checkpoint.close()
+        folder = home.runs / ".training"
+        with (
+            one_thread(small < SHARED_CELLS),
+            closing(Checkpoint(folder, _key(catalogue.hash, config.recommender.model_dump(), device))) as checkpoint,
+            closing(Checkpoint(folder, _key(catalogue.hash, config.model_dump(), device))) as sae_checkpoint,
+        ):
+            recommender = _trained(catalogue, config, checkpoint, training, progress, device)
+            run = make_run(
+                home,
+                name,
+                Ranking(catalogue, recommender),
+                {"kind": config.recommender.kind, "bias": getattr(config.recommender, "bias", False)},
+                config.model_dump(),
+                config.sae,
+                device,
+                training,
+                [],
+                lambda share, text: progress(0.7 + 0.3 * share, text),
+                sae_checkpoint,
+            )
+            sae_checkpoint.remove()
+            checkpoint.remove()
+    return run
+
+
+def _train_over(
+    home: Home, dataset: str, base: Run, values: Mapping[str, Any], name: str | None, progress: Progress
+) -> Run:
+    """Another autoencoder over the frozen recommender of the run `base`."""
+    if dataset != base.manifest["dataset"]:
+        raise RunError(f"Run {base.name} is of the data set {base.manifest['dataset']}, not of {dataset}.")
+    if values.get("recommender"):
+        raise RunError(f"The recommender comes from run {base.name} and stays as it is; give settings of sae alone.")
+    about = dict(base.manifest["recommender"])
+    recommender = base.recommender
+    settings = checked(
+        OverConfig,
+        {**values, "sae": sae_preset(values, dataset, recommender.items.vectors.shape[1], recommender.scorer.kind)},
+    )
+    name = check_new_name(home, name, f"{base.name}-sae")
+    device = usable_device(settings.device)
+    config = {
+        **settings.model_dump(),
+        "base": base.name,
+        "base_hash": base.manifest["hashes"]["recommender.safetensors"],
+        "recommender": base.manifest["config"]["recommender"],
+    }
+    with (
+        base.catalogue() as catalogue,
+        one_thread(True),
+        closing(Checkpoint(home.runs / ".training", _key(catalogue.hash, config, device))) as checkpoint,
+    ):
+        run = make_run(
+            home,
+            name,
+            Ranking(catalogue, recommender, about.get("trained_on", "train")),
+            {key: about[key] for key in ("kind", "bias", "source", "behaviour_mpr") if key in about},
+            config,
+            settings.sae,
+            device,
+            [line for line in base.training if line["part"] == "recommender"],
+            [],
+            progress,
+            checkpoint,
+        )
+        checkpoint.remove()
     return run
 
 
@@ -122,7 +190,7 @@ def _trained(
     return model.export(list(users.user_id), list(items.item_id))
 
 
-def _key(catalogue: Catalogue, config: TrainConfig, device: str) -> str:
-    """Names a training of a recommender: whatever decides its outcome."""
-    decides = [catalogue.hash, config.recommender.model_dump(), device]
+def _key(catalogue_hash: str, config: Mapping[str, Any], device: str) -> str:
+    """Names a training: whatever decides its outcome."""
+    decides = [catalogue_hash, config, device]
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:24]

@@ -1,7 +1,8 @@
 """Scoring functions g (the paper's Eq. 2): from a user's and an item's vector to an affinity, biases apart.
 
 Every scorer has two forms of one function. Called with arrays it serves with numpy alone (a program excepted); as
-`torch(device)` it is frozen and lets gradients through to both vectors, for losses that look at affinities.
+`torch(device)` (every user with every item) or `pairs(device)` (row by row) it is frozen and lets gradients through to
+both vectors, for losses that look at affinities.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ PAIRS_A_BLOCK = 16_384
 """Pairs that a multi-layer scorer holds at once: its widest layer then stays in a processor's cache."""
 
 Pairwise = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
-"""Users (n × d) and items (m × d) to affinities (n × m), differentiable in both."""
+"""Users (n × d) and items (m × d) to affinities (n × m), differentiable in both; as `pairs`, n and n to n."""
 
 
 class Scorer(Protocol):
@@ -40,6 +41,10 @@ class Scorer(Protocol):
 
     def torch(self, device: str) -> Pairwise:
         """The same function for training through: nothing of it is trained."""
+        ...
+
+    def pairs(self, device: str) -> Pairwise:
+        """The same for pairs: row n of the users with row n of the items."""
         ...
 
     def facts(self) -> dict[str, Any]:
@@ -63,6 +68,9 @@ class Dot:
     def torch(self, device: str) -> Pairwise:  # noqa: ARG002 (it has no weights to move)
         return lambda u, v: u @ v.T
 
+    def pairs(self, device: str) -> Pairwise:  # noqa: ARG002
+        return lambda u, v: (u * v).sum(1)
+
     def facts(self) -> dict[str, Any]:
         return {}
 
@@ -84,6 +92,11 @@ class Cosine:
         from torch.nn.functional import normalize
 
         return lambda u, v: self.scale * (normalize(u, dim=1) @ normalize(v, dim=1).T)
+
+    def pairs(self, device: str) -> Pairwise:  # noqa: ARG002
+        from torch.nn.functional import cosine_similarity
+
+        return lambda u, v: self.scale * cosine_similarity(u, v, eps=1e-12)
 
     def facts(self) -> dict[str, Any]:
         return {"scale": self.scale}
@@ -142,6 +155,14 @@ class Mlp:
         return result
 
     def torch(self, device: str) -> Pairwise:
+        score = self._through(device)
+        return lambda u, v: score(u[:, None, :], v)
+
+    def pairs(self, device: str) -> Pairwise:
+        return self._through(device)
+
+    def _through(self, device: str) -> Pairwise:
+        """Users and items in any shapes (..., d) whose halves of the first layer broadcast."""
         import torch
 
         weights = [torch.from_numpy(weight).to(device) for weight in self.weights]
@@ -149,10 +170,10 @@ class Mlp:
         act = getattr(torch.nn.functional, self.activation)
 
         def score(u: "torch.Tensor", v: "torch.Tensor") -> "torch.Tensor":
-            h = (u @ weights[0][:, : self.d_users].T)[:, None, :] + v @ weights[0][:, self.d_users :].T + biases[0]
+            h = u @ weights[0][:, : self.d_users].T + v @ weights[0][:, self.d_users :].T + biases[0]
             for weight, bias in zip(weights[1:], biases[1:], strict=True):
                 h = act(h) @ weight.T + bias
-            return h[:, :, 0]
+            return h[..., 0]
 
         return score
 
@@ -264,15 +285,18 @@ class Program:
         return result
 
     def torch(self, device: str) -> Pairwise:
+        score = self.pairs(device)
+        return lambda u, v: score(u.repeat_interleave(len(v), 0), v.repeat(len(u), 1)).reshape(len(u), len(v))
+
+    def pairs(self, device: str) -> Pairwise:
         module = self._module.to(device)
 
         def score(u: "torch.Tensor", v: "torch.Tensor") -> "torch.Tensor":
             import torch
 
-            left, right = u.repeat_interleave(len(v), 0), v.repeat(len(u), 1)
-            if len(left) == 1:  # a program exported for any number of pairs may still refuse one
-                left, right = torch.cat([left, left]), torch.cat([right, right])
-            return module(left, right)[: len(u) * len(v)].reshape(len(u), len(v))
+            if len(u) == 1:  # a program exported for any number of pairs may still refuse one
+                return module(torch.cat([u, u]), torch.cat([v, v]))[:1]
+            return module(u, v)
 
         return score
 

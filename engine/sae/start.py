@@ -37,3 +37,19 @@ def random_start(x_nd: np.ndarray, neurons: int, seed: int) -> np.ndarray:
     """Unit directions (neurons × d) drawn uniformly; of `x_nd` only d is used."""
     w_md = np.random.default_rng(seed).standard_normal((neurons, x_nd.shape[1]))
     return (w_md / np.linalg.norm(w_md, axis=1, keepdims=True)).astype(np.float32)
+
+
+def data_start(x_nd: np.ndarray, neurons: int, seed: int) -> np.ndarray:
+    """Unit directions (neurons × d) of vectors of `x_nd`, drawn in proportion to their squared length.
+
+    Where more neurons are wanted than there are vectors, vectors come again.
+    """
+    random = np.random.default_rng(seed)
+    weight = (x_nd.astype(np.float64) ** 2).sum(axis=1)
+    share = weight / weight.sum() if weight.sum() > 0 else np.full(len(x_nd), 1 / len(x_nd))
+    again = bool(np.count_nonzero(share) < neurons)
+    w_md = x_nd[random.choice(len(x_nd), neurons, replace=again, p=share)]
+    return (w_md / np.maximum(np.linalg.norm(w_md, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+
+
+STARTS = {"ica": ica_start, "random": random_start, "data": data_start}

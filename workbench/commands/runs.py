@@ -36,7 +36,17 @@ def train(
     ] = None,
     dim: Annotated[int | None, typer.Option(help="Factors of the recommender.")] = None,
     bias: Annotated[bool | None, typer.Option("--bias/--no-bias", help="mf: user and item biases.")] = None,
+    base: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Take this run's frozen recommender; train the autoencoder alone.")
+    ] = None,
     neurons: Annotated[int | None, typer.Option(help="Neurons of the autoencoder.")] = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(help="What keeps codes sparse: batchtopk, topk, or relu with penalties (the paper)."),
+    ] = None,
+    levels: Annotated[
+        str | None, typer.Option(help="Matryoshka: so many nested quarters (4), or the size of each (10,10,20).")
+    ] = None,
     beta: Annotated[float | None, typer.Option(help="Weight of the prediction-aware loss.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of recommender and autoencoder.")] = None,
     base_seed: Annotated[int | None, typer.Option(help="Seed of the recommender alone.")] = None,
@@ -64,15 +74,26 @@ def train(
         "recommender.negatives_power": negatives_power,
         "recommender.d": dim,
         "recommender.bias": bias,
-        "recommender.seed": seed if base_seed is None else base_seed,
+        "recommender.seed": None if base else seed if base_seed is None else base_seed,
         "sae.neurons": neurons,
+        "sae.variant": variant,
+        "sae.levels": None if levels is None else level_sizes(levels),
         "sae.beta": beta,
         "sae.seed": seed if sae_seed is None else sae_seed,
     }
     with progress_bar(f"Training on {dataset}") as progress:
-        run = train_run(home_of(ctx), dataset, setting(config, options, values or []), name, progress)
+        run = train_run(home_of(ctx), dataset, setting(config, options, values or []), name, progress, base)
     for sentence in run_summary(run):
         say(sentence)
+
+
+def level_sizes(text: str) -> int | list[int]:
+    """--levels as the setting takes it: 4, or 10,10,20."""
+    try:
+        sizes = [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter("--levels is a number such as 4, or sizes such as 10,10,20") from error
+    return sizes[0] if len(sizes) == 1 else sizes
 
 
 def run_summary(run: "Run") -> list[str]:

@@ -8,7 +8,9 @@ from engine.progress import silent
 from engine.recommenders.recommender import Recommender, Tower
 from engine.sae.model import SparseAutoencoder
 from engine.sae.start import ica_start
-from engine.sae.training import SaeConfig, fit_side, split_users, train_sae
+from engine.sae.align import fit_side
+from engine.sae.config import SaeConfig
+from engine.sae.training import split_users, train_sae
 from engine.train import TrainConfig
 
 SMALL = SaeConfig(neurons=12, k_items=2, k_users=3, steps=60, rows_a_step=128, pair_rows=64)
@@ -99,7 +101,7 @@ def test_the_prediction_loss_is_named_in_the_log_and_changes_what_is_learned() -
     without: list = []
     first = trained(recommender, SMALL, with_it)
     second = trained(recommender, SMALL.model_copy(update={"beta": 0.0}), without)
-    assert {"step", "embedding_users", "embedding_items", "prediction"} == set(with_it[-1])
+    assert {"step", "embedding_users", "embedding_items", "prediction", "revived"} == set(with_it[-1])
     assert "prediction" not in without[-1]
     assert with_it[-1]["prediction"] < with_it[0]["prediction"]
     assert not np.allclose(first.w_md, second.w_md)

@@ -5,7 +5,8 @@ from engine.errors import EditError
 from engine.neurons.table import ConceptItems, neuron_table
 from engine.progress import silent
 from engine.recommenders.ranking import Candidates, Histories, ranked_lists
-from engine.sae.training import SaeConfig, train_sae
+from engine.sae.config import SaeConfig
+from engine.sae.training import train_sae
 from engine.steering.edits import Edit, edited_codes, edited_vectors
 from engine.steering.effect import Steering
 from tests.engine.sae.test_sae import planted
