@@ -12,7 +12,7 @@ import typer
 
 from engine.home import Home
 from workbench.choices import complete_run, home_of
-from workbench.commands import adopt, concepts, datasets, labels, neurons, runs
+from workbench.commands import adopt, concepts, datasets, labels, neurons, pages, runs
 from workbench.commands.common import AsJson, RunName, SessionName, emit_json, group, open_run, session_state
 
 app = group(
@@ -131,5 +131,6 @@ app.add_typer(runs.making_app)
 app.add_typer(adopt.adopt_app)
 app.add_typer(runs.runs_app, name="runs")
 app.add_typer(neurons.neurons_app)
+app.add_typer(pages.pages_app)
 app.add_typer(labels.labels_app)
 app.add_typer(labels.sessions_app, name="sessions")

@@ -51,9 +51,34 @@ def neuron_facts(run: Run, number: int, labels: Mapping[int, Label]) -> dict[str
 
 
 def inspected(run: Run, number: int, labels: Mapping[int, Label], k: int) -> dict[str, Any]:
-    """`neuron_facts` with the neuron's top items and users."""
+    """`neuron_facts` with the neuron's top items and users, and everything that the inspector tells of it."""
+    from engine.inspector import Inspector
+
     items, users = run.top(number, k)
-    return {**neuron_facts(run, number, labels), "items": items, "users": users}
+    with Inspector.open(run) as inspector:
+        return {**neuron_facts(run, number, labels), "items": items, "users": users, **inspector.neuron(number)}
+
+
+def item_facts(run: Run, which: str, labels: Mapping[int, Label], k: int) -> dict[str, Any]:
+    """`item`: what the item with this id or title is made of, with its `k` nearest items."""
+    from engine.inspector import Inspector, item_number
+
+    number = item_number(run, which)
+    with Inspector.open(run) as inspector:
+        return inspector.item(number, _texts(labels), k)
+
+
+def user_facts(run: Run, user: str, labels: Mapping[int, Label], k: int) -> dict[str, Any]:
+    """`user`: what the user is made of, with `k` concepts of their training items."""
+    from engine.inspector import Inspector
+
+    number = run.user_number(user)
+    with Inspector.open(run) as inspector:
+        return inspector.user(number, _texts(labels), k)
+
+
+def _texts(labels: Mapping[int, Label]) -> dict[int, str]:
+    return {number: label.text for number, label in labels.items() if label.text}
 
 
 def concept_facts(run: Run, name: str, k: int) -> dict[str, Any]:

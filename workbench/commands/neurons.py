@@ -39,15 +39,20 @@ def neuron(
     session: SessionName = None,
     as_json: AsJson = False,
 ) -> None:
-    """One neuron: its top items, its evidence, and who activates it."""
+    """One neuron: its top items, its evidence, its whole range, who activates it, and what it moves."""
     from workbench.facts import inspected
+    from workbench.tables import progress_bar
 
-    facts = inspected(open_run(ctx, run), number, session_state(ctx, session, run).labels, k)
+    with progress_bar("Measuring") as progress:
+        progress(0.1, "what it moves")
+        facts = inspected(open_run(ctx, run), number, session_state(ctx, session, run).labels, k)
     if as_json:
         return emit_json(facts)
+    from workbench.pages import show_neuron_page
     from workbench.tables import show_neuron
 
-    return show_neuron(facts)
+    show_neuron(facts)
+    return show_neuron_page(facts)
 
 
 @neurons_app.command()

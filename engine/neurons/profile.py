@@ -1,0 +1,236 @@
+"""What one neuron responds to, beyond its top items: its whole range, every concept, decades, groups of users.
+
+Pure functions over arrays; position is the item's or user's number, and the caller puts ids beside it. Item figures
+count `eligible` items alone, user figures the users that have a vector.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+QUANTILES = (0.99, 0.9, 0.75, 0.5, 0.25)
+"""Quantiles of the positive activations at which examples are shown, between the top and the first above zero."""
+BINS = 20
+SEGMENT_MINIMUM = 10
+"""Users below which a group is never shown, nor may be worked out from the groups beside it."""
+SEGMENT_VALUES = 50
+"""A column with more values than this names people, not segments."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Examples at one height of a neuron: `quantile` of its positive activations; 1 is the top, 0 the first above 0."""
+
+    quantile: float
+    rows: tuple[int, ...]
+    """Their numbers, most active first."""
+
+
+def quantile_steps(z_n: np.ndarray, eligible: np.ndarray, each: int = 3) -> list[Step]:
+    """`each` rows at the top, at every one of `QUANTILES`, and at the first above zero; no row twice.
+
+    Rows are ordered by activation, then by number, and a step takes those nearest to its place in that order. Steps
+    that would be empty because too few rows are active are left out.
+    """
+    active = np.flatnonzero((z_n > 0) & eligible)
+    order = active[np.lexsort((active, -z_n[active]))]
+    ends = {1.0: np.arange(len(order))[:each], 0.0: np.arange(len(order))[::-1][:each]}
+    taken: set[int] = set()
+    steps = []
+    for quantile in (1.0, 0.0, *QUANTILES):
+        places = ends.get(quantile)
+        if places is None:
+            places = np.argsort(np.abs(np.arange(len(order)) - (1 - quantile) * (len(order) - 1)), kind="stable")[:each]
+        rows = sorted(int(place) for place in places if int(place) not in taken)
+        taken.update(rows)
+        if rows:
+            steps.append(Step(quantile, tuple(int(order[place]) for place in rows)))
+    return sorted(steps, key=lambda step: -step.quantile)
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Activations in equal bins from 0 to the largest; `edges` has one more entry than `counts`.
+
+    Both are empty where nothing is active.
+    """
+
+    rows: int
+    zeros: float | None
+    """Share of the rows whose activation is 0; None without rows."""
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+
+
+def histogram(z_n: np.ndarray, eligible: np.ndarray, bins: int = BINS) -> Histogram:
+    """How often a neuron is active, and how strongly."""
+    values = z_n[eligible]
+    positive = values[values > 0]
+    zeros = float(1 - len(positive) / len(values)) if len(values) else None
+    if not len(positive):
+        return Histogram(len(values), zeros, (), ())
+    counts, edges = np.histogram(positive, bins=bins, range=(0.0, float(positive.max())))
+    return Histogram(len(values), zeros, tuple(map(float, edges)), tuple(map(int, counts)))
+
+
+def concept_means(z_im: np.ndarray, eligible: np.ndarray, member_ci: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean activation over each concept's eligible items (concepts × m; nan without items), and over all of them (m).
+
+    A row is the top of the paper's Figure 2 (one concept, every neuron), a column its middle (one neuron, every
+    concept).
+    """
+    z = z_im[eligible].astype(np.float64)
+    inside = member_ci[:, eligible].astype(np.float64)
+    count = inside.sum(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = np.where(count > 0, (inside @ z) / count, np.nan)
+    return means, z.mean(axis=0) if len(z) else np.full(z_im.shape[1], np.nan)
+
+
+def most_active(z_n: np.ndarray, eligible: np.ndarray, depth: int) -> np.ndarray:
+    """The numbers of the `depth` most active eligible rows, fewer where fewer are above 0; ties by number."""
+    active = np.flatnonzero((z_n > 0) & eligible)
+    return active[np.lexsort((active, -z_n[active]))][:depth]
+
+
+@dataclass(frozen=True)
+class DecadeShare:
+    """A decade's share of a neuron's most active items, beside its share of all eligible items."""
+
+    decade: int
+    count: int
+    share: float
+    catalogue: float
+
+
+def decade_shares(z_n: np.ndarray, eligible: np.ndarray, year: np.ndarray, depth: int = 200) -> list[DecadeShare]:
+    """Decades among the `depth` most active items (the paper's Figure 3), in order; items without a year are left out.
+
+    `year` is -1 where it is not known. Every decade that an eligible item has is listed, at a count of 0 too.
+    """
+    known = eligible & (year >= 0)
+    top = most_active(z_n, eligible, depth)
+    top = top[year[top] >= 0]
+    everything, counts = np.unique(year[known] // 10 * 10, return_counts=True)
+    mine = np.array([(year[top] // 10 * 10 == decade).sum() for decade in everything])
+    return [
+        DecadeShare(int(decade), int(n), float(n / len(top)) if len(top) else 0.0, float(total / known.sum()))
+        for decade, n, total in zip(everything, mine, counts, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """How strongly one group of users activates a neuron, beside everyone."""
+
+    column: str
+    """A column of the users, or "cohort"."""
+    value: str
+    users: int
+    mean: float
+    active: float
+    """Share of the group that activates it."""
+    difference: float | None
+    """Cohen's d: the group's mean less that of everyone else, in pooled standard deviations. None without spread."""
+    p: float
+    """Two-sided Mann-Whitney test of the group against everyone else."""
+    q: float
+    """Benjamini-Hochberg over the segments of this neuron."""
+
+
+Skipped = Literal["too many values", "too few users"]
+
+
+def segments(
+    z_n: np.ndarray,
+    known: np.ndarray,
+    columns: Mapping[str, Sequence[str | int | None]],
+    cohorts: Mapping[str, np.ndarray],
+) -> tuple[list[Segment], dict[str, Skipped]]:
+    """The groups of users that activate a neuron more or less than others, largest difference first.
+
+    `columns` has one value a user (None: unknown), `cohorts` user numbers; users that are not `known` count nowhere.
+    A group is shown when it and its complement have `SEGMENT_MINIMUM` users or more. Where the users of a column that
+    stay hidden are fewer than that, its smallest shown group is hidden too: it could be had by subtraction. The second
+    result names the columns that are left out altogether, and why.
+    """
+    groups: list[tuple[str, str, np.ndarray]] = []
+    skipped: dict[str, Skipped] = {}
+    for column, values in columns.items():
+        found = _groups(values, known)
+        if found is None:
+            skipped[column] = "too many values"
+        elif not found:
+            skipped[column] = "too few users"
+        else:
+            groups += [(column, value, member) for value, member in found]
+    for name, users in cohorts.items():
+        member = np.zeros(len(z_n), bool)
+        member[users] = True
+        member &= known
+        if min(int(member.sum()), int((known & ~member).sum())) >= SEGMENT_MINIMUM:
+            groups.append(("cohort", name, member))
+        else:
+            skipped[f"cohort {name}"] = "too few users"
+    return _measured(z_n, known, groups), skipped
+
+
+def _groups(values: Sequence[str | int | None], known: np.ndarray) -> list[tuple[str, np.ndarray]] | None:
+    """The groups of one column that may be shown; None for a column with too many values."""
+    stated = known & np.array([value is not None for value in values], bool)
+    texts = np.array(["" if value is None else str(value) for value in values])
+    names, number = np.unique(texts[stated], return_inverse=True)
+    if len(names) > SEGMENT_VALUES:
+        return None
+    count = np.bincount(number, minlength=len(names))
+    shown = [int(n) for n in np.argsort(-count, kind="stable") if count[n] >= SEGMENT_MINIMUM]
+    hidden = int(known.sum()) - int(count[shown].sum())
+    while shown and 0 < hidden < SEGMENT_MINIMUM:
+        hidden += int(count[shown.pop()])
+    found = [(str(names[n]), stated & (texts == names[n])) for n in shown]
+    return [(name, member) for name, member in found if (known & ~member).sum() >= SEGMENT_MINIMUM]
+
+
+def _measured(z_n: np.ndarray, known: np.ndarray, groups: Sequence[tuple[str, str, np.ndarray]]) -> list[Segment]:
+    from scipy.stats import false_discovery_control, norm, rankdata
+
+    if not groups:
+        return []
+    z = z_n.astype(np.float64)
+    rank = np.zeros(len(z))
+    rank[known] = rankdata(z[known])
+    n = int(known.sum())
+    _, ties = np.unique(z[known], return_counts=True)
+    spread = (n + 1) - (ties.astype(float) ** 3 - ties).sum() / (n * (n - 1))  # scipy's correction for ties
+    p = []
+    for _, _, member in groups:
+        inside = int(member.sum())
+        outside = n - inside
+        u = rank[member].sum() - inside * (inside + 1) / 2
+        deviation = np.sqrt(inside * outside * spread / 12)
+        away = max(abs(u - inside * outside / 2) - 0.5, 0.0)  # continuity, as scipy has it
+        p.append(float(min(1.0, 2 * norm.sf(away / deviation))) if deviation > 0 else 1.0)
+    q = false_discovery_control(p)
+    result = []
+    for (column, value, member), one, corrected in zip(groups, p, q, strict=True):
+        inside_z, outside_z = z[member], z[known & ~member]
+        result.append(
+            Segment(
+                column,
+                value,
+                len(inside_z),
+                float(inside_z.mean()),
+                float((inside_z > 0).mean()),
+                _cohen(inside_z, outside_z),
+                one,
+                float(corrected),
+            )
+        )
+    return sorted(result, key=lambda segment: -abs(segment.difference or 0.0))
+
+
+def _cohen(a: np.ndarray, b: np.ndarray) -> float | None:
+    pooled = ((len(a) - 1) * a.var(ddof=1) + (len(b) - 1) * b.var(ddof=1)) / (len(a) + len(b) - 2)
+    return float((a.mean() - b.mean()) / np.sqrt(pooled)) if pooled > 0 else None

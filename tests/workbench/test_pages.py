@@ -1,0 +1,66 @@
+"""`neuron`, `item` and `user`: the pages that the command line prints."""
+
+import pytest
+
+from engine.run import Run
+from tests.workbench.cli import Monoscope
+
+
+@pytest.fixture
+def monoscope(demo_run: Run, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Monoscope:
+    return Monoscope(demo_run.home.root, monkeypatch, capfd)
+
+
+def test_a_neurons_json_holds_everything_that_is_promised(monoscope: Monoscope) -> None:
+    facts = monoscope("neuron", "demo", 3, "--json").json
+    assert {"quantiles", "histogram", "profiles", "moves", "segments", "items", "users"} <= set(facts)
+
+
+def test_a_neurons_page_shows_its_range_its_groups_and_what_it_moves(monoscope: Monoscope) -> None:
+    answer = monoscope("neuron", "demo", 3)
+    assert answer.code == 0, answer.err
+    for told in ("Lower down", "Mean activation over each concept", "Decades of its top 200", "items that gain"):
+        assert told in answer.out
+    assert "the same for every user" in answer.out
+
+
+def test_an_item_is_named_by_id_or_by_title(monoscope: Monoscope) -> None:
+    top = monoscope("neuron", "demo", 3, "-k", 1, "--json").json["items"][0]
+    by_id = monoscope("item", "demo", top["item_id"], "-k", 4, "--json").json
+    assert by_id == monoscope("item", "demo", top["title"], "-k", 4, "--json").json
+    assert len(by_id["nearest_by_code"]) == 4
+    assert 3 in {one["neuron"] for one in by_id["neurons"]}
+    printed = monoscope("item", "demo", top["item_id"]).out
+    assert top["title"] in printed
+    assert "The code leaves out" in printed
+
+
+def test_a_user_is_shown_with_what_they_saw(monoscope: Monoscope) -> None:
+    facts = monoscope("user", "demo", "v0001", "--json").json
+    assert (facts["user"], facts["training_items"] > 0) == ("v0001", True)
+    printed = monoscope("user", "demo", "v0001").out
+    assert "Carried by their training items" in printed
+    assert "of the variance of this user's affinities" in printed
+
+
+def test_a_label_of_ones_own_names_the_neuron_on_the_pages(monoscope: Monoscope) -> None:
+    monoscope("labels", "demo", "set", 3, "[bold]Mine", "--session", "pages")
+    top = monoscope("neuron", "demo", 3, "-k", 1, "--json").json["items"][0]["item_id"]
+    told = monoscope("item", "demo", top, "--session", "pages", "--json").json
+    assert next(one["name"] for one in told["neurons"] if one["neuron"] == 3) == "[bold]Mine"
+    assert "[bold]Mine" in monoscope("item", "demo", top, "--session", "pages").out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["item", "demo", "nothing like it"], "There is no item 'nothing like it' in run demo"),
+        (["user", "demo", "nobody"], "There is no user 'nobody'"),
+        (["neuron", "demo", 99], "has no neuron 99"),
+    ],
+)
+def test_a_bad_id_is_one_sentence(monoscope: Monoscope, words: list[object], message: str) -> None:
+    answer = monoscope(*words)
+    assert answer.code == 1
+    assert message in answer.err
+    assert answer.err.count("\n") == 1
