@@ -108,6 +108,27 @@ def concept_facts(run: Run, name: str, k: int) -> dict[str, Any]:
     }
 
 
+def filtered_rows(rows: list[dict[str, Any]], where: str | None) -> list[dict[str, Any]]:
+    """The rows for which one SQL condition over their columns is true; `PredicateError` says what is wrong with it."""
+    if where is None:
+        return rows
+    from engine.catalogue.predicate import matching_rows
+
+    flat = {name: kind for name in rows[0] if (kind := _sql_kind(name, rows))} if rows else {}
+    return [rows[n] for n in matching_rows("neurons", rows, flat, where)]
+
+
+def _sql_kind(name: str, rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """The SQL type of a column; None for one that holds no single values."""
+    kinds: dict[type, str] = {bool: "BOOLEAN", int: "DOUBLE", float: "DOUBLE", str: "VARCHAR"}
+    value = next((row[name] for row in rows if row[name] is not None), None)
+    if value is None:
+        return "VARCHAR" if "label" in name or "concept" in name else "DOUBLE"
+    if isinstance(value, list):
+        return "VARCHAR[]" if all(isinstance(entry, str) for row in rows for entry in row[name] or ()) else None
+    return kinds.get(type(value))
+
+
 def sorted_rows(rows: list[dict[str, Any]], column: str | None) -> list[dict[str, Any]]:
     """Rows by a column: text ascending, numbers descending, unknown last; a sentence for an unknown column."""
     if column is None:

@@ -1,4 +1,4 @@
-"""SQL that a user typed: one boolean expression over `items` or `users`, answered by a process of its own.
+"""SQL that a user typed: one boolean expression over `items`, `users` or rows, answered by a process of its own.
 
 The child (`python -m engine.catalogue.predicate`) reads a request and writes an answer, both JSON. It parses the
 expression alone, runs the parsed tree and not the text, on a catalogue that is read-only and locked, under limits
@@ -11,7 +11,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +39,8 @@ SECONDS = 10.0
 _ADDRESS_SPACE = 1536 << 20
 _DUCKDB_MEMORY = "512MB"
 _NUMBER = {"items": "item", "users": "user"}
-_TABLES = {"items", "users", "interactions", "concepts"}
+_TABLES = frozenset({"items", "users", "interactions", "concepts"})
+_POSITION = "position_in_rows"
 _TABLE_FUNCTIONS = {"range", "generate_series", "unnest"}
 _PLAIN_SELECT: dict[str, Any] = {
     "type": "SELECT_NODE",
@@ -60,9 +61,25 @@ def matching(catalogue: Path, table: str, where: str, seconds: float = SECONDS) 
 
     Raises `PredicateError` in one sentence; after `seconds` the child is killed.
     """
+    return _asked({"catalogue": str(catalogue), "table": table, "where": where, "seconds": seconds})
+
+
+def matching_rows(
+    table: str, rows: Sequence[Mapping[str, Any]], kinds: Mapping[str, str], where: str, seconds: float = SECONDS
+) -> "np.ndarray":
+    """int32 positions, ascending, of the `rows` for which `where` is true; of them it can read the columns of `kinds`.
+
+    `kinds` are SQL types by column and `table` what messages call the rows. Raises as `matching` does.
+    """
+    cells = [[row[name] for name in kinds] for row in rows]
+    return _asked({"table": table, "kinds": dict(kinds), "rows": cells, "where": where, "seconds": seconds})
+
+
+def _asked(request: dict[str, Any]) -> "np.ndarray":
+    """The answer of a child process."""
     import numpy as np
 
-    request = {"catalogue": str(catalogue), "table": table, "where": where, "seconds": seconds}
+    seconds = request["seconds"]
     try:
         question = json.dumps(request, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
@@ -114,22 +131,37 @@ def _answer(request: dict[str, Any]) -> list[int]:
 
     table, where = request["table"], request["where"]
     config: Config = {**LOCKED, "threads": 1, "memory_limit": _DUCKDB_MEMORY}
-    with duckdb.connect(request["catalogue"], read_only=True, config=config) as connection:
-        columns = [name for name, *_ in connection.execute(f"DESCRIBE {table}").fetchall()]
-        expression = parse(connection, where)
+    path = request.get("catalogue", ":memory:")
+    with duckdb.connect(path, read_only="catalogue" in request, config=config) as connection:
+        if "rows" in request:
+            _load(connection, table, request["kinds"], request["rows"])
+        columns = [name for name, *_ in connection.execute(f'DESCRIBE "{table}"').fetchall() if name != _POSITION]
+        expression = parse(connection, where, _TABLES if "catalogue" in request else {table})
         try:
+            if "rows" in request:
+                return _run(connection, table, expression, _POSITION)
             from engine.catalogue.words import spell_out
 
-            spelled = spell_out(connection, expression, table, Path(request["catalogue"]).parent)
-            return _run(connection, table, spelled)
+            spelled = spell_out(connection, expression, table, Path(path).parent)
+            return _run(connection, table, spelled, _NUMBER[table])
         except duckdb.OutOfMemoryException as error:
             raise MemoryError from error
         except duckdb.Error as error:
             raise PredicateError(_sentence(str(error), table, columns)) from error
 
 
-def parse(connection: "DuckDBPyConnection", where: str) -> dict[str, Any]:
-    """The tree of `where`, which must be one expression that reads the catalogue's tables alone; runs nothing.
+def _load(connection: "DuckDBPyConnection", table: str, kinds: Mapping[str, str], rows: list[list[Any]]) -> None:
+    """A table of the rows beside their positions. Its name and columns are ours, never the user's."""
+    declared = ", ".join(f'"{name}" {kind}' for name, kind in {**kinds, _POSITION: "INTEGER"}.items())
+    connection.execute(f'CREATE TABLE "{table}" ({declared})')
+    marks = ", ".join("?" * (len(kinds) + 1))
+    if rows:
+        filled = [[*row, position] for position, row in enumerate(rows)]
+        connection.executemany(f'INSERT INTO "{table}" VALUES ({marks})', filled)
+
+
+def parse(connection: "DuckDBPyConnection", where: str, tables: Collection[str] = _TABLES) -> dict[str, Any]:
+    """The tree of `where`, which must be one expression that reads `tables` alone; runs nothing.
 
     It is parsed as `SELECT <where>`, which must select one thing and do nothing else. Raises `PredicateError`.
     """
@@ -153,19 +185,19 @@ def parse(connection: "DuckDBPyConnection", where: str) -> dict[str, Any]:
         raise one
     if statements[0]["named_param_map"]:
         raise PredicateError("The condition has a parameter (? or $); write the value itself.")
-    _check_tables(node)
+    _check_tables(node, tables)
     return node["select_list"][0]
 
 
-def _check_tables(node: dict[str, Any]) -> None:
+def _check_tables(node: dict[str, Any], tables: Collection[str]) -> None:
     inner = list(_objects(node))
     named = {entry["key"].lower() for part in inner if "cte_map" in part for entry in part["cte_map"]["map"]}
     for part in inner:
         kind = part.get("type")
         if kind == "BASE_TABLE":
             table = ".".join(filter(None, (part["catalog_name"], part["schema_name"], part["table_name"])))
-            if table.lower() not in _TABLES | named:
-                raise PredicateError(f"The condition reads {table!r}; it can read {', '.join(sorted(_TABLES))}.")
+            if table.lower() not in {*tables, *named}:
+                raise PredicateError(f"The condition reads {table!r}; it can read {', '.join(sorted(tables))}.")
         if kind == "TABLE_FUNCTION" and part["function"]["function_name"].lower() not in _TABLE_FUNCTIONS:
             raise PredicateError(f"The condition may not use {part['function']['function_name']}().")
         if kind == "SHOW_REF":
@@ -183,7 +215,7 @@ def _objects(tree: Any) -> Iterator[dict[str, Any]]:
             waiting.extend(part)
 
 
-def _run(connection: "DuckDBPyConnection", table: str, expression: dict[str, Any]) -> list[int]:
+def _run(connection: "DuckDBPyConnection", table: str, expression: dict[str, Any], number: str) -> list[int]:
     """Run the tree that was checked, not the text it came from."""
 
     def execute(statement: dict[str, Any]) -> "DuckDBPyConnection":
@@ -196,7 +228,6 @@ def _run(connection: "DuckDBPyConnection", table: str, expression: dict[str, Any
     kind = str(execute(typed).description[0][1])
     if kind != "BOOLEAN":
         raise PredicateError(f"The condition gives {kind}, not true or false; compare it with something.")
-    number = _NUMBER[table]
     chosen = _tree(connection, f'SELECT "{number}" FROM {table} WHERE true ORDER BY "{number}"')
     chosen["statements"][0]["node"]["where_clause"] = expression
     return [row[0] for row in execute(chosen).fetchall()]

@@ -64,3 +64,14 @@ def test_a_bad_id_is_one_sentence(monoscope: Monoscope, words: list[object], mes
     assert answer.code == 1
     assert message in answer.err
     assert answer.err.count("\n") == 1
+
+
+def test_neurons_are_chosen_by_a_condition_over_their_columns(monoscope: Monoscope) -> None:
+    everyone = monoscope("neurons", "demo", "--json").json
+    chosen = monoscope("neurons", "demo", "--where", "purity20 >= 0.9 AND density_items < 0.2", "--json").json
+    assert chosen == [r for r in everyone if (r["purity20"] or 0) >= 0.9 and r["density_items"] < 0.2]
+    assert 0 < len(chosen) < len(everyone)
+    assert monoscope("neurons", "demo", "--where", "label = 'none such'", "--json").json == []
+    wrong = monoscope("neurons", "demo", "--where", "purety20 > 0.9")
+    assert wrong.code == 1
+    assert "no column 'purety20' (did you mean purity20?)" in wrong.err

@@ -14,15 +14,22 @@ def neurons(
     ctx: typer.Context,
     run: RunName,
     sort: Annotated[str | None, typer.Option(help="A column of the JSON, such as purity20 or density_users.")] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SQL", help='Which: one condition over columns of the JSON, "purity20 >= 0.9 AND q < 0.1".'
+        ),
+    ] = None,
     session: SessionName = None,
     as_json: AsJson = False,
 ) -> None:
     """The neuron table: what each neuron stands for, with its evidence."""
-    from workbench.facts import neuron_facts, sorted_rows
+    from workbench.facts import filtered_rows, neuron_facts, sorted_rows
 
     opened = open_run(ctx, run)
     labels = session_state(ctx, session, run).labels
-    rows = sorted_rows([neuron_facts(opened, n.neuron, labels) for n in opened.neurons], sort)
+    everyone = [neuron_facts(opened, n.neuron, labels) for n in opened.neurons]
+    rows = sorted_rows(filtered_rows(everyone, where), sort)
     if as_json:
         return emit_json(rows)
     from workbench.tables import show_neurons

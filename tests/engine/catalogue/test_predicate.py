@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from engine.catalogue.catalogue import Catalogue
-from engine.catalogue.predicate import matching, parse
+from engine.catalogue.predicate import matching, matching_rows, parse
 from engine.errors import PredicateError
 from engine.home import Home
 
@@ -205,3 +205,42 @@ def test_an_engine_folder_in_the_current_directory_is_not_run(
     (tmp_path / "engine" / "__init__.py").write_text("raise SystemExit('wrong engine')")
     monkeypatch.chdir(tmp_path)
     assert small.match_items("year < 1970").tolist() == [0]
+
+
+ROWS = [
+    {"neuron": n, "purity": n / 4, "concept": name, "flags": ["dead"] * n}
+    for n, name in enumerate(["Horror", None, "War"])
+]
+KINDS = {"neuron": "DOUBLE", "purity": "DOUBLE", "concept": "VARCHAR", "flags": "VARCHAR[]"}
+
+
+@pytest.mark.parametrize(
+    ("where", "positions"),
+    [
+        ("purity >= 0.25", [1, 2]),
+        ("concept = 'War' OR neuron = 0", [0, 2]),
+        ("concept IS NULL", [1]),
+        ("'dead' IN flags", [1, 2]),
+        ("purity = (SELECT max(purity) FROM neurons)", [2]),
+    ],
+)
+def test_a_condition_over_rows_gives_their_positions(where: str, positions: list[int]) -> None:
+    assert matching_rows("neurons", ROWS, KINDS, where).tolist() == positions
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        (
+            "purty > 1",
+            r"no column 'purty' \(did you mean purity\?\); the columns of neurons are neuron, purity, concept, flags\.",
+        ),
+        ("true; DROP TABLE neurons", "must be one expression"),
+        ("neuron IN (SELECT item FROM items)", "reads 'items'; it can read neurons"),
+        ("neuron IN (FROM read_csv('/etc/passwd'))", r"may not use read_csv\(\)"),
+        ("purity", "gives DOUBLE, not true or false"),
+    ],
+)
+def test_a_condition_over_rows_reads_nothing_else(where: str, message: str) -> None:
+    with pytest.raises(PredicateError, match=message):
+        matching_rows("neurons", ROWS, KINDS, where)
