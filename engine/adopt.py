@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from engine.catalogue.catalogue import Catalogue
+from engine.device import one_thread, usable_device
 from engine.errors import RunError
 from engine.home import Home
-from engine.pipeline import check_new_name, checked, make_run, one_thread, usable_device
+from engine.pipeline import check_new_name, checked, make_run
 from engine.presets import autoencoder_for
 from engine.progress import Progress
 from engine.recommenders.recommender import Recommender, Tower

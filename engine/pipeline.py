@@ -1,8 +1,7 @@
 """From a frozen recommender to a run: autoencoder, neuron table, fidelity, folder. Trained or adopted models alike."""
 
 import platform
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -189,32 +188,6 @@ def check_new_name(home: Home, name: str | None, default: str) -> str:
             f"There is already a run {name!r}; choose another --name, or remove it with `monoscope runs remove {name}`."
         )
     return name or free_name(home, default)
-
-
-def usable_device(wanted: str) -> str:
-    """cpu or cuda; a `RunError` if cuda is asked for where there is none."""
-    import torch
-
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise RunError("No CUDA device is usable here; use --device cpu, or see `monoscope doctor`.")
-    return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
-
-
-@contextmanager
-def one_thread(small: bool) -> Iterator[None]:
-    """Keep torch to one thread where a step is too `small` to share out.
-
-    Handing a millisecond's work to several threads costs more than it saves, and far more (five times and
-    up) on a machine that is busy with something else.
-    """
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1 if small else before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _screen(

@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.catalogue.catalogue import Catalogue
+from engine.device import one_thread, usable_device
 from engine.errors import RunError
 from engine.home import Home
-from engine.pipeline import check_new_name, checked, make_run, one_thread, usable_device
+from engine.pipeline import check_new_name, checked, make_run
 from engine.presets import preset, sae_preset
 from engine.progress import Progress
 from engine.recommenders.checkpoint import Checkpoint

@@ -51,8 +51,8 @@ class Batch:
 class Stream:
     """The batches of a training: the same for every configuration with the same seed and sizes.
 
-    Rows count the trained users and items, from 0. The generators of rows and of pairs are apart, so that rows do not
-    depend on which losses look at pairs.
+    Rows count the trained users and items, from 0. Rows and each kind of pairs have a generator of their
+    own, so that none depends on which losses are looked at.
     """
 
     def __init__(self, config: SaeConfig, recommender: Recommender, rows: "Rows", kinds: set[str]) -> None:
@@ -60,7 +60,8 @@ class Stream:
 
         self._config, self._rows, self._kinds = config, rows, kinds
         self._random = {
-            name: torch.Generator().manual_seed(config.seed + n) for n, name in enumerate(("rows", "pairs"))
+            name: torch.Generator().manual_seed(config.seed + n)
+            for n, name in enumerate(("rows", "observed", "listwise"))
         }
         self._lists: np.ndarray | None = None
         if "listwise" in kinds:
@@ -83,16 +84,16 @@ class Stream:
         }
         pairs = {}
         if "observed" in self._kinds:
-            chosen = torch.randint(len(self._owners), (config.pair_rows,), generator=random["pairs"]).numpy()
+            chosen = torch.randint(len(self._owners), (config.pair_rows,), generator=random["observed"]).numpy()
             users = self._owners[chosen]
             own = self._rows.own
-            place = torch.rand(len(users), generator=random["pairs"], dtype=torch.float64).numpy()
+            place = torch.rand(len(users), generator=random["observed"], dtype=torch.float64).numpy()
             items = own.items[own.starts[users] + (place * own.lengths()[users]).astype(np.int64)]
             pairs["observed"] = torch.from_numpy(users), torch.from_numpy(items.astype(np.int64))[:, None]
         if self._lists is not None:
             users_n = drawn["users"][: max(2, config.pair_rows // 4)]
             top = torch.from_numpy(self._lists[users_n.numpy()])
-            others = torch.randint(sizes["items"], (len(users_n), LIST_RANDOM), generator=random["pairs"])
+            others = torch.randint(sizes["items"], (len(users_n), LIST_RANDOM), generator=random["listwise"])
             pairs["listwise"] = users_n, torch.cat([top, others], 1)
         return Batch(drawn, pairs)
 

@@ -1,8 +1,38 @@
 """The dictionary that training starts from."""
 
 import warnings
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+
+
+@dataclass(frozen=True)
+class Components:
+    """Independent components of vectors x: `sources = x @ unmixing.T` (about the mean), and `x = sources @ atoms`."""
+
+    atoms_kd: np.ndarray
+    unmixing_kd: np.ndarray
+    skewness_k: np.ndarray
+
+
+def components(x_nd: np.ndarray, seed: int) -> Components:
+    """FastICA (Hyvärinen & Oja 2000) of `x_nd`, sources of unit variance; as many as there are dimensions."""
+    return _components(x_nd.astype(np.float32).tobytes(), x_nd.shape[1], seed)
+
+
+@lru_cache(maxsize=2)  # several autoencoders over one recommender start from the same components
+def _components(data: bytes, d: int, seed: int) -> Components:
+    from sklearn.decomposition import FastICA
+    from sklearn.exceptions import ConvergenceWarning
+
+    x_nd = np.frombuffer(data, np.float32).reshape(-1, d).astype(np.float64)
+    ica = FastICA(whiten="unit-variance", max_iter=1000, tol=1e-4, random_state=seed)
+    with warnings.catch_warnings():
+        # Components that have not settled to the last digit are as good a start; training moves them on.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        sources_nd = ica.fit_transform(x_nd)
+    return Components(ica.mixing_.T, ica.components_, (sources_nd**3).mean(axis=0))
 
 
 def ica_start(x_nd: np.ndarray, neurons: int, seed: int) -> np.ndarray:
@@ -12,25 +42,16 @@ def ica_start(x_nd: np.ndarray, neurons: int, seed: int) -> np.ndarray:
     0.91 on MovieLens 1M against a random start). Where more neurons are wanted than 2 d, the rest are
     random directions; where fewer, the least skewed are left out.
     """
-    from sklearn.decomposition import FastICA
-    from sklearn.exceptions import ConvergenceWarning
-
-    random = np.random.default_rng(seed)
-    ica = FastICA(whiten="unit-variance", max_iter=1000, tol=1e-4, random_state=seed)
-    with warnings.catch_warnings():
-        # Components that have not settled to the last digit are as good a start; training moves them on.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        sources_nd = ica.fit_transform(x_nd.astype(np.float64))
+    found = components(x_nd, seed)
     # Mixing columns, not unmixing rows: a tied SAE decodes with these, and a source's own column is what
     # it adds to a vector.
-    atoms = ica.mixing_.T
-    signed = np.concatenate([atoms, -atoms])
-    skewness = (sources_nd**3).mean(axis=0)
-    order = np.argsort(-np.concatenate([skewness, -skewness]), kind="stable")
+    signed = np.concatenate([found.atoms_kd, -found.atoms_kd])
+    order = np.argsort(-np.concatenate([found.skewness_k, -found.skewness_k]), kind="stable")
     chosen = signed[order[:neurons]]
     if len(chosen) < neurons:
-        chosen = np.concatenate([chosen, random.standard_normal((neurons - len(chosen), x_nd.shape[1]))])
-    return (chosen / np.linalg.norm(chosen, axis=1, keepdims=True)).astype(np.float32)
+        more = np.random.default_rng(seed).standard_normal((neurons - len(chosen), x_nd.shape[1]))
+        chosen = np.concatenate([chosen, more])
+    return (chosen / np.maximum(np.linalg.norm(chosen, axis=1, keepdims=True), 1e-12)).astype(np.float32)
 
 
 def random_start(x_nd: np.ndarray, neurons: int, seed: int) -> np.ndarray:

@@ -16,6 +16,7 @@ from functools import partial
 
 import numpy as np
 
+from engine.device import one_thread
 from engine.progress import Progress
 from engine.recommenders.checkpoint import Checkpoint
 from engine.recommenders.ranking import Histories
@@ -80,13 +81,34 @@ def train_saes(
     """
     if len({(one.seed, one.rows_a_step, one.pair_rows, one.steps) for one in configs}) > 1:
         raise ValueError("autoencoders of one stream need the same seed, rows_a_step, pair_rows and steps")
-    rows = Rows(users, items, len(recommender.items.ids), seen)
+    with one_thread(True):  # a step takes a millisecond or two
+        return _train(
+            configs,
+            recommender,
+            Rows(users, items, len(recommender.items.ids), seen),
+            progress,
+            logs,
+            device,
+            checkpoint,
+        )
+
+
+def _train(
+    configs: Sequence[SaeConfig],
+    recommender: Recommender,
+    rows: Rows,
+    progress: Progress,
+    logs: Sequence[Log],
+    device: str,
+    checkpoint: Checkpoint | None,
+) -> list[SparseAutoencoder]:
+    seen = rows.seen
     frozen: dict[bool, FrozenRecommender] = {}
     maps: dict[bool, dict[Side, SideMap]] = {}
     for config in configs:
         turned = rotates(config, recommender, seen)
         if turned not in frozen:
-            maps[turned], _ = side_maps(config, recommender, users, items, seen)
+            maps[turned], _ = side_maps(config, recommender, rows.users, rows.items, seen)
             frozen[turned] = FrozenRecommender(recommender, rows, maps[turned], device)
     if any(config.beta for config in configs):
         check_gradients(next(iter(frozen.values())))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.pipeline import one_thread
+from engine.device import one_thread
 from engine.presets import SMALLEST_BATCH, autoencoder_for, preset
 from engine.progress import silent
 from engine.recommenders.checkpoint import Checkpoint

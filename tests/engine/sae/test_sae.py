@@ -6,10 +6,10 @@ import pytest
 from engine.errors import RunError
 from engine.progress import silent
 from engine.recommenders.recommender import Recommender, Tower
-from engine.sae.model import SparseAutoencoder
-from engine.sae.start import ica_start
 from engine.sae.align import fit_side
 from engine.sae.config import SaeConfig
+from engine.sae.model import SIDES, SparseAutoencoder
+from engine.sae.start import ica_start
 from engine.sae.training import split_users, train_sae
 from engine.train import TrainConfig
 
@@ -111,8 +111,9 @@ def test_a_saved_autoencoder_comes_back_as_it_was(case: tuple, tmp_path: Path) -
     recommender, _, sae = case
     sae.save(tmp_path / "sae.safetensors")
     back = SparseAutoencoder.load(tmp_path / "sae.safetensors")
-    for side, tower in (("users", recommender.users), ("items", recommender.items)):
-        assert (back.encode(tower.vectors, side) == sae.encode(tower.vectors, side)).all()
+    for side in SIDES:
+        vectors = getattr(recommender, side).vectors
+        assert (back.encode(vectors, side) == sae.encode(vectors, side)).all()
 
 
 def test_the_ica_start_has_unit_rows_and_fills_up_any_number_of_neurons() -> None:

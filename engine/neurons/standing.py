@@ -1,0 +1,273 @@
+"""How well a whole set of neurons covers the concepts, in three readings, beside what chance and plain methods reach.
+
+Purity without a null flatters: random directions of a recommender's vectors are often pure, and whoever picks the
+best of many neurons by the labels that are then reported has picked his own figure. So every mean comes as
+
+label-chosen  each concept's purest neuron, chosen and scored on all items, as in the paper's Table 1;
+split-half    chosen on one half of the items and scored on the other, the mean of both directions;
+one-to-one    chosen on all items, but a neuron stands for one concept at most (Kuhn-Munkres).
+
+The same function takes an SAE, raw dimensions, PCA, ICA or random directions; compare at equal `candidates`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from engine.neurons.evidence import DEPTHS
+from engine.neurons.table import ConceptItems
+
+Reading = Literal["label-chosen", "split-half", "one-to-one"]
+READINGS: tuple[Reading, ...] = ("label-chosen", "split-half", "one-to-one")
+PANEL_ITEMS, PANEL_TAGS = 20, 30
+"""A concept of the panel has so many ranked items; of tags there are so many, the commonest."""
+PANEL_KINDS = ("genre", "tag", "era", "genre-decade", "own")
+
+
+def panel(
+    concepts: Sequence[ConceptItems], eligible: np.ndarray, names: Sequence[str] | None = None
+) -> list[ConceptItems]:
+    """The concepts that a mean is over: those of `names`, or genres, eras and tags with enough ranked items."""
+    if names is not None:
+        by_name = {concept.name: concept for concept in concepts}
+        return [by_name[name] for name in names if name in by_name]
+    counts = {concept.name: int(concept.member[eligible].sum()) for concept in concepts}
+    large = [c for c in concepts if c.kind in PANEL_KINDS and counts[c.name] >= PANEL_ITEMS]
+    tags = sorted((c for c in large if c.kind == "tag"), key=lambda c: (-counts[c.name], c.name))
+    dropped = {concept.name for concept in tags[PANEL_TAGS:]}
+    return [concept for concept in large if concept.name not in dropped]
+
+
+@dataclass(frozen=True)
+class Purest:
+    """A concept's neuron under one reading. None: no neuron, or fewer than K items activate it."""
+
+    neuron: int | None
+    purity: Mapping[int, float | None]
+    """By K."""
+
+
+@dataclass(frozen=True)
+class ConceptStanding:
+    """One concept: how rare it is, how pure a neuron could be at most, and how pure one is."""
+
+    concept: str
+    kind: str
+    items: int
+    base_rate: float
+    cap: Mapping[int, float]
+    """The highest purity@K that so few items allow."""
+    readings: Mapping[Reading, Purest]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """All concepts of a panel, and the means over them; an unknown purity counts as 0 in a mean."""
+
+    candidates: int
+    concepts: Sequence[ConceptStanding]
+    means: Mapping[Reading, Mapping[int, float]]
+    popularity_neuron: int | None
+    popularity: Mapping[int, float | None]
+    """Mean popularity percentile of that neuron's top K (0: the most popular item)."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values; JSON turns the depths into text."""
+        return asdict(self)
+
+    def purity(self, reading: Reading, depth: int) -> np.ndarray:
+        """Purity@depth of every concept of the panel; 0 where it is unknown."""
+        return np.array([concept.readings[reading].purity[depth] or 0.0 for concept in self.concepts])
+
+
+def standing(
+    z_im: np.ndarray,
+    eligible: np.ndarray,
+    concepts: Sequence[ConceptItems],
+    popularity: np.ndarray,
+    seed: int,
+) -> Standing:
+    """Measure the neurons whose item codes are `z_im` on the eligible items; `seed` draws the halves.
+
+    `concepts` are the panel, `popularity` counts each item's training interactions.
+    """
+    known = np.flatnonzero(eligible)
+    z, member_ci = z_im[known], _members(concepts, known)
+    halves = _halves(len(known), seed)
+    whole = _purities(_tops(z), member_ci)
+    parts = [_purities(_tops(z[half]), member_ci[:, half]) for half in halves]
+    chosen = _readings(whole, parts)
+    base = member_ci.mean(axis=1) if len(known) else np.zeros(len(concepts))
+    rows = [
+        ConceptStanding(
+            concept.name,
+            concept.kind,
+            int(member_ci[c].sum()),
+            float(base[c]),
+            {depth: min(1.0, float(member_ci[c].sum()) / depth) for depth in DEPTHS},
+            {reading: _purest(chosen[reading], c) for reading in READINGS},
+        )
+        for c, concept in enumerate(concepts)
+    ]
+    neuron, percentiles = _most_popular(_tops(z), popularity[known])
+    return Standing(z_im.shape[1], rows, _means(chosen), neuron, percentiles)
+
+
+@dataclass(frozen=True)
+class RandomStanding:
+    """Means over the panel for sets of random directions: their mean and the range of 95 of 100 sets."""
+
+    candidates: int
+    draws: int
+    means: Mapping[Reading, Mapping[int, tuple[float, float, float]]]
+    """By K: mean, 2.5th and 97.5th percentile over the sets."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+
+def random_standing(
+    x_nd: np.ndarray,
+    eligible: np.ndarray,
+    concepts: Sequence[ConceptItems],
+    candidates: int,
+    seed: int,
+    draws: int = 100,
+) -> RandomStanding:
+    """The same means for `draws` sets of `candidates` random directions of the item vectors `x_nd` (n × d).
+
+    A direction fires where the centred vectors point its way, as a neuron would.
+    """
+    known = np.flatnonzero(eligible)
+    member_ci, random = _members(concepts, known), np.random.default_rng(seed)
+    x = (x_nd[known] - x_nd[known].mean(axis=0)).astype(np.float32)
+    halves = _halves(len(known), seed)
+    found: dict[Reading, dict[int, list[float]]] = {reading: {depth: [] for depth in DEPTHS} for reading in READINGS}
+    for _ in range(draws):
+        z = np.maximum(x @ random.standard_normal((x.shape[1], candidates)).astype(np.float32), 0)
+        parts = [_purities(_tops(z[half]), member_ci[:, half]) for half in halves]
+        for reading, means in _means(_readings(_purities(_tops(z), member_ci), parts)).items():
+            for depth, value in means.items():
+                found[reading][depth].append(value)
+    return RandomStanding(
+        candidates,
+        draws,
+        {
+            reading: {
+                depth: (float(np.mean(values)), *(float(v) for v in np.percentile(values, [2.5, 97.5])))  # type: ignore[misc]
+                for depth, values in depths.items()
+            }
+            for reading, depths in found.items()
+        },
+    )
+
+
+def paired_interval(a: np.ndarray, b: np.ndarray, seed: int = 0) -> tuple[float, float, float]:
+    """Mean of a - b with its 95 % bootstrap interval over the pairs: concepts, or concepts of several bases."""
+    from scipy.stats import bootstrap
+
+    difference = np.asarray(a, float) - np.asarray(b, float)
+    if len(difference) < 2 or not np.ptp(difference):
+        return (float(difference.mean()),) * 3
+    interval = bootstrap(
+        (difference,), np.mean, n_resamples=10_000, method="percentile", rng=np.random.default_rng(seed), batch=1000
+    ).confidence_interval
+    return float(difference.mean()), float(interval.low), float(interval.high)
+
+
+def _members(concepts: Sequence[ConceptItems], known: np.ndarray) -> np.ndarray:
+    return np.array([concept.member[known] for concept in concepts], bool).reshape(len(concepts), len(known))
+
+
+def _halves(items: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    order = np.random.default_rng(seed).permutation(items)
+    return np.sort(order[: items // 2]), np.sort(order[items // 2 :])
+
+
+def _tops(z_nm: np.ndarray) -> np.ndarray:
+    """The most active items of each neuron (m × 50, best first); -1 where fewer are active."""
+    depth = min(max(DEPTHS), len(z_nm))
+    a_mn = np.ascontiguousarray(z_nm.T)
+    # Cut to the depth first: sorting whole columns takes ten times as long.
+    some = np.sort(np.argpartition(-a_mn, depth - 1, axis=1)[:, :depth], axis=1) if depth else a_mn[:, :0].astype(int)
+    values = np.take_along_axis(a_mn, some, axis=1)
+    order = np.argsort(-values, axis=1, kind="stable")
+    top = np.where(np.take_along_axis(values, order, axis=1) > 0, np.take_along_axis(some, order, axis=1), -1)
+    return np.pad(top, ((0, 0), (0, max(DEPTHS) - depth)), constant_values=-1)
+
+
+def _purities(top_mt: np.ndarray, member_ci: np.ndarray) -> np.ndarray:
+    """Purity of every neuron for every concept at each depth (m × C × depths); nan where too few items are active."""
+    hits = member_ci[:, np.maximum(top_mt, 0)] & (top_mt >= 0)
+    counts = hits.cumsum(axis=2, dtype=np.int32)
+    purity = np.stack([counts[:, :, depth - 1].T / depth for depth in DEPTHS], axis=2)
+    for n, depth in enumerate(DEPTHS):
+        purity[top_mt[:, depth - 1] < 0, :, n] = np.nan
+    return purity
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """For each concept: its neuron (-1: none) and purity at each depth (C × depths, nan unknown)."""
+
+    neuron: np.ndarray
+    purity: np.ndarray
+
+
+def _readings(whole: np.ndarray, parts: Sequence[np.ndarray]) -> dict[Reading, _Chosen]:
+    from scipy.optimize import linear_sum_assignment
+
+    concepts = np.arange(whole.shape[1])
+    score = np.nan_to_num(whole).mean(axis=2)
+    best = score.argmax(axis=0)
+    crossed = []
+    for chosen_on, scored_on in (parts, parts[::-1]):
+        pick = np.nan_to_num(chosen_on).mean(axis=2).argmax(axis=0)
+        crossed.append(scored_on[pick, concepts])
+    alone = np.full(len(concepts), -1)
+    neurons, assigned = linear_sum_assignment(-score)
+    alone[assigned] = neurons
+    own = np.where((alone >= 0)[:, None], whole[alone, concepts], np.nan)
+    return {
+        "label-chosen": _Chosen(best, whole[best, concepts]),
+        "split-half": _Chosen(np.full(len(concepts), -1), np.mean(crossed, axis=0)),
+        "one-to-one": _Chosen(alone, own),
+    }
+
+
+def _means(chosen: Mapping[Reading, _Chosen]) -> dict[Reading, dict[int, float]]:
+    return {
+        reading: {
+            depth: float(np.nan_to_num(one.purity[:, n]).mean()) if len(one.purity) else 0.0
+            for n, depth in enumerate(DEPTHS)
+        }
+        for reading, one in chosen.items()
+    }
+
+
+def _purest(chosen: _Chosen, c: int) -> Purest:
+    neuron = int(chosen.neuron[c])
+    purity = {
+        depth: float(value) if np.isfinite(value) else None
+        for depth, value in zip(DEPTHS, chosen.purity[c], strict=True)
+    }
+    return Purest(None if neuron < 0 else neuron, purity)
+
+
+def _most_popular(top_mt: np.ndarray, popularity: np.ndarray) -> tuple[int | None, dict[int, float | None]]:
+    from scipy.stats import rankdata
+
+    complete = (top_mt[:, : DEPTHS[0]] >= 0).all(axis=1)
+    if not popularity.any() or not complete.any():
+        return None, dict.fromkeys(DEPTHS)
+    percentile = 100 * (rankdata(-popularity.astype(np.int64)) - 1) / len(popularity)
+    mean = np.where(complete, percentile[np.maximum(top_mt[:, : DEPTHS[0]], 0)].mean(axis=1), np.inf)
+    neuron = int(mean.argmin())
+    found: dict[int, float | None] = {}
+    for depth in DEPTHS:
+        top = top_mt[neuron, :depth]
+        found[depth] = float(percentile[top].mean()) if (top >= 0).all() else None
+    return neuron, found
