@@ -82,11 +82,16 @@ def _texts(labels: Mapping[int, Label]) -> dict[int, str]:
 
 
 def concept_facts(run: Run, name: str, k: int) -> dict[str, Any]:
-    """`concept`: the k neurons that are purest for a concept of the data set, one named after the training too."""
+    """`concept`: the k neurons that are purest for a concept of the data set, one named after the training too.
+
+    `missing` says that it names none of them, `misses` are items of the purest neuron's top 20 that do not carry it,
+    and `profile` is every neuron's mean activation over its items beside that over all (the paper's Figure 2).
+    """
     from dataclasses import asdict
 
     from engine.catalogue.recipes import unknown
     from engine.neurons.concept import concept_neurons
+    from engine.neurons.profile import concept_means, most_active
 
     with run.catalogue() as catalogue:
         known = {concept.name.lower(): concept for concept in catalogue.concepts()}
@@ -97,14 +102,29 @@ def concept_facts(run: Run, name: str, k: int) -> dict[str, Any]:
     member = np.zeros(len(run.recommender.items.ids), bool)
     member[concept.items] = True
     eligible = steering.candidates.eligible
-    rows = concept_neurons(run.sae.encode(run.recommender.items.vectors, "items"), eligible, member)
+    z_im = run.sae.encode(run.recommender.items.vectors, "items")
+    rows = concept_neurons(z_im, eligible, member)
+    means, overall = concept_means(z_im, eligible, member[None])
+    found = bool((member & eligible).any())
+    misses = [n for n in most_active(z_im[:, rows[0].neuron], eligible, 20).tolist() if not member[n]] if rows else []
     return {
         "run": run.name,
         "concept": concept.name,
         "kind": concept.kind,
         "items": int((member & eligible).sum()),
         "base_rate": float(member[eligible].mean()) if eligible.any() else None,
+        "missing": not any(row.named for row in rows),
         "neurons": [asdict(row) for row in rows[:k]],
+        "misses": [
+            {"item_id": run.recommender.items.ids[n], "title": run.texts["title"][n], "activation": float(z)}
+            for n, z in ((n, z_im[n, rows[0].neuron]) for n in misses)
+        ],
+        "profile": [
+            {"neuron": j, "mean": float(means[0, j]) if found else None, "catalogue": float(overall[j])}
+            for j in range(z_im.shape[1])
+        ]
+        if eligible.any()
+        else [],
     }
 
 

@@ -140,6 +140,28 @@ def _say_concepts(told: Mapping[str, Any], concept: str | None) -> None:
         say("That is implied, no evidence for its name: a linear neuron raises the items that it is active for.")
 
 
+def show_concept(facts: Mapping[str, Any]) -> None:
+    """Which neurons stand for a concept, and how near the best one comes."""
+    say(f"{facts['concept']}: {facts['items']} of the ranked items ({percent(facts['base_rate'])}).")
+    if facts["missing"]:
+        say("It is missing: no neuron stands for it. The nearest are:")
+    mean = {row["neuron"]: row for row in facts["profile"]}
+    rows = [
+        (
+            *(row[column] for column in ("neuron", "purity10", "purity20", "purity50", "lift")),
+            mean[row["neuron"]]["mean"] if mean else None,
+            mean[row["neuron"]]["catalogue"] if mean else None,
+            "yes" if row["named"] else "",
+        )
+        for row in facts["neurons"]
+    ]
+    columns = ("neuron", "p@10", "p@20", "p@50", "lift", "mean of its items", "of all", "named")
+    show("", columns, rows, ", ".join(columns[:-1]))
+    if facts["misses"]:
+        titles = "; ".join(_short(item["title"]) for item in facts["misses"][:ROWS])
+        say(f"In the top 20 of neuron {facts['neurons'][0]['neuron']} without it ({len(facts['misses'])}): {titles}.")
+
+
 def show_item(facts: Mapping[str, Any]) -> None:
     """What an item is made of."""
     say(f"{facts['title']} ({facts['item_id']}): {', '.join(facts['concepts']) or 'no concepts'}")

@@ -75,3 +75,18 @@ def test_neurons_are_chosen_by_a_condition_over_their_columns(monoscope: Monosco
     wrong = monoscope("neurons", "demo", "--where", "purety20 > 0.9")
     assert wrong.code == 1
     assert "no column 'purety20' (did you mean purity20?)" in wrong.err
+
+
+def test_a_concept_that_no_neuron_reaches_is_said_to_be_missing(monoscope: Monoscope, demo_run: Run) -> None:
+    gone = next(entry.concept for entry in demo_run.reach if entry.kind == "genre" and not entry.reached)
+    facts = monoscope("concept", "demo", gone, "--json").json
+    assert facts["missing"]
+    assert "It is missing: no neuron stands for it." in monoscope("concept", "demo", gone).out
+    best = facts["neurons"][0]
+    assert len(facts["misses"]) == round(20 * (1 - best["purity20"]))
+    here = monoscope("concept", "demo", "Horror", "--json").json
+    assert not here["missing"]
+    named = here["neurons"][0]["neuron"]
+    profile = {row["neuron"]: row for row in here["profile"]}
+    assert len(profile) == 40
+    assert max(profile.values(), key=lambda row: row["mean"] - row["catalogue"])["neuron"] == named

@@ -119,11 +119,6 @@ def concept(
     facts = concept_facts(open_run(ctx, run), name, k)
     if as_json:
         return emit_json(facts)
-    from workbench.tables import say, show
+    from workbench.pages import show_concept
 
-    base = "unknown" if facts["base_rate"] is None else f"{facts['base_rate']:.1%}"
-    say(f"{facts['concept']}: {facts['items']} of the ranked items ({base}).")
-    columns = ("neuron", "purity10", "purity20", "purity50", "lift", "named")
-    rows = [[row[column] for column in columns[:-1]] + ["yes" if row["named"] else ""] for row in facts["neurons"]]
-    show("", columns, rows, "neuron, purity10, purity20, purity50, lift")
-    return None
+    return show_concept(facts)
