@@ -17,6 +17,23 @@ from engine.progress import Progress as Report
 from engine.text import plain
 
 PIPE_WIDTH = 140
+NEURON_COLUMNS = [
+    "neuron",
+    "name",
+    "by",
+    "concept",
+    "p@10",
+    "p@20",
+    "p@50",
+    "base",
+    "lift",
+    "q",
+    "items",
+    "users",
+    "pop %ile",
+]
+WIDE_TABLE, WIDE_ALONE = 115, ("by", "p@10", "p@50", "base", "pop %ile")
+"""Columns of the neuron table that a terminal narrower than this has no room for."""
 
 
 def console() -> Console:
@@ -154,42 +171,31 @@ def show_neurons(rows: Sequence[Mapping[str, Any]], reach: Sequence[Mapping[str,
     """The neuron table, and the concepts that no neuron reaches."""
     if notice:
         say(f"Note: {notice}.")
-    show(
-        "",
-        (
-            "neuron",
-            "name",
-            "by",
-            "concept",
-            "p@10",
-            "p@20",
-            "p@50",
-            "base",
-            "lift",
-            "q",
-            "items",
-            "users",
-            "pop %ile",
-        ),
-        [
-            (
-                row["neuron"],
-                *name_of(row),
-                "dead" if row["dead"] else row["concept"],
-                *(row[name] for name in ("purity10", "purity20", "purity50", "base_rate", "lift", "q")),
-                percent(row["density_items"]),
-                percent(row["density_users"]),
-                row["popularity_percentile"],
-            )
-            for row in rows
-        ],
-        "neuron, p@10, p@20, p@50, base, lift, q, items, users, pop %ile",
-    )
+    cells = [
+        {
+            "neuron": row["neuron"],
+            "name": name_of(row)[0],
+            "by": name_of(row)[1],
+            "concept": "dead" if row["dead"] else row["concept"],
+            **{f"p@{k}": row[f"purity{k}"] for k in (10, 20, 50)},
+            "base": row["base_rate"],
+            "lift": row["lift"],
+            "q": row["q"],
+            "items": percent(row["density_items"]),
+            "users": percent(row["density_users"]),
+            "pop %ile": row["popularity_percentile"],
+        }
+        for row in rows
+    ]
+    narrow = console().width < WIDE_TABLE
+    columns = [name for name in NEURON_COLUMNS if not narrow or name not in WIDE_ALONE]
+    show("", columns, [[row[name] for name in columns] for row in cells], ", ".join(NEURON_COLUMNS[4:]) + ", neuron")
     missing = [entry["concept"] for entry in reach if not entry["reached"] and entry["kind"] in ("genre", "tag", "era")]
     if missing:
         say(f"No neuron reaches: {', '.join(missing)}.")
     say(
-        "p@K: share of the top K items in the concept. base: share of all ranked items. "
+        ("Wider terminals and --json show more columns. " if narrow else "")
+        + "p@K: share of the top K items in the concept. base: share of all ranked items. "
         "q: against 1,000 random directions of the same vectors. items, users: share that fires. –: unknown."
     )
 

@@ -90,3 +90,21 @@ def test_a_concept_that_no_neuron_reaches_is_said_to_be_missing(monoscope: Monos
     profile = {row["neuron"]: row for row in here["profile"]}
     assert len(profile) == 40
     assert max(profile.values(), key=lambda row: row["mean"] - row["catalogue"])["neuron"] == named
+
+
+def test_on_a_narrow_terminal_the_neuron_table_keeps_its_names(
+    demo_run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from workbench import tables
+    from workbench.facts import neuron_facts
+
+    rows = [neuron_facts(demo_run, row.neuron, {}) for row in demo_run.neurons]
+    monkeypatch.setattr(tables, "PIPE_WIDTH", 80)
+    tables.show_neurons(rows, [], None)
+    narrow = capsys.readouterr().out.splitlines()
+    assert all(f"{row['concept']}" in line for row, line in zip(rows, narrow[1:], strict=False) if not row["dead"])
+    assert max(len(line) for line in narrow[: len(rows) + 1]) <= 80
+    assert "p@50" not in narrow[0]
+    monkeypatch.setattr(tables, "PIPE_WIDTH", 140)
+    tables.show_neurons(rows, [], None)
+    assert "p@50" in capsys.readouterr().out
