@@ -11,10 +11,12 @@ from pydantic import BaseModel, ValidationError
 
 import engine
 from engine.catalogue.catalogue import Catalogue
+from engine.comparison import compare
 from engine.errors import RunError
 from engine.fidelity import measure_fidelity
 from engine.home import Home
 from engine.neurons.evidence import top_items
+from engine.neurons.standing import panel
 from engine.neurons.table import TOP_STORED, ConceptItems, Neuron, neuron_table
 from engine.progress import Progress
 from engine.recommenders.checkpoint import Checkpoint
@@ -22,7 +24,7 @@ from engine.recommenders.ranking import Metrics, evaluate, popularity_recommende
 from engine.run import Run, Screen, free_name, save_run
 from engine.sae.align import Alignment
 from engine.sae.config import SaeConfig, describe
-from engine.sae.training import side_maps, split_users, train_sae
+from engine.sae.training import side_maps, split_users, train_saes
 from engine.steering.inputs import Ranking, concept_items
 
 
@@ -38,10 +40,12 @@ def make_run(
     notes: Sequence[str],
     progress: Progress,
     checkpoint: Checkpoint | None = None,
+    baselines: bool = True,
 ) -> Run:
     """Train an autoencoder through `ranking.recommender`, measure everything, store the run.
 
-    `about` describes the recommender in the manifest, `config` reproduces it, `training` holds its log lines.
+    `about` describes the recommender in the manifest, `config` reproduces it, `training` holds its log lines. With
+    `baselines` the run says how the autoencoder stands beside plain dictionaries and beside itself without beta.
     Raises `RunError` for a recommender that one autoencoder cannot serve.
     """
     catalogue, recommender = ranking.catalogue, ranking.recommender
@@ -57,13 +61,17 @@ def make_run(
         known_users[part] for part in split_users(len(known_users), sae_config.held_out_users, sae_config.seed)
     )
     eligible = np.flatnonzero(allowed.eligible)
-    sae = train_sae(
-        sae_config,
+    configs = [sae_config]
+    if baselines and sae_config.beta:
+        configs.append(sae_config.model_copy(update={"beta": 0.0}))
+    unlogged: list[dict[str, float]] = []
+    sae, *vanilla = train_saes(
+        configs,
         recommender,
         users=trained_on,
         items=eligible,
         progress=lambda share, text: progress(0.7 * share, f"autoencoder: {text}"),
-        log=lambda line: training.append({"part": "sae", **line}),
+        logs=[lambda line: training.append({"part": "sae", **line}), unlogged.append][: len(configs)],
         device=device,
         seen=allowed.seen,
         checkpoint=checkpoint,
@@ -82,7 +90,13 @@ def make_run(
         sae_config.seed,
     )
     progress(0.85, "measuring fidelity")
-    fidelity = measure_fidelity(recommender, sae, allowed, held_out, measured_on if len(measured_on) else trained_on)
+    measured_on = measured_on if len(measured_on) else trained_on
+    fidelity = measure_fidelity(recommender, sae, allowed, held_out, measured_on)
+    comparison = None
+    if baselines:
+        progress(0.9, "measuring baselines")
+        chosen, first = panel(concepts, allowed.eligible), vanilla[0] if vanilla else None
+        comparison = compare(ranking, sae, first, sae_config, chosen, trained_on, measured_on, fidelity)
     meta = catalogue.meta
     manifest = {
         "dataset": catalogue.name,
@@ -106,6 +120,7 @@ def make_run(
         "sae": {"variant": sae_config.variant, "m": sae_config.neurons, **sae_config.model_dump(exclude={"neurons"})},
         "alignment": None if alignment is None else alignment.facts(),
         "fidelity": fidelity.as_dict(),
+        "comparison": None if comparison is None else comparison.as_dict(),
         "notes": [
             *notes,
             *_quality_notes(ranking, metrics, popular),

@@ -40,6 +40,8 @@ class TrainConfig(BaseModel):
     """Where the settings that nobody gave came from."""
     recommender: RecommenderConfig = Field(default_factory=MFConfig)
     sae: SaeConfig = Field(default_factory=SaeConfig)
+    baselines: bool = True
+    """Whether the run holds the autoencoder's standing beside plain dictionaries and itself without beta."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @classmethod
@@ -59,6 +61,8 @@ class OverConfig(BaseModel):
 
     recipe: Recipe = "best"
     sae: SaeConfig = Field(default_factory=SaeConfig)
+    baselines: bool = True
+    """Whether the run holds the autoencoder's standing beside plain dictionaries and itself without beta."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
@@ -105,6 +109,7 @@ def train(
                 [],
                 lambda share, text: progress(0.7 + 0.3 * share, text),
                 sae_checkpoint,
+                config.baselines,
             )
             sae_checkpoint.remove()
             checkpoint.remove()
@@ -150,6 +155,7 @@ def _train_over(
             [],
             progress,
             checkpoint,
+            settings.baselines,
         )
         checkpoint.remove()
     return run

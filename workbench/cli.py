@@ -12,7 +12,7 @@ import typer
 
 from engine.home import Home
 from workbench.choices import complete_run, home_of
-from workbench.commands import adopt, concepts, datasets, labels, neurons, pages, runs
+from workbench.commands import adopt, concepts, datasets, experiments, labels, neurons, pages, runs
 from workbench.commands.common import AsJson, RunName, SessionName, emit_json, group, open_run, session_state
 
 app = group(
@@ -128,6 +128,7 @@ def _open_workbench(home: Home, run: str | None, session: str | None) -> None:
 app.add_typer(datasets.datasets_app, name="datasets")
 app.add_typer(concepts.concepts_app)
 app.add_typer(runs.making_app)
+app.add_typer(experiments.experiments_app)
 app.add_typer(adopt.adopt_app)
 app.add_typer(runs.runs_app, name="runs")
 app.add_typer(neurons.neurons_app)

@@ -205,7 +205,7 @@ class _Measure:
             fidelity.l0_items,
             fidelity.l0_users,
             int(silent.sum()),
-            {} if found is None else dict(found.means),
+            {} if found is None else {str(reading): means for reading, means in found.means.items()},
             self._by_half(z_im, vectors, config.seed),
             self._by_half(z_im, self.metadata, config.seed) if self.metadata.shape[1] else (None, None),
         )

@@ -23,7 +23,7 @@ Reading = Literal["label-chosen", "split-half", "one-to-one"]
 READINGS: tuple[Reading, ...] = ("label-chosen", "split-half", "one-to-one")
 PANEL_ITEMS, PANEL_TAGS = 20, 30
 """A concept of the panel has so many ranked items; of tags there are so many, the commonest."""
-PANEL_KINDS = ("genre", "tag", "era", "genre-decade", "own")
+PANEL_KINDS = ("genre", "tag", "era", "own")
 
 
 def panel(

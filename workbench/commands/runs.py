@@ -51,6 +51,10 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Seed of recommender and autoencoder.")] = None,
     base_seed: Annotated[int | None, typer.Option(help="Seed of the recommender alone.")] = None,
     sae_seed: Annotated[int | None, typer.Option(help="Seed of the autoencoder alone.")] = None,
+    baselines: Annotated[
+        bool | None,
+        typer.Option(help="Measure raw dimensions, PCA, ICA, random directions and beta 0 beside it (default: yes)."),
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
     values: Annotated[
         list[str] | None,
@@ -75,6 +79,7 @@ def train(
         "recommender.d": dim,
         "recommender.bias": bias,
         "recommender.seed": None if base else seed if base_seed is None else base_seed,
+        "baselines": baselines,
         "sae.neurons": neurons,
         "sae.variant": variant,
         "sae.levels": None if levels is None else level_sizes(levels),
@@ -147,10 +152,12 @@ def runs_show(ctx: typer.Context, run: RunName, as_json: AsJson = False) -> None
     opened = open_run(ctx, run)
     if as_json:
         return emit_json(dict(opened.manifest))
+    from workbench.comparison import show_comparison
     from workbench.tables import say
 
     for sentence in run_summary(opened):
         say(sentence)
+    show_comparison(opened.manifest.get("comparison"))
     typer.echo(json.dumps(opened.manifest["config"], indent=1))
     return None
 

@@ -1,0 +1,85 @@
+"""Tables that compare: the autoencoder beside its baselines, and the configurations of a sweep."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from workbench.tables import say, show
+
+
+def show_comparison(comparison: Mapping[str, Any] | None) -> None:
+    """Every set of neurons of a run: label-chosen, split-half and one-to-one purity@20, and what it keeps."""
+    if comparison is None:
+        return say("Baselines were not measured (--no-baselines).")
+    if not comparison["panel"]:
+        return say("There are no concepts to measure purity against; baselines differ in fidelity alone.")
+    rows = []
+    for row in comparison["rows"]:
+        kept = row["fidelity"]
+        ahead = row["ahead"] and row["ahead"]["split-half"]
+        rows.append(
+            [
+                row["name"],
+                row["candidates"],
+                *(_two(row["purity"][reading]["20"]) for reading in ("label-chosen", "split-half", "one-to-one")),
+                "" if not ahead else f"{ahead[0]:+.2f} [{ahead[1]:+.2f}, {ahead[2]:+.2f}]",
+                _two(kept["rbo"]),
+                f"{kept['l0_items']:.0f}/{kept['l0_users']:.0f}",
+            ]
+        )
+    random = comparison["random"]
+    cells = [random["means"][reading]["20"] for reading in ("label-chosen", "split-half", "one-to-one")]
+    rows.append(["random directions", random["candidates"], *(_range(cell) for cell in cells), "", "", ""])
+    show(
+        f"Purity@20, mean over {len(comparison['panel'])} concepts",
+        ("", "n", "chosen", "split", "1-to-1", "SAE ahead (split)", "RBO", "L0 i/u"),
+        rows,
+        "n, chosen, split, 1-to-1, RBO, L0 i/u",
+    )
+    return say(
+        "chosen: the best of n neurons by the very labels it is scored on; split: chosen on one half of the items, "
+        "scored on the other; 1-to-1: a neuron for one concept at most. SAE ahead: paired difference over concepts, "
+        "95 % interval. L0 as large as the vector: nothing is left out, so RBO 1 is no result."
+    )
+
+
+def show_sweep(found: Mapping[str, Any]) -> None:
+    """The trials of a sweep, with the Pareto front and the tuned choice marked."""
+    changed = list(found["trials"][0]["changed"])
+    rows = []
+    for trial in found["trials"]:
+        purity = trial["purity"].get("split-half", {})
+        own, other = trial["monosemanticity"]
+        rows.append(
+            [
+                *(str(trial["changed"][key]) for key in changed),
+                *(_two(purity.get(depth, purity.get(str(depth)))) for depth in (20, 50)),
+                _three(trial["rbo"]),
+                _two(trial["tau"]),
+                f"{trial['l0_items']:.1f}/{trial['l0_users']:.1f}",
+                trial["dead"],
+                _three(own),
+                _three(other),
+                _three(trial["monosemanticity_independent"][1]),
+                " ".join(mark for mark, on in (("front", trial["front"]), ("best", trial["best"])) if on),
+            ]
+        )
+    names = [key.removeprefix("sae.") for key in changed]
+    columns = (*names, "p@20", "p@50", "RBO", "tau", "L0 i/u", "dead", "MS a", "MS b", "MSi b", "")
+    show(f"{len(rows)} autoencoders over {found['base']}", columns, rows, ", ".join(columns[:-1]))
+    say(
+        f"p@K: split-half purity over {len(found['panel'])} concepts. RBO: on {found['users']} users not trained on. "
+        "front: nothing else has both more. MS: monosemanticity, on the half of the items that tunes (a) and on the "
+        "other (b), MSi with metadata in place of the recommender's vectors. best: the highest MS a."
+    )
+
+
+def _two(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _three(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _range(value: list[float]) -> str:
+    return f"{value[0]:.2f} [{value[1]:.2f}, {value[2]:.2f}]"
