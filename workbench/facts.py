@@ -1,13 +1,16 @@
 """What the reading commands say, as plain data: the same facts for tables and for --json."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from engine.errors import EditError, MonoscopeError
 from engine.run import Run
 from engine.session import Label
+
+if TYPE_CHECKING:
+    from engine.neurons.table import ConceptItems
 
 STORED_METRICS = ("rbo", "tau", "l0_items", "l0_users", "ndcg_kept")
 WATCHED_AT_MOST = 20
@@ -85,7 +88,8 @@ def concept_facts(run: Run, name: str, k: int) -> dict[str, Any]:
     """`concept`: the k neurons that are purest for a concept of the data set, one named after the training too.
 
     `missing` says that it names none of them, `misses` are items of the purest neuron's top 20 that do not carry it,
-    and `profile` is every neuron's mean activation over its items beside that over all (the paper's Figure 2).
+    `profile` is every neuron's mean activation over its items beside that over all (the paper's Figure 2), and
+    `standing` its neuron chosen by the labels, on the other half of the items, and one to one.
     """
     from dataclasses import asdict
 
@@ -99,6 +103,7 @@ def concept_facts(run: Run, name: str, k: int) -> dict[str, Any]:
             raise MonoscopeError(unknown("concept", name, [concept.name for concept in known.values()]))
         concept = known[name.lower()]
         steering = run.steering(catalogue)
+        popularity = catalogue.items().popularity
     member = np.zeros(len(run.recommender.items.ids), bool)
     member[concept.items] = True
     eligible = steering.candidates.eligible
@@ -114,6 +119,7 @@ def concept_facts(run: Run, name: str, k: int) -> dict[str, Any]:
         "items": int((member & eligible).sum()),
         "base_rate": float(member[eligible].mean()) if eligible.any() else None,
         "missing": not any(row.named for row in rows),
+        "standing": _readings(z_im, eligible, steering.concepts, popularity, concept.name),
         "neurons": [asdict(row) for row in rows[:k]],
         "misses": [
             {"item_id": run.recommender.items.ids[n], "title": run.texts["title"][n], "activation": float(z)}
@@ -125,6 +131,22 @@ def concept_facts(run: Run, name: str, k: int) -> dict[str, Any]:
         ]
         if eligible.any()
         else [],
+    }
+
+
+def _readings(
+    z_im: np.ndarray, eligible: np.ndarray, concepts: Sequence["ConceptItems"], popularity: np.ndarray, name: str
+) -> dict[str, dict[str, Any]]:
+    """The concept's neuron and its purity as `engine.neurons.standing` reads it, among the concepts of its panel."""
+    from engine.neurons.standing import panel, standing
+
+    among = panel(concepts, eligible)
+    if name not in {concept.name for concept in among}:
+        among = [*among, *(concept for concept in concepts if concept.name == name)]
+    row = next(row for row in standing(z_im, eligible, among, popularity, seed=0).concepts if row.concept == name)
+    return {
+        reading.replace("-", "_"): {"neuron": one.neuron, **{f"purity{k}": one.purity[k] for k in sorted(one.purity)}}
+        for reading, one in row.readings.items()
     }
 
 

@@ -143,6 +143,8 @@ def _say_concepts(told: Mapping[str, Any], concept: str | None) -> None:
 def show_concept(facts: Mapping[str, Any]) -> None:
     """Which neurons stand for a concept, and how near the best one comes."""
     say(f"{facts['concept']}: {facts['items']} of the ranked items ({percent(facts['base_rate'])}).")
+    if not facts["items"]:
+        return say("None of its items is ranked, so no neuron can be measured on it.")
     if facts["missing"]:
         say("It is missing: no neuron stands for it. The nearest are:")
     mean = {row["neuron"]: row for row in facts["profile"]}
@@ -157,9 +159,16 @@ def show_concept(facts: Mapping[str, Any]) -> None:
     ]
     columns = ("neuron", "p@10", "p@20", "p@50", "lift", "mean of its items", "of all", "named")
     show("", columns, rows, ", ".join(columns[:-1]))
+    split, single = facts["standing"]["split_half"], facts["standing"]["one_to_one"]
+    alone = f"neuron {single['neuron']} is its own, at {cell(single['purity20'])}"
+    say(
+        f"Chosen on one half of the items and scored on the other, p@20 is {cell(split['purity20'])}; where a neuron "
+        f"may stand for one concept alone, {'none is left for it' if single['neuron'] is None else alone}."
+    )
     if facts["misses"]:
         titles = "; ".join(_short(item["title"]) for item in facts["misses"][:ROWS])
         say(f"In the top 20 of neuron {facts['neurons'][0]['neuron']} without it ({len(facts['misses'])}): {titles}.")
+    return None
 
 
 def show_item(facts: Mapping[str, Any]) -> None:

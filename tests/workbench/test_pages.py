@@ -87,6 +87,8 @@ def test_a_concept_that_no_neuron_reaches_is_said_to_be_missing(monoscope: Monos
     here = monoscope("concept", "demo", "Horror", "--json").json
     assert not here["missing"]
     named = here["neurons"][0]["neuron"]
+    assert here["standing"]["one_to_one"]["neuron"] == named
+    assert here["standing"]["split_half"]["purity20"] <= here["standing"]["label_chosen"]["purity20"]
     profile = {row["neuron"]: row for row in here["profile"]}
     assert len(profile) == 40
     assert max(profile.values(), key=lambda row: row["mean"] - row["catalogue"])["neuron"] == named
@@ -108,3 +110,15 @@ def test_on_a_narrow_terminal_the_neuron_table_keeps_its_names(
     monkeypatch.setattr(tables, "PIPE_WIDTH", 140)
     tables.show_neurons(rows, [], None)
     assert "p@50" in capsys.readouterr().out
+
+
+def test_a_concept_without_ranked_items_is_not_said_to_have_a_neuron(
+    demo_run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from workbench.facts import concept_facts
+    from workbench.pages import show_concept
+
+    show_concept({**concept_facts(demo_run, "Horror", 5), "items": 0})
+    told = capsys.readouterr().out
+    assert "None of its items is ranked" in told
+    assert "p@20" not in told
