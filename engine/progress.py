@@ -8,3 +8,8 @@ Progress = Callable[[float, str], None]
 
 def silent(share: float, text: str) -> None:
     """Report nothing."""
+
+
+def part(progress: Progress, start: float, end: float, what: str) -> Progress:
+    """A progress from 0 to 1 that fills `progress` from `start` to `end`; `what` comes before its words."""
+    return lambda share, text: progress(start + (end - start) * share, f"{what}: {text}")

@@ -123,6 +123,8 @@ class RandomStanding:
     draws: int
     means: Mapping[Reading, Mapping[int, tuple[float, float, float]]]
     """By K: mean, 2.5th and 97.5th percentile over the sets."""
+    by_concept: Mapping[Reading, Mapping[str, float]]
+    """Purity@20 of each concept, mean over the sets."""
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values."""
@@ -146,10 +148,13 @@ def random_standing(
     x = (x_nd[known] - x_nd[known].mean(axis=0)).astype(np.float32)
     halves = _halves(len(known), seed)
     found: dict[Reading, dict[int, list[float]]] = {reading: {depth: [] for depth in DEPTHS} for reading in READINGS}
+    each: dict[Reading, np.ndarray] = {reading: np.zeros(len(concepts)) for reading in READINGS}
     for _ in range(draws):
         z = np.maximum(x @ random.standard_normal((x.shape[1], candidates)).astype(np.float32), 0)
         parts = [_purities(_tops(z[half]), member_ci[:, half]) for half in halves]
-        for reading, means in _means(_readings(_purities(_tops(z), member_ci), parts)).items():
+        chosen = _readings(_purities(_tops(z), member_ci), parts)
+        for reading, means in _means(chosen).items():
+            each[reading] += np.nan_to_num(chosen[reading].purity[:, DEPTHS.index(20)]) / draws
             for depth, value in means.items():
                 found[reading][depth].append(value)
     return RandomStanding(
@@ -161,6 +166,10 @@ def random_standing(
                 for depth, values in depths.items()
             }
             for reading, depths in found.items()
+        },
+        {
+            reading: {concept.name: float(value) for concept, value in zip(concepts, values, strict=True)}
+            for reading, values in each.items()
         },
     )
 

@@ -1,0 +1,123 @@
+"""The runs that the paper's tables need: found in the home where they are there, trained where they are not."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from engine.catalogue.catalogue import Catalogue
+from engine.home import Home
+from engine.progress import Progress, silent
+from engine.run import Run, free_name, runs
+from engine.train import TrainConfig, train
+
+Model = Literal["mf", "ncf"]
+MODELS: tuple[Model, ...] = ("mf", "ncf")
+SECONDS_A_STEP, SECONDS_A_PAIR, SECONDS_A_CELL, SECONDS_AN_SAE_STEP = 8e-4, 2e-6, 2e-8, 0.012
+"""What a training takes on two cores, roughly and on the safe side; for telling the user before it starts."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One run: a model, a recipe and a seed, and settings of the autoencoder that are not the recipe's."""
+
+    model: Model
+    recipe: Literal["best", "paper"]
+    seed: int
+    sae: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """As `TrainConfig.of` takes them."""
+        return {
+            "recipe": self.recipe,
+            "recommender": {"kind": self.model, "seed": self.seed},
+            "sae": {"seed": self.seed, **dict(self.sae)},
+        }
+
+    def name(self, dataset: str) -> str:
+        """The name of the run, if it has to be trained."""
+        extra = "".join(f"-{key}{_short(value)}" for key, value in self.sae)
+        return f"{dataset}-{self.model}-{self.recipe}{extra}-{self.seed}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which of the wanted runs are here, which recommenders are, and about how long the rest takes."""
+
+    dataset: str
+    wanted: Sequence[Wanted]
+    here: Mapping[Wanted, str]
+    bases: Mapping[Wanted, str]
+    seconds: float
+
+    @property
+    def missing(self) -> list[Wanted]:
+        """What has to be trained."""
+        return [one for one in self.wanted if one not in self.here]
+
+    def sentence(self) -> str:
+        """What will be trained, and about how long that takes."""
+        if not self.missing:
+            return f"All {len(self.wanted)} runs are here."
+        recommenders = {(one.model, one.recipe, one.seed) for one in self.missing if one not in self.bases}
+        minutes = max(1, round(self.seconds / 60))
+        return (
+            f"{len(self.missing)} of {len(self.wanted)} runs have to be trained ({len(recommenders)} recommenders), "
+            f"about {minutes} minute{'s' if minutes > 1 else ''} on two cores. Interrupted, the same command goes on."
+        )
+
+
+def plan(home: Home, dataset: str, wanted: Sequence[Wanted]) -> Plan:
+    """Compare `wanted` with the runs of the home: equal settings on an equal catalogue are the same run."""
+    with Catalogue.open(home, dataset) as catalogue:
+        content = catalogue.hash
+        items = catalogue.items()
+        size = len(catalogue.users().user_id), len(items.item_id), int(items.popularity.sum())
+    known = [one for one in runs(home) if one.get("catalogue_hash") == content]
+    here, bases, seconds, counted = {}, {}, 0.0, set()
+    for one in wanted:
+        config = TrainConfig.of(one.values, dataset, *size)
+        recommender, sae = _plain(config.recommender), _plain(config.sae)
+        same = [run for run in known if run["config"].get("recommender") == recommender]
+        complete = [run for run in same if run["config"].get("sae") == sae and run.get("comparison")]
+        if complete:
+            here[one] = str(complete[-1]["name"])
+            continue
+        seconds += config.sae.steps * SECONDS_AN_SAE_STEP
+        base = (one.model, one.recipe, one.seed)
+        if same:
+            bases[one] = str(same[-1]["name"])
+        elif base not in counted:
+            counted.add(base)
+            seconds += _seconds(config, *size)
+    return Plan(dataset, wanted, here, bases, seconds)
+
+
+def trained(home: Home, dataset: str, wanted: Wanted, progress: Progress = silent) -> Run:
+    """The run for `wanted`: one that is here, else a new one, over a recommender that is here if there is one."""
+    found = plan(home, dataset, [wanted])
+    if wanted in found.here:
+        return Run.open(home, found.here[wanted])
+    name = free_name(home, wanted.name(dataset))
+    if wanted in found.bases:
+        over = {"recipe": wanted.recipe, "sae": wanted.values["sae"]}
+        return train(home, dataset, over, name, progress, base=found.bases[wanted])
+    return train(home, dataset, wanted.values, name, progress)
+
+
+def _seconds(config: TrainConfig, users: int, items: int, interactions: int) -> float:
+    settings = config.recommender
+    if settings.loss == "dense":
+        return settings.epochs * users * items * SECONDS_A_CELL
+    pairs = settings.epochs * interactions * (1 + settings.negatives)
+    return pairs / settings.batch * SECONDS_A_STEP + pairs * SECONDS_A_PAIR
+
+
+def _plain(config: Any) -> Any:
+    """As the manifest has it."""
+    return json.loads(json.dumps(config.model_dump()))
+
+
+def _short(value: Any) -> str:
+    return "".join(letter for letter in str(value) if letter.isalnum())
