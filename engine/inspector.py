@@ -96,7 +96,7 @@ class Inspector:
         return self.run.screen["ranked"].astype(bool)
 
     def neuron(self, number: int) -> dict[str, Any]:
-        """`quantiles`, `histogram`, `profiles`, `segments` and `moves` of one neuron, and what is `missing`."""
+        """`quantiles`, `histogram`, `profiles`, `segments`, `moves` and `neighbours` of a neuron; what is `missing`."""
         self.run.neuron(number)
         z_i, z_u, known = self.z_im[:, number], self.z_um[:, number], self.run.recommender.users.known
         return {
@@ -108,6 +108,9 @@ class Inspector:
             "profiles": self._profiles(number),
             "segments": self._segments(z_u),
             "moves": {"users": self._moves_items(number), "items": self._moves_users(number)},
+            "neighbours": [
+                asdict(one) for one in profile.near_neurons(self.run.sae.w_md, self.z_im, self.eligible, number)
+            ],
             "missing": self.missing,
         }
 

@@ -21,6 +21,11 @@ def show_neuron_page(facts: Mapping[str, Any]) -> None:
         _show_profiles(facts["profiles"])
     if facts["segments"]:
         _show_segments(facts["segments"])
+    if facts["neighbours"]:
+        near = ", ".join(
+            f"{one['neuron']} ({one['cosine']:.2f}; {cell(one['jaccard'])})" for one in facts["neighbours"]
+        )
+        say(f"Neighbours (cosine of their directions; overlap of their items): {near}.")
     if facts["moves"]["users"]:
         _show_moves(facts["moves"]["users"], facts["concept"])
     if facts["missing"]:
@@ -175,7 +180,7 @@ def show_item(facts: Mapping[str, Any]) -> None:
     """What an item is made of."""
     say(f"{facts['title']} ({facts['item_id']}): {', '.join(facts['concepts']) or 'no concepts'}")
     if not facts["ranked"]:
-        say("It has no training interactions or no vector, so it is neither ranked nor measured.")
+        return say("It has no training interactions or no vector, so it is neither ranked nor measured.")
     if facts["popularity"] is not None:
         place = facts["popularity_rank"]
         more = "" if place is None else f", number {place:,} of {facts['ranked_items']:,} by popularity"
@@ -192,7 +197,7 @@ def show_item(facts: Mapping[str, Any]) -> None:
             rows.append(cells)
         columns = ("cos", "by code", "cos ", "by the recommender's vectors")
         show(f"Nearest items ({facts['nearest_shared']} in both lists)", columns, rows, "cos, cos ")
-    _say_missing(facts, "Popularity is")
+    return _say_missing(facts, "Popularity is")
 
 
 def _half(title: str) -> str:

@@ -89,6 +89,30 @@ def concept_means(z_im: np.ndarray, eligible: np.ndarray, member_ci: np.ndarray)
     return means, z.mean(axis=0) if len(z) else np.full(z_im.shape[1], np.nan)
 
 
+@dataclass(frozen=True)
+class NearNeuron:
+    """Another neuron: the cosine of the two decoder rows, and the Jaccard overlap of the items that activate them."""
+
+    neuron: int
+    cosine: float
+    jaccard: float | None
+    """None where neither is active."""
+
+
+def near_neurons(w_md: np.ndarray, z_im: np.ndarray, eligible: np.ndarray, neuron: int, k: int = 3) -> list[NearNeuron]:
+    """The `k` neurons whose decoder rows have the largest cosine with that of `neuron`; ties by number."""
+    unit = w_md / np.maximum(np.linalg.norm(w_md, axis=1, keepdims=True), 1e-12)
+    cosine = (unit @ unit[neuron]).astype(np.float64)
+    cosine[neuron] = -np.inf
+    active = z_im[eligible] > 0
+    both = (active & active[:, [neuron]]).sum(axis=0)
+    either = (active | active[:, [neuron]]).sum(axis=0)
+    order = np.argsort(-cosine, kind="stable")[: min(k, len(cosine) - 1)]
+    return [
+        NearNeuron(int(j), float(cosine[j]), float(both[j] / either[j]) if either[j] else None) for j in order.tolist()
+    ]
+
+
 def most_active(z_n: np.ndarray, eligible: np.ndarray, depth: int) -> np.ndarray:
     """The numbers of the `depth` most active eligible rows, fewer where fewer are above 0; ties by number."""
     active = np.flatnonzero((z_n > 0) & eligible)

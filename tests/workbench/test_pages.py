@@ -13,7 +13,7 @@ def monoscope(demo_run: Run, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capt
 
 def test_a_neurons_json_holds_everything_that_is_promised(monoscope: Monoscope) -> None:
     facts = monoscope("neuron", "demo", 3, "--json").json
-    assert {"quantiles", "histogram", "profiles", "moves", "segments", "items", "users"} <= set(facts)
+    assert {"quantiles", "histogram", "profiles", "moves", "segments", "neighbours", "items", "users"} <= set(facts)
 
 
 def test_a_neurons_page_shows_its_range_its_groups_and_what_it_moves(monoscope: Monoscope) -> None:
@@ -122,3 +122,18 @@ def test_a_concept_without_ranked_items_is_not_said_to_have_a_neuron(
     told = capsys.readouterr().out
     assert "None of its items is ranked" in told
     assert "p@20" not in told
+
+
+def test_a_name_that_users_contradict_is_said_to_hold_for_items_alone(
+    demo_run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from workbench.facts import inspected
+    from workbench.pages import show_neuron_page
+
+    number = next(row.neuron for row in demo_run.neurons if row.concept == "Horror")
+    facts = inspected(demo_run, number, {}, 5)
+    show_neuron_page(facts)
+    assert "That is implied, no evidence for its name" in capsys.readouterr().out
+    facts["moves"]["users"]["concepts"]["own"]["excess"] *= -1
+    show_neuron_page(facts)
+    assert "its name holds for items alone: raising it on users does not raise Horror" in capsys.readouterr().out

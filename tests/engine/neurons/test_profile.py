@@ -6,6 +6,7 @@ from engine.neurons.profile import (
     decade_shares,
     histogram,
     most_active,
+    near_neurons,
     quantile_steps,
     segments,
 )
@@ -123,3 +124,13 @@ def test_a_column_that_names_people_is_skipped_and_users_without_a_vector_do_not
     told, skipped = segments(z, known, {"zip": list(range(100)), "sex": ["f"] * 45 + ["m"] * 55}, {})
     assert skipped == {"zip": "too many values"}
     assert {one.value: one.users for one in told} == {"f": 45, "m": 45}
+
+
+def test_near_neurons_are_those_of_like_direction_with_the_overlap_of_their_items() -> None:
+    w = np.array([[1, 0], [0, 1], [2, 0.1], [-1, 0]], np.float32)
+    z = np.array([[1, 0, 1, 0], [1, 0, 0, 0], [0, 1, 1, 0], [0, 0, 9, 9]], np.float32)
+    told = near_neurons(w, z, np.array([True, True, True, False]), 0)
+    assert [one.neuron for one in told] == [2, 1, 3]
+    assert told[0].cosine == pytest.approx(2 / np.hypot(2, 0.1))
+    assert [one.jaccard for one in told] == [pytest.approx(1 / 3), 0, 0]
+    assert near_neurons(w, 0 * z, np.ones(4, bool), 0, k=1)[0].jaccard is None
