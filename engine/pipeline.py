@@ -88,6 +88,8 @@ def make_run(
         allowed.eligible,
         concepts,
         sae_config.seed,
+        sae.w_md,
+        sae.levels,
     )
     progress(0.85, "measuring fidelity")
     measured_on = measured_on if len(measured_on) else trained_on
@@ -120,6 +122,7 @@ def make_run(
         "sae": {"variant": sae_config.variant, "m": sae_config.neurons, **sae_config.model_dump(exclude={"neurons"})},
         "alignment": None if alignment is None else alignment.facts(),
         "fidelity": fidelity.as_dict(),
+        "chance": table.chance,
         "comparison": None if comparison is None else comparison.as_dict(),
         "notes": [
             *notes,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from engine.catalogue.catalogue import Catalogue
     from engine.steering.effect import Steering
 
-FORMAT = 1
+FORMAT = 2
 TRUSTED = "trusted-programs.txt"
 """SHA-256 of each scoring program that the user trusts, one a line. It lies in the home, never in a run."""
 HASHED = ("recommender.safetensors", "sae.safetensors", "ids.parquet", "neurons.parquet")

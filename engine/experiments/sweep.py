@@ -20,9 +20,9 @@ from engine.device import one_thread, usable_device
 from engine.errors import RunError
 from engine.fidelity import measure_fidelity
 from engine.home import Home, check_name, make_folder, write_whole
-from engine.neurons.evidence import monosemanticity, top_items
+from engine.neurons.evidence import metadata_vectors, monosemanticity, top_items
 from engine.neurons.standing import Standing, panel, standing
-from engine.neurons.table import ConceptItems
+from engine.neurons.table import METADATA_KINDS
 from engine.pipeline import checked
 from engine.presets import sae_preset
 from engine.progress import Progress
@@ -181,7 +181,9 @@ class _Measure:
         self.panel = panel(self.concepts, self.eligible, names)
         self.popularity = catalogue.items().popularity
         self.known = np.flatnonzero(base.recommender.users.known)
-        self.metadata = metadata_vectors(self.concepts, len(base.recommender.items.ids))
+        described = [concept.member for concept in self.concepts if concept.kind in METADATA_KINDS]
+        items = len(base.recommender.items.ids)
+        self.metadata = metadata_vectors(np.array(described, bool).reshape(len(described), items))
 
     def split(self, config: SaeConfig) -> tuple[np.ndarray, np.ndarray]:
         trained, held = split_users(len(self.known), config.held_out_users, config.seed)
@@ -220,15 +222,6 @@ class _Measure:
             scores = monosemanticity(top, z_im[items], vectors[items])
             found.append(float(np.nanmean(scores)) if np.isfinite(scores).any() else None)
         return found[0], found[1]
-
-
-def metadata_vectors(concepts: Sequence[ConceptItems], items: int) -> np.ndarray:
-    """Items × concepts: membership in genres, tags and own concepts, weighted by the log of how rare each is."""
-    named = [concept.member for concept in concepts if concept.kind in ("genre", "tag", "own") and concept.member.any()]
-    if not named:
-        return np.zeros((items, 0), np.float32)
-    member = np.stack(named, axis=1).astype(np.float32)
-    return member * np.log(items / member.sum(axis=0)).astype(np.float32)
 
 
 def judged(trials: Sequence[Trial]) -> list[Trial]:

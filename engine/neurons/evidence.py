@@ -74,9 +74,10 @@ def q_values(statistic: np.ndarray, null: np.ndarray) -> np.ndarray:
 def monosemanticity(top_mt: np.ndarray, z_nm: np.ndarray, vectors_nd: np.ndarray, depth: int = 30) -> np.ndarray:
     """Activation-weighted mean cosine of each neuron's top items (Pach et al. 2025, as the paper uses it).
 
-    Over the `depth` most active items: `sum a_i a_j s_ij / sum a_i a_j`, i != j, with s the cosine of the
-    recommender's own item vectors, so a high value says only that the items are close in the very space
-    that the SAE reads. nan with fewer than two active items.
+    Over the `depth` most active items: `sum a_i a_j s_ij / sum a_i a_j`, i != j, with s the cosine of `vectors_nd`.
+    With the recommender's own item vectors a high value says only that the items are close in the very space
+    that the SAE reads; `metadata_vectors` give the independent form. Its null is `chance_similarity`. nan with fewer
+    than two active items.
     """
     unit = vectors_nd / np.maximum(np.linalg.norm(vectors_nd, axis=1, keepdims=True), 1e-12)
     scores = np.full(len(top_mt), np.nan)
@@ -89,3 +90,41 @@ def monosemanticity(top_mt: np.ndarray, z_nm: np.ndarray, vectors_nd: np.ndarray
         np.fill_diagonal(weights, 0)
         scores[neuron] = (weights * (unit[items] @ unit[items].T)).sum() / weights.sum()
     return scores
+
+
+def chance_similarity(vectors_nd: np.ndarray) -> float:
+    """Mean cosine of two different rows: the monosemanticity that a neuron of random items has. nan below two rows."""
+    unit = vectors_nd / np.maximum(np.linalg.norm(vectors_nd, axis=1, keepdims=True), 1e-12)
+    n = len(unit)
+    if n < 2:
+        return float("nan")
+    total = (unit.astype(np.float64).sum(axis=0) ** 2).sum() - (unit.astype(np.float64) ** 2).sum()
+    return float(total / (n * (n - 1)))
+
+
+def metadata_vectors(member_ci: np.ndarray) -> np.ndarray:
+    """Items × concepts: membership, weighted by the log of how rare the concept is (tf-idf). An item without is 0."""
+    member = member_ci.T.astype(np.float32)
+    carriers = member.sum(axis=0)
+    return member[:, carriers > 0] * np.log(len(member) / carriers[carriers > 0]).astype(np.float32)
+
+
+def beats_random_items(hits: np.ndarray, depth: int, members: np.ndarray, items: int) -> np.ndarray:
+    """p of a neuron's best concept against `depth` items drawn at random, times the number of concepts (rows).
+
+    Hypergeometric and Bonferroni-corrected. It is no evidence for a neuron, and flags nothing: on MovieLens 1M 76 to
+    98 % of random directions of the recommender's vectors pass it. 1 where hits are unknown.
+    """
+    from scipy.stats import hypergeom
+
+    p = np.asarray(hypergeom.sf(np.maximum(hits, 0) - 1, items, members, depth))
+    return np.where(hits[:, 0] >= 0, np.minimum(p.min(axis=1) * len(members), 1.0), 1.0)
+
+
+def overlaps(z_nm: np.ndarray) -> np.ndarray:
+    """Jaccard index of the rows that activate each two neurons (m × m); 0 where neither is ever active."""
+    active = (z_nm > 0).astype(np.float32)
+    both = active.T @ active
+    count = np.diag(both)
+    either = count[:, None] + count - both
+    return np.where(either > 0, both / np.maximum(either, 1), 0.0)

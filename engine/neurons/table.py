@@ -7,9 +7,13 @@ import numpy as np
 
 from engine.neurons.evidence import (
     DEPTHS,
+    beats_random_items,
+    chance_similarity,
     hits_at,
+    metadata_vectors,
     monosemanticity,
     null_of_best,
+    overlaps,
     q_values,
     surprise,
     top_items,
@@ -21,6 +25,10 @@ CHOICE_DEPTH = 20
 """The depth at which a neuron's best concept is chosen."""
 NAMED_PURITY, NAMED_LIFT = 0.5, 2.0
 """A concept names a neuron if at least this share of its top 20 carries it, at this multiple of the base rate."""
+METADATA_KINDS = ("genre", "tag", "own")
+"""Kinds of concepts that the independent monosemanticity compares items by."""
+DENSE, DUPLICATE_COSINE, DUPLICATE_OVERLAP, POPULAR = 0.5, 0.9, 0.5, 5.0
+"""Thresholds of the flags; see `_flags`."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +52,16 @@ class Neuron:
     purity20: float | None
     purity50: float | None
     base_rate: float | None
+    concept_items: int | None
+    """Ranked items that carry the concept."""
     cap50: float | None
+    """The highest purity@50 that so few items allow."""
     lift: float | None
     q: float | None
+    p_random_items: float | None
+    """`beats_random_items`: shown beside q, evidence of nothing."""
+    active_items: int
+    """Ranked items with a positive activation; with fewer than K of them purity@K is unknown."""
     density_items: float
     density_users: float
     max_items: float
@@ -55,6 +70,15 @@ class Neuron:
     p99_users: float | None
     popularity_percentile: float | None
     monosemanticity: float | None
+    """Published form: by the recommender's own vectors, so circular."""
+    monosemanticity_independent: float | None
+    """By the metadata."""
+    neighbour: int | None
+    """The neuron whose decoder row is closest, with the cosine, and the Jaccard index of the items of both."""
+    neighbour_cosine: float | None
+    neighbour_overlap: float | None
+    flags: list[str]
+    """Of dead, dense, duplicate, item-only, user-only, popularity."""
     dead: bool
 
     def as_dict(self) -> dict[str, object]:
@@ -88,6 +112,8 @@ class NeuronTable:
     reach: list[ConceptReach]
     hits: dict[int, np.ndarray]
     """For each K of purity@K: how many of a neuron's top K carry each concept of `reach` (m × concepts, -1 unknown)."""
+    chance: dict[str, float | None]
+    """What random items have for each form of monosemanticity."""
 
 
 def neuron_table(
@@ -98,11 +124,14 @@ def neuron_table(
     eligible: np.ndarray,
     concepts: Sequence[ConceptItems],
     seed: int,
+    directions_md: np.ndarray | None = None,
+    levels: Sequence[int] = (),
 ) -> NeuronTable:
     """Measure every neuron on the eligible items (those with training interactions) and on all users.
 
     `z_im`, `z_um` are codes, `vectors_id` the recommender's item vectors, `popularity` training interactions
-    of each item. `seed` draws the random directions of the null.
+    of each item. `seed` draws the random directions of the null. `directions_md` are the decoder's rows, for
+    neighbours; `levels` the cumulative sizes of a Matryoshka dictionary.
     """
     known = np.flatnonzero(eligible)
     member_ci = np.array([concept.member[known] for concept in concepts]).reshape(len(concepts), len(known))
@@ -114,37 +143,102 @@ def neuron_table(
     top = top_items(z, np.ones(len(known), bool), TOP_STORED)
     hits = {depth: hits_at(top, member_ci, depth) for depth in DEPTHS} if len(concepts) else {}
     best, q = _best_concepts(hits.get(CHOICE_DEPTH), member_ci, base, vectors_id[known], seed, len(top))
+    described = metadata_vectors(member_ci[[concept.kind in METADATA_KINDS for concept in concepts]])
     scores = monosemanticity(top, z, vectors_id[known])
+    independent = monosemanticity(top, z, described) if described.shape[1] else np.full(len(top), np.nan)
+    carriers = member_ci.sum(axis=1)
+    random_items = (
+        beats_random_items(hits[CHOICE_DEPTH], CHOICE_DEPTH, carriers, len(known)) if hits else np.ones(len(top))
+    )
+    near = _neighbours(directions_md, z)
     rank = _popularity_percentiles(popularity[known])
     rows = []
     for j in range(z.shape[1]):
         c = best[j]
         purity = {d: _share(hits[d][j, c], d) if c is not None else None for d in DEPTHS}
+        popular = _mean_rank(rank, top[j, :10])
         rows.append(
             Neuron(
                 neuron=j,
-                level=None,
+                level=int(np.searchsorted(levels, j, "right")) if len(levels) else None,
                 concept=None if c is None else concepts[c].name,
                 concept_kind=None if c is None else concepts[c].kind,
                 purity10=purity[10],
                 purity20=purity[20],
                 purity50=purity[50],
                 base_rate=None if c is None else float(base[c]),
-                cap50=None if c is None else min(1.0, float(member_ci[c].sum()) / 50),
+                concept_items=None if c is None else int(carriers[c]),
+                cap50=None if c is None else min(1.0, float(carriers[c]) / 50),
                 lift=None if c is None else float(hits[CHOICE_DEPTH][j, c] / CHOICE_DEPTH / base[c]),
                 q=_number(q[j]),
-                density_items=float((z[:, j] > 0).mean()),
-                density_users=float((z_um[:, j] > 0).mean()),
-                max_items=float(z[:, j].max()),
+                p_random_items=None if c is None else float(random_items[j]),
+                active_items=int((z[:, j] > 0).sum()),
+                density_items=float((z[:, j] > 0).mean()) if len(z) else 0.0,
+                density_users=float((z_um[:, j] > 0).mean()) if len(z_um) else 0.0,
+                max_items=float(z[:, j].max(initial=0)),
                 p99_items=_p99(z[:, j]),
-                max_users=float(z_um[:, j].max()),
+                max_users=float(z_um[:, j].max(initial=0)),
                 p99_users=_p99(z_um[:, j]),
-                popularity_percentile=_mean_rank(rank, top[j, :10]),
+                popularity_percentile=popular,
                 monosemanticity=_number(scores[j]),
+                monosemanticity_independent=_number(independent[j]),
+                neighbour=near[j][0],
+                neighbour_cosine=near[j][1],
+                neighbour_overlap=near[j][2],
+                flags=_flags(z[:, j], z_um[:, j], near[j], popular, popularity[known]),
                 dead=not ((z[:, j] > 0).any() or (z_um[:, j] > 0).any()),
             )
         )
-    return NeuronTable(rows, _reach(concepts, member_ci, base, hits.get(CHOICE_DEPTH)), hits)
+    chance = {
+        "monosemanticity": _number(chance_similarity(vectors_id[known])),
+        "monosemanticity_independent": _number(chance_similarity(described)) if described.shape[1] else None,
+    }
+    return NeuronTable(rows, _reach(concepts, member_ci, base, hits.get(CHOICE_DEPTH)), hits, chance)
+
+
+Near = tuple[int | None, float | None, float | None]
+
+
+def _neighbours(directions_md: np.ndarray | None, z_im: np.ndarray) -> list[Near]:
+    """Each neuron's closest other one by decoder cosine, the cosine, and the overlap of their items."""
+    m = z_im.shape[1]
+    if directions_md is None or m < 2:
+        return [(None, None, None)] * m
+    unit = directions_md / np.maximum(np.linalg.norm(directions_md, axis=1, keepdims=True), 1e-12)
+    cosine = unit @ unit.T
+    np.fill_diagonal(cosine, -np.inf)
+    nearest, shared = cosine.argmax(axis=1), overlaps(z_im)
+    return [(int(other), float(cosine[j, other]), float(shared[j, other])) for j, other in enumerate(nearest)]
+
+
+def _flags(
+    z_i: np.ndarray, z_u: np.ndarray, near: Near, popularity_percentile: float | None, popularity: np.ndarray
+) -> list[str]:
+    """What is odd about a neuron.
+
+    dead        nothing activates it.
+    dense       more than half of the items or of the users do: it tells little apart.
+    duplicate   its decoder row has cosine 0.9 or more with another's, and half of the items of both are the same.
+    item-only, user-only   the other side never activates it, so that an edit there would be its first activation.
+    popularity  its top 10 lie in the most popular 5 % on average, and its activation rises with popularity (Spearman).
+    """
+    from scipy.stats import spearmanr
+
+    by_items, by_users = bool((z_i > 0).any()), bool((z_u > 0).any())
+    if not (by_items or by_users):
+        return ["dead"]
+    found = ["dense"] if max((z_i > 0).mean(), (z_u > 0).mean()) > DENSE else []
+    _, cosine, shared = near
+    if cosine is not None and shared is not None and cosine >= DUPLICATE_COSINE and shared >= DUPLICATE_OVERLAP:
+        found.append("duplicate")
+    if not by_users:
+        found.append("item-only")
+    if not by_items:
+        found.append("user-only")
+    if popularity_percentile is not None and popularity_percentile <= POPULAR:
+        rises = spearmanr(z_i, popularity).statistic > 0
+        found += ["popularity"] if rises else []
+    return found
 
 
 def _best_concepts(

@@ -14,7 +14,7 @@ def test_a_run_that_came_about_meanwhile_is_not_overwritten(demo_run: Run, home:
         demo_run.texts["detail"],
     )
     hits = {depth: screen[f"hits{depth}"] for depth in (10, 20, 50)}
-    table = NeuronTable(demo_run.neurons, demo_run.reach, hits)
+    table = NeuronTable(demo_run.neurons, demo_run.reach, hits, demo_run.manifest["chance"])
     names = [
         save_run(home, "one", demo_run.manifest, demo_run.recommender, demo_run.sae, table, stored, []).name
         for _ in range(2)

@@ -23,7 +23,7 @@ DEAD, RARE, UNEDITABLE, UNNAMED = 5, 6, 7, 8
 def manifest(name: str, **changes: Any) -> dict[str, Any]:
     return {
         "name": name,
-        "format": 1,
+        "format": 2,
         "dataset": "demo",
         "created": "2026-01-02T03:04:05",
         "version": "0.1.0",

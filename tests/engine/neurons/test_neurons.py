@@ -2,9 +2,13 @@ import numpy as np
 import pytest
 
 from engine.neurons.evidence import (
+    beats_random_items,
+    chance_similarity,
     hits_at,
+    metadata_vectors,
     monosemanticity,
     null_of_best,
+    overlaps,
     q_values,
     surprise,
     top_items,
@@ -138,3 +142,109 @@ def test_the_null_is_the_best_concept_of_random_directions() -> None:
     along = vectors[known][:, 0]
     best = surprise(hits_at(np.argsort(-along)[None, :20], member, 20), 20, member.mean(axis=1)).max()
     assert (null < best).mean() > 0.9
+
+
+def test_chance_similarity_is_the_mean_over_all_pairs() -> None:
+    vectors = np.random.default_rng(0).standard_normal((30, 4)).astype(np.float32)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    pairs = [float(unit[i] @ unit[j]) for i in range(30) for j in range(30) if i != j]
+    assert chance_similarity(vectors) == pytest.approx(np.mean(pairs), abs=1e-6)
+    assert np.isnan(chance_similarity(vectors[:1]))
+
+
+def test_metadata_vectors_weigh_rare_concepts_more_and_leave_out_what_nobody_carries() -> None:
+    member = np.array([[True, True, True, False], [True, False, False, False], [False] * 4])
+    vectors = metadata_vectors(member)
+    assert vectors.shape == (4, 2)
+    assert vectors[0, 1] > vectors[0, 0] > 0
+    assert (vectors[3] == 0).all()
+
+
+def test_beating_random_items_equals_scipy_and_counts_the_concepts() -> None:
+    from scipy.stats import hypergeom
+
+    hits = np.array([[9, 2], [-1, -1]])
+    p = beats_random_items(hits, 10, np.array([30, 50]), 100)
+    expected = min(hypergeom.sf(8, 100, 30, 10), hypergeom.sf(1, 100, 50, 10)) * 2
+    assert p[0] == pytest.approx(expected)
+    assert p[1] == 1
+
+
+def test_overlaps_are_jaccard_indices() -> None:
+    z = np.array([[1, 1, 0], [2, 0, 0], [0, 3, 0], [1, 1, 0]], np.float32)
+    found = overlaps(z)
+    assert found[0, 1] == pytest.approx(2 / 4)
+    assert found[0, 0] == 1
+    assert found[2, 2] == found[2, 0] == 0
+
+
+def flags_of(z: np.ndarray, users: np.ndarray, directions: np.ndarray, popularity: np.ndarray) -> list[list[str]]:
+    table = neuron_table(z, users, z + 1, popularity, popularity > 0, [], 0, directions)
+    return [neuron.flags for neuron in table.neurons]
+
+
+def test_every_flag_is_raised_by_what_it_names_and_by_nothing_else() -> None:
+    random = np.random.default_rng(0)
+    popularity = np.arange(1, 401)[::-1]
+    sparse = [(random.random(400) < 0.2) * random.random(400) for _ in range(3)]
+    z = np.stack(
+        [
+            sparse[0],
+            sparse[0] * 2,  # the same items in the same direction: a duplicate
+            np.where(np.arange(400) < 12, np.arange(400, 0, -1), 0),  # the popular head
+            random.random(400),  # dense
+            np.zeros(400),  # only users activate it
+            np.zeros(400),  # dead
+            sparse[1],  # only items activate it
+            sparse[2],  # ordinary
+        ],
+        axis=1,
+    ).astype(np.float32)
+    users = (random.random((50, 8)) < 0.3).astype(np.float32)
+    users[:, [5, 6]] = 0
+    directions = np.eye(8, dtype=np.float32)
+    directions[1] = [1, 0.1, 0, 0, 0, 0, 0, 0]
+    found = flags_of(z, users, directions, popularity)
+    assert found == [
+        ["duplicate"],
+        ["duplicate"],
+        ["popularity"],
+        ["dense"],
+        ["user-only"],
+        ["dead"],
+        ["item-only"],
+        [],
+    ]
+
+
+def test_a_neuron_of_the_least_popular_items_is_no_popularity_neuron() -> None:
+    popularity = np.arange(1, 401)
+    z = np.where(np.arange(400) < 12, 1.0, 0.0)[:, None].astype(np.float32)
+    assert flags_of(z, z, np.ones((1, 1), np.float32), popularity) == [[]]
+
+
+def test_levels_count_from_0_and_follow_the_sizes() -> None:
+    z = np.random.default_rng(0).random((60, 6)).astype(np.float32)
+    table = neuron_table(z, z, z, np.ones(60, int), np.ones(60, bool), [], 0, None, (1, 3, 6))
+    assert [neuron.level for neuron in table.neurons] == [0, 1, 1, 2, 2, 2]
+    flat = neuron_table(z, z, z, np.ones(60, int), np.ones(60, bool), [], 0)
+    assert {neuron.level for neuron in flat.neurons} == {None}
+
+
+def test_independent_monosemanticity_falls_to_chance_when_metadata_are_shuffled() -> None:
+    random = np.random.default_rng(0)
+    group = random.integers(0, 4, 600)
+    z = (random.random((600, 4)) * (group[:, None] == np.arange(4))).astype(np.float32)
+
+    def measured(order: np.ndarray) -> tuple[float, float]:
+        concepts = [ConceptItems(str(c), "genre", group[order] == c) for c in range(4)]
+        table = neuron_table(z, z, z, np.ones(600, int), np.ones(600, bool), concepts, 0)
+        chance = table.chance["monosemanticity_independent"]
+        assert chance is not None
+        return float(np.mean([n.monosemanticity_independent or 0 for n in table.neurons])), chance
+
+    found, chance = measured(np.arange(600))
+    assert found == pytest.approx(1)
+    assert chance == pytest.approx(0.25, abs=0.01)
+    shuffled, chance = measured(random.permutation(600))
+    assert shuffled == pytest.approx(chance, abs=0.1)
