@@ -29,12 +29,11 @@ MEASURES = (
     "dead",
     "purity20",
 )
-Spread = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One model with one sparsity: each measure at each beta, mean, lowest and highest over autoencoder seeds."""
+    """One model with one sparsity: each measure as seeds of the autoencoder × betas; None is unknown."""
 
     model: Model
     sparsity: Sparsity
@@ -42,7 +41,7 @@ class Curve:
     base: str
     seeds: Sequence[int]
     beta: Sequence[float]
-    measures: Mapping[str, Sequence[Spread | None]]
+    measures: Mapping[str, Sequence[Sequence[float | None]]]
 
 
 @dataclass(frozen=True)
@@ -88,10 +87,7 @@ def _curve(
         values = {"recipe": recipe, "sae": {"seed": seed}}
         own = part(progress, number / len(seeds), (number + 1) / len(seeds), f"seed {seed}")
         found.append(sweep(home, base, values, axes, None, own).trials)
-    by_beta = list(zip(*found, strict=True))
-    measures = {
-        name: [_spread([value(trial)[name] for trial in trials]) for trials in by_beta] for name in MEASURES
-    }
+    measures = {name: [[value(trial)[name] for trial in trials] for trials in found] for name in MEASURES}
     return Curve(model, sparsity, recipe, base.name, list(seeds), axes["sae.beta"], measures)
 
 
@@ -112,10 +108,3 @@ def value(trial: Trial) -> dict[str, float | None]:
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [one for one in values if one is not None]
     return float(np.mean(known)) if len(known) == len(values) else None
-
-
-def _spread(values: Sequence[float | None]) -> Spread | None:
-    known = [one for one in values if one is not None]
-    if len(known) < len(values):
-        return None
-    return float(np.mean(known)), float(np.min(known)), float(np.max(known))

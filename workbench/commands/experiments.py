@@ -1,4 +1,4 @@
-"""`monoscope sweep`: several autoencoders over one frozen recommender."""
+"""`monoscope sweep` and `monoscope reproduce`: several runs at once."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from engine.errors import MonoscopeError
-from workbench.choices import home_of, setting
+from workbench.choices import complete_dataset, home_of, setting
 from workbench.commands.common import AsJson, DatasetName, emit_json, group
 
 experiments_app = group("")
@@ -74,3 +74,41 @@ def axes_of(texts: list[str]) -> dict[str, list[Any]]:
         except ValueError:
             axes[key.strip()] = [part.strip() for part in listed.split(",")]
     return axes
+
+
+@experiments_app.command()
+def reproduce(
+    ctx: typer.Context,
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="table1, figure2, figure3, figure4 or matryoshka.")],
+    dataset: Annotated[str, typer.Option(help="ml-1m, lastfm-2k or lastfm-msd.", autocompletion=complete_dataset)],
+    models: Annotated[str, typer.Option(help="Recommenders: mf, ncf or both.")] = "mf,ncf",
+    seeds: Annotated[int, typer.Option(min=1, help="Base seeds 0, 1, 2...; results are means over them.")] = 3,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for the files; default: reproductions/ in the home.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a table or figure of the paper from this data set, ours beside the published one.
+
+    Trains what is missing, over recommenders that are here; an interrupted command goes on where it was.
+    """
+    from engine.experiments.reproduce import MAKERS, Order, needed, write
+    from engine.experiments.reproduce import reproduce as make
+    from engine.experiments.trained import MODELS
+    from workbench.tables import progress_bar, say
+
+    chosen = [model for model in MODELS if model in models.split(",")]
+    if what not in MAKERS:
+        raise typer.BadParameter(f"WHAT is one of {', '.join(MAKERS)}")
+    if not chosen or set(models.split(",")) - set(MODELS):
+        raise typer.BadParameter("--models is mf, ncf or mf,ncf")
+    order = Order(home_of(ctx), dataset, chosen, range(seeds))
+    if not as_json:
+        say(needed(order, what))
+    with progress_bar(f"{what} of {dataset}") as progress:
+        result = make(order, what, progress)
+    files = write(result, output or order.folder)
+    if as_json:
+        return emit_json({**result.facts, "files": [str(file) for file in files]})
+    say(result.markdown)
+    return say("Written: " + ", ".join(str(file) for file in files))

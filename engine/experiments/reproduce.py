@@ -1,0 +1,280 @@
+"""`monoscope reproduce`: the paper's tables and figures from this data set, ours beside the published ones."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.experiments import tables
+from engine.experiments.ablation import Curve, ablation
+from engine.experiments.drawing import Picture
+from engine.experiments.figures import (
+    ConceptProfile,
+    DecadeProfile,
+    NeuronProfile,
+    TagCounts,
+    figure2,
+    figure3,
+    matryoshka,
+)
+from engine.experiments.frontier import BetaCurve, figure4
+from engine.experiments.matryoshka import by_level, trends
+from engine.experiments.published import published
+from engine.experiments.table1 import column, wanted_runs
+from engine.experiments.trained import Model, Wanted, plan, trained
+from engine.home import Home, make_folder, write_whole
+from engine.neurons.profile import concept_means, decade_shares, most_active
+from engine.neurons.standing import panel
+from engine.neurons.table import ConceptItems
+from engine.progress import Progress, part, silent
+from engine.run import Run
+from engine.steering.inputs import Ranking, concept_items
+
+FIGURE2 = {"films": (("Children's", "Horror"), ("Sci-Fi", "Comedy")), "music": (("metal", "jazz"), ("electronic",))}
+"""Concepts whose items are averaged over, and concepts whose purest neuron is shown; the paper's, where it has some."""
+FIGURE3_NEURONS, TAGS_SHOWN = 4, 12
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """One table or figure: facts for programs, words, and pictures."""
+
+    name: str
+    facts: Mapping[str, Any]
+    markdown: str
+    pictures: Sequence[Picture] = ()
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be made: the data set, the models and the seeds of their bases."""
+
+    home: Home
+    dataset: str
+    models: Sequence[Model]
+    seeds: Sequence[int]
+
+    @property
+    def folder(self) -> Path:
+        """Where results are kept."""
+        return self.home.root / "reproductions" / self.dataset
+
+
+def needed(order: Order, what: str) -> str:
+    """What has to be trained first, in a sentence, with about how long it takes."""
+    wanted = [Wanted(order.models[0], "best", order.seeds[0])]
+    if what == "table1":
+        wanted = [
+            one
+            for model in order.models
+            for some in wanted_runs(order.dataset, model, order.seeds).values()
+            for one in some
+        ]
+    elif what == "matryoshka":
+        wanted = [_nested(order, start) for start in STARTS]
+    elif what == "figure4":
+        wanted = [Wanted(model, "best", order.seeds[0]) for model in order.models]
+    said = plan(order.home, order.dataset, wanted).sentence()
+    if what == "figure4":
+        trainings = 2 * len(published().figure4.beta) * len(order.seeds) * len(order.models)
+        said += f" Then {trainings} autoencoders, some ten seconds each for MF and a minute for NCF."
+    return said
+
+
+def reproduce(order: Order, what: str, progress: Progress = silent) -> Reproduced:
+    """Make one of `MAKERS`; train what is missing. Raises `CatalogueError` for a data set the paper says nothing of."""
+    published().domain(order.dataset)
+    return MAKERS[what](order, progress)
+
+
+def write(result: Reproduced, folder: Path) -> list[Path]:
+    """Write NAME.json, NAME.md and each picture as SVG and PNG; returns what was written."""
+    make_folder(folder)
+    files: dict[str, str | bytes] = {
+        f"{result.name}.json": json.dumps(result.facts, indent=1, ensure_ascii=False) + "\n",
+        f"{result.name}.md": result.markdown,
+    }
+    for drawn in result.pictures:
+        files |= {f"{drawn.name}.svg": drawn.svg, f"{drawn.name}.png": drawn.png}
+    for name, content in files.items():
+        write_whole(folder / name, content)
+    return [folder / name for name in files]
+
+
+def _table1(order: Order, progress: Progress) -> Reproduced:
+    own = {}
+    for number, model in enumerate(order.models):
+        share = part(progress, number / len(order.models), (number + 1) / len(order.models), model)
+        own[model] = column(order.home, order.dataset, model, order.seeds, share).as_dict()
+    # As JSON has it, so that fresh columns and those of earlier runs are alike.
+    fresh = json.loads(json.dumps(own))
+    columns = {(order.dataset, model): fresh[model] for model in fresh}
+    for path in sorted((order.home.root / "reproductions").glob("*/table1.json")):
+        for stored in json.loads(path.read_text())["columns"]:
+            columns.setdefault((stored["dataset"], stored["model"]), stored)
+    facts = {"dataset": order.dataset, "columns": [one for (name, _), one in columns.items() if name == order.dataset]}
+    return Reproduced("table1", facts, tables.table1(columns))
+
+
+def _figure2(order: Order, progress: Progress) -> Reproduced:
+    run, loaded = _shown_run(order, progress)
+    across, within = FIGURE2[published().domain(order.dataset)]
+    names = [concept.name for concept in loaded.panel]
+    means, catalogue = concept_means(loaded.z_im, loaded.eligible, np.array([c.member for c in loaded.panel]))
+    profiles = [ConceptProfile(name, means[names.index(name)], catalogue) for name in across if name in names]
+    chosen = [(name, loaded.purest(name)) for name in within if name in names]
+    neurons = [NeuronProfile(j, name, names, means[:, j], float(catalogue[j])) for name, j in chosen]
+    tagged = []
+    for name, j in chosen:
+        top = most_active(loaded.z_im[:, j], loaded.eligible, 50)
+        counts = np.array([int(concept.member[top].sum()) for concept in loaded.panel])
+        base = np.array([float(concept.member[loaded.eligible].mean()) for concept in loaded.panel])
+        order_ = np.argsort(-counts, kind="stable")[:TAGS_SHOWN]
+        tagged.append(
+            TagCounts(
+                j,
+                name,
+                len(top),
+                [names[n] for n in order_],
+                [int(counts[n]) for n in order_],
+                [float(base[n] * len(top)) for n in order_],
+            )
+        )
+    drawn = figure2(profiles, neurons, tagged)
+    return _pictured("figure2", order, run, drawn, "Mean activations and tags, each beside the catalogue's mean.")
+
+
+def _figure3(order: Order, progress: Progress) -> Reproduced:
+    run, loaded = _shown_run(order, progress)
+    profiles = []
+    for neuron in run.neurons:
+        decades = decade_shares(loaded.z_im[:, neuron.neuron], loaded.eligible, loaded.year)
+        strongest = max((decade.share - decade.catalogue for decade in decades), default=0.0)
+        profiles.append((strongest, DecadeProfile(neuron.neuron, neuron.named_by, decades)))
+    if not any(profile.decades for _, profile in profiles):
+        return Reproduced(
+            "figure3",
+            {"run": run.name, "known": False},
+            f"# Figure 3\n\n{order.dataset} has no years, so no decades.\n",
+        )
+    chosen = sorted(profiles, key=lambda pair: -pair[0])[:FIGURE3_NEURONS]
+    drawn = figure3([profile for _, profile in chosen])
+    return _pictured(
+        "figure3",
+        order,
+        run,
+        drawn,
+        f"The {len(chosen)} neurons furthest from the catalogue in some decade, top 200 items.",
+    )
+
+
+def _figure4(order: Order, progress: Progress) -> Reproduced:
+    found = ablation(order.home, order.dataset, order.models, order.seeds, progress)
+    facts = published().figure4
+    pictures = []
+    for model in order.models:
+        curves = [_curve(one) for one in found.curves if one.model == model]
+        drawn = figure4(model, curves, facts)
+        pictures.append(Picture(f"figure4-{model}", drawn.svg, drawn.png, drawn.alt, drawn.columns, drawn.rows))
+    return Reproduced("figure4", found.as_dict(), tables.figure4(found), pictures)
+
+
+def _curve(curve: Curve) -> BetaCurve:
+    name = "L0 free (paper's recipe)" if curve.sparsity == "free" else "L0 matched (best recipe)"
+    measured = {
+        key: np.array([[np.nan if value is None else value for value in row] for row in rows], float)
+        for key, rows in curve.measures.items()
+    }
+    return BetaCurve(name, curve.beta, measured)
+
+
+STARTS = ("random", "ica")
+
+
+def _nested(order: Order, start: str) -> Wanted:
+    return Wanted(order.models[0], "best", order.seeds[0], (("levels", 4), ("start", start)))
+
+
+def _matryoshka(order: Order, progress: Progress) -> Reproduced:
+    facts: dict[str, Any] = {"dataset": order.dataset, "model": order.models[0], "starts": {}}
+    pictures, words = [], []
+    for number, start in enumerate(STARTS):
+        share = part(progress, number / len(STARTS), (number + 1) / len(STARTS), f"{start} start")
+        run = trained(order.home, order.dataset, _nested(order, start), share)
+        loaded = _Loaded.of(run)
+        kinds = [concept for concept in loaded.concepts if concept.kind in ("genre", "tag")]
+        levels = by_level(loaded.z_im, loaded.z_um, loaded.popularity, loaded.eligible, kinds, run.sae.levels)
+        gone = trends(levels, order.seeds[0])
+        drawn = matryoshka(levels, gone)
+        pictures.append(Picture(f"matryoshka-{start}", drawn.svg, drawn.png, drawn.alt, drawn.columns, drawn.rows))
+        facts["starts"][start] = {
+            "run": run.name,
+            "rows": [dict(zip(drawn.columns, row, strict=True)) for row in drawn.rows],
+            "trends": {name: vars(trend) for name, trend in gone.items()},
+            "fidelity": run.manifest["fidelity"],
+        }
+        words.append(tables.matryoshka(start, run.name, levels, gone))
+    return Reproduced("matryoshka", facts, "# Matryoshka levels\n\n" + "\n".join(words), pictures)
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A run's codes beside its catalogue."""
+
+    z_im: np.ndarray
+    z_um: np.ndarray
+    eligible: np.ndarray
+    popularity: np.ndarray
+    year: np.ndarray
+    concepts: Sequence[ConceptItems]
+    panel: Sequence[ConceptItems]
+
+    @classmethod
+    def of(cls, run: Run) -> "_Loaded":
+        recommender = run.recommender
+        with run.catalogue() as catalogue:
+            items = catalogue.items()
+            concepts = concept_items(catalogue, len(items.item_id))
+            eligible = Ranking(catalogue, recommender).candidates.eligible
+        return cls(
+            run.sae.encode(recommender.items.vectors, "items"),
+            run.sae.encode(recommender.users.vectors[recommender.users.known], "users"),
+            eligible,
+            items.popularity,
+            items.year,
+            concepts,
+            panel([concept for concept in concepts if concept.kind in ("genre", "tag")], eligible),
+        )
+
+    def purest(self, name: str) -> int:
+        """The neuron whose 20 most active items carry a concept most."""
+        member = next(concept.member for concept in self.panel if concept.name == name)
+        tops = [most_active(self.z_im[:, j], self.eligible, 20) for j in range(self.z_im.shape[1])]
+        return int(np.argmax([member[top].sum() / 20 for top in tops]))
+
+
+def _shown_run(order: Order, progress: Progress) -> tuple[Run, _Loaded]:
+    run = trained(order.home, order.dataset, Wanted(order.models[0], "best", order.seeds[0]), progress)
+    return run, _Loaded.of(run)
+
+
+def _pictured(name: str, order: Order, run: Run, drawn: Picture, words: str) -> Reproduced:
+    facts = {
+        "dataset": order.dataset,
+        "run": run.name,
+        "rows": [dict(zip(drawn.columns, row, strict=True)) for row in drawn.rows],
+    }
+    text = f"# {name.capitalize()}\n\n{words} Run {run.name}.\n\n![{drawn.alt}]({name}.svg)\n\n{drawn.markdown()}"
+    return Reproduced(name, facts, text, [Picture(name, drawn.svg, drawn.png, drawn.alt, drawn.columns, drawn.rows)])
+
+
+MAKERS: dict[str, Callable[[Order, Progress], Reproduced]] = {
+    "table1": _table1,
+    "figure2": _figure2,
+    "figure3": _figure3,
+    "figure4": _figure4,
+    "matryoshka": _matryoshka,
+}
