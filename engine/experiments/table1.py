@@ -20,8 +20,7 @@ from engine.sae.model import Side
 from engine.sae.training import split_users
 from engine.steering.inputs import Ranking, concept_items
 
-PAPER, BEST, BEST_SMALL = "paper", "best", "best, the paper's m"
-VARIANTS = (PAPER, BEST, BEST_SMALL)
+PAPER, BEST, BEST_SMALL, BEST_FLAT = "paper", "best", "best, the paper's m", "best, no biases"
 Spread = tuple[float, float, float]
 """Mean, lowest and highest over seeds."""
 
@@ -74,6 +73,11 @@ def wanted_runs(dataset: str, model: Model, seeds: Sequence[int]) -> dict[str, l
         PAPER: [Wanted(model, "paper", seed) for seed in seeds],
         BEST: [Wanted(model, "best", seed) for seed in seeds],
         BEST_SMALL: [Wanted(model, "best", seed, (("neurons", m),)) for seed in seeds],
+        **(
+            {BEST_FLAT: [Wanted(model, "best", seed, (), (("bias", False),)) for seed in seeds]}
+            if model == "mf"
+            else {}
+        ),
     }
 
 
@@ -102,15 +106,15 @@ def column(home: Home, dataset: str, model: Model, seeds: Sequence[int], progres
                 None if first is None else first.cap[50],
                 printed,
                 impossible,
-                {variant: _cells([one.strict for one in found[variant]], row.concept) for variant in VARIANTS},
+                {variant: _cells([one.strict for one in found[variant]], row.concept) for variant in wanted},
                 {
                     variant: _cells([one.looser for one in found[variant]], row.looser) if row.looser else None
-                    for variant in VARIANTS
+                    for variant in wanted
                 },
             )
         )
     means: dict[str, Mapping[Reading, Mapping[int, Spread]]] = {
-        variant: _spreads([one.strict.means for one in found[variant]]) for variant in VARIANTS
+        variant: _spreads([one.strict.means for one in found[variant]]) for variant in wanted
     }
     for variant in (BEST, BEST_SMALL):
         for name in found[variant][0].baselines:
@@ -120,13 +124,13 @@ def column(home: Home, dataset: str, model: Model, seeds: Sequence[int], progres
         model,
         list(seeds),
         rows,
-        {variant: found[variant][0].strict.candidates for variant in VARIANTS},
+        {variant: found[variant][0].strict.candidates for variant in wanted},
         means,
-        {variant: _met(rows, variant) for variant in VARIANTS},
+        {variant: _met(rows, variant) for variant in wanted},
         _ahead(found[BEST]),
         facts.popularity_neuron(domain, model),
-        {variant: _popularity([one.strict for one in found[variant]]) for variant in VARIANTS},
-        {variant: _quality([one.run for one in found[variant]]) for variant in VARIANTS},
+        {variant: _popularity([one.strict for one in found[variant]]) for variant in wanted},
+        {variant: _quality([one.run for one in found[variant]]) for variant in wanted},
     )
 
 

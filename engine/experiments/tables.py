@@ -26,8 +26,8 @@ def table1(columns: Mapping[tuple[str, str], Stored]) -> str:
         "",
         "Share of a neuron's 10, 20 and 50 most active items that carry the concept. Ours: each concept's purest "
         "neuron, chosen by these labels as in the paper (label-chosen), mean over seeds of the recommender; concepts "
-        "are strict (90's Drama is the decade and the genre), items without training interactions are left out. `*`: the printed "
-        "figure is no multiple of 1/K. cap: the highest purity@50 that so few items allow.",
+        "are strict (90's Drama is the decade and the genre), items without training interactions are left out. "
+        "`*`: the printed figure is no multiple of 1/K. cap: the highest purity@50 that so few items allow.",
         "",
     ]
     for domain, model in COLUMNS:

@@ -19,25 +19,31 @@ SECONDS_A_STEP, SECONDS_A_PAIR, SECONDS_A_CELL, SECONDS_AN_SAE_STEP = 8e-4, 2e-6
 
 @dataclass(frozen=True)
 class Wanted:
-    """One run: a model, a recipe and a seed, and settings of the autoencoder that are not the recipe's."""
+    """One run: a model, a recipe and a seed, and settings of either part that are not the recipe's."""
 
     model: Model
     recipe: Literal["best", "paper"]
     seed: int
     sae: tuple[tuple[str, Any], ...] = ()
+    recommender: tuple[tuple[str, Any], ...] = ()
 
     @property
     def values(self) -> dict[str, Any]:
         """As `TrainConfig.of` takes them."""
         return {
             "recipe": self.recipe,
-            "recommender": {"kind": self.model, "seed": self.seed},
+            "recommender": {"kind": self.model, "seed": self.seed, **dict(self.recommender)},
             "sae": {"seed": self.seed, **dict(self.sae)},
         }
 
+    @property
+    def base(self) -> tuple[Any, ...]:
+        """What decides its recommender."""
+        return self.model, self.recipe, self.seed, self.recommender
+
     def name(self, dataset: str) -> str:
         """The name of the run, if it has to be trained."""
-        extra = "".join(f"-{key}{_short(value)}" for key, value in self.sae)
+        extra = "".join(f"-{key}{_short(value)}" for key, value in (*self.recommender, *self.sae))
         return f"{dataset}-{self.model}-{self.recipe}{extra}-{self.seed}"
 
 
@@ -60,7 +66,7 @@ class Plan:
         """What will be trained, and about how long that takes."""
         if not self.missing:
             return f"All {len(self.wanted)} runs are here."
-        recommenders = {(one.model, one.recipe, one.seed) for one in self.missing if one not in self.bases}
+        recommenders = {one.base for one in self.missing if one not in self.bases}
         minutes = max(1, round(self.seconds / 60))
         return (
             f"{len(self.missing)} of {len(self.wanted)} runs have to be trained ({len(recommenders)} recommenders), "
@@ -85,11 +91,10 @@ def plan(home: Home, dataset: str, wanted: Sequence[Wanted]) -> Plan:
             here[one] = str(complete[-1]["name"])
             continue
         seconds += config.sae.steps * SECONDS_AN_SAE_STEP
-        base = (one.model, one.recipe, one.seed)
         if same:
             bases[one] = str(same[-1]["name"])
-        elif base not in counted:
-            counted.add(base)
+        elif one.base not in counted:
+            counted.add(one.base)
             seconds += _seconds(config, *size)
     return Plan(dataset, wanted, here, bases, seconds)
 

@@ -110,5 +110,6 @@ def reproduce(
     files = write(result, output or order.folder)
     if as_json:
         return emit_json({**result.facts, "files": [str(file) for file in files]})
-    say(result.markdown)
+    for line in result.markdown.splitlines():
+        say(line)
     return say("Written: " + ", ".join(str(file) for file in files))
