@@ -69,16 +69,14 @@ class Column:
 def wanted_runs(dataset: str, model: Model, seeds: Sequence[int]) -> dict[str, list[Wanted]]:
     """The runs of each variant."""
     m = published().neurons[published().domain(dataset)]
-    return {
+    found = {
         PAPER: [Wanted(model, "paper", seed) for seed in seeds],
         BEST: [Wanted(model, "best", seed) for seed in seeds],
         BEST_SMALL: [Wanted(model, "best", seed, (("neurons", m),)) for seed in seeds],
-        **(
-            {BEST_FLAT: [Wanted(model, "best", seed, (), (("bias", False),)) for seed in seeds]}
-            if model == "mf"
-            else {}
-        ),
     }
+    if model == "mf":
+        found[BEST_FLAT] = [Wanted(model, "best", seed, (), (("bias", False),)) for seed in seeds]
+    return found
 
 
 def column(home: Home, dataset: str, model: Model, seeds: Sequence[int], progress: Progress) -> Column:
