@@ -202,7 +202,7 @@ def _concept_panel(profile: ConceptProfile) -> Callable[["Axes"], None]:
         axes.set(title=f"{shortened(profile.concept)} items", xlabel="neuron", ylabel="mean activation")
         axes.margins(x=0.01, y=0.12)
         axes.set_ylim(bottom=0)
-        axes.legend(loc="upper right", handlelength=1.2)
+        axes.legend(loc="best", handlelength=1.2)
         grid(axes)
 
     return draw
