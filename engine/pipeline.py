@@ -13,7 +13,7 @@ import engine
 from engine.catalogue.catalogue import Catalogue
 from engine.comparison import compare
 from engine.errors import RunError
-from engine.fidelity import measure_fidelity
+from engine.fidelity import audit
 from engine.home import Home
 from engine.neurons.evidence import top_items
 from engine.neurons.standing import panel
@@ -93,7 +93,8 @@ def make_run(
     )
     progress(0.85, "measuring fidelity")
     measured_on = measured_on if len(measured_on) else trained_on
-    fidelity = measure_fidelity(recommender, sae, allowed, held_out, measured_on)
+    audited = audit(recommender, sae, allowed, held_out, measured_on)
+    fidelity = audited.fidelity
     comparison = None
     if baselines:
         progress(0.9, "measuring baselines")
@@ -133,7 +134,7 @@ def make_run(
         "versions": _versions(device),
     }
     screen = _screen(catalogue, z_im, allowed.eligible, table.neurons, concepts)
-    run = save_run(home, name, manifest, recommender, sae, table, screen, training)
+    run = save_run(home, name, manifest, recommender, sae, table, screen, training, audited)
     progress(1.0, "done")
     return run
 

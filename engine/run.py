@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.errors import RunError
+from engine.fidelity import Audit
 from engine.home import Home, building, write_whole
 from engine.neurons.evidence import DEPTHS
 from engine.neurons.table import ConceptReach, Neuron, NeuronTable
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 FORMAT = 2
 TRUSTED = "trusted-programs.txt"
 """SHA-256 of each scoring program that the user trusts, one a line. It lies in the home, never in a run."""
-HASHED = ("recommender.safetensors", "sae.safetensors", "ids.parquet", "neurons.parquet")
+HASHED = ("recommender.safetensors", "sae.safetensors", "ids.parquet", "neurons.parquet", "fidelity.parquet")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def save_run(
     table: NeuronTable,
     screen: Screen,
     training: Sequence[Mapping[str, Any]],
+    audited: Audit,
 ) -> "Run":
     """Write a run folder beside, and rename it when it is complete.
 
@@ -72,6 +74,7 @@ def save_run(
         )
         pq.write_table(pa.Table.from_pylist([neuron.as_dict() for neuron in table.neurons]), folder / "neurons.parquet")
         _write_screen(folder, table, recommender.items.ids, screen)
+        _write_audit(folder / "fidelity.parquet", audited, recommender.users.ids)
         (folder / "training.jsonl").write_text("".join(json.dumps(line) + "\n" for line in training))
         whole = {
             **manifest,
@@ -82,6 +85,15 @@ def save_run(
         }
         (folder / "manifest.json").write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
     return Run.open(home, name)
+
+
+def _write_audit(path: Path, audited: Audit, user_ids: Sequence[str]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {name: getattr(audited, name) for name in ("rbo", "tau", "overlap", "ndcg_before", "ndcg_after")}
+    ids = [user_ids[user] for user in audited.users]
+    pq.write_table(pa.table({"user_id": pa.array(ids, pa.string()), **columns}), path)
 
 
 def free_name(home: Home, wanted: str) -> str:
@@ -129,6 +141,7 @@ def _write_screen(folder: Path, table: NeuronTable, item_ids: Sequence[str], scr
         "concept": [neuron.concept for neuron in neurons],
         "concept_kind": [neuron.concept_kind for neuron in neurons],
         "named": [neuron.named_by is not None for neuron in neurons],
+        "flags": [neuron.flags for neuron in neurons],
     }
     (folder / "titles.json").write_text(json.dumps(texts, ensure_ascii=False))
 
@@ -200,6 +213,15 @@ class Run:
     def sae(self) -> SparseAutoencoder:
         """The trained sparse autoencoder."""
         return SparseAutoencoder.load(self._checked("sae.safetensors"))
+
+    @cached_property
+    def fidelity_by_user(self) -> list[dict[str, Any]]:
+        """One row for each user that fidelity was measured on, by id, those whose lists change most first."""
+        import pyarrow.parquet as pq
+
+        rows = pq.ParquetFile(self._checked("fidelity.parquet")).read().to_pylist()
+        clean = [{name: None if value != value else value for name, value in row.items()} for row in rows]
+        return sorted(clean, key=lambda row: (row["rbo"], row["user_id"]))
 
     @cached_property
     def training(self) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
-from engine.fidelity import kendall_tau, measure_fidelity, rbo, shared
+from engine.fidelity import audit, kendall_tau, measure_fidelity, rbo, shared
 from engine.recommenders.ranking import Candidates, Histories
 from engine.recommenders.recommender import Recommender, Tower
 from engine.sae.model import SideMap, SparseAutoencoder
@@ -84,3 +84,78 @@ def test_predicting_the_mean_explains_nothing() -> None:
     fidelity = measure_fidelity(flat, silent, Candidates(empty, np.ones(50, bool)), empty, np.arange(20), 10)
     assert fidelity.affinity_r2 == pytest.approx(0, abs=1e-3)
     assert fidelity.ndcg_kept is None
+    # The reconstruction is 0 here, which is the items' mean and not the users'.
+    assert fidelity.explained_items == pytest.approx(0, abs=1e-6)
+    assert fidelity.explained_users is not None
+    assert fidelity.explained_users < 0
+
+
+@given(st.lists(st.integers(0, 15), unique=True, max_size=7), st.lists(st.integers(0, 15), unique=True, max_size=7))
+def test_tau_of_lists_of_any_length_equals_scipy_on_the_union(a: list[int], b: list[int]) -> None:
+    union = sorted({*a, *b})
+    ranks = [[row.index(i) if i in row else len(row) for i in union] for row in (a, b)]
+    padded = [np.array([[*row, *[-1] * (7 - len(row))]]) for row in (a, b)]
+    expected = kendalltau(*ranks).statistic if len(union) > 1 else 1.0
+    assert kendall_tau(*padded)[0] == pytest.approx(1.0 if np.isnan(expected) else expected, abs=1e-12)
+
+
+def biased(items: int = 50) -> tuple[Recommender, SparseAutoencoder]:
+    recommender, sae = lossless()
+    bias = np.linspace(1, 0, items).astype(np.float32)
+    return Recommender(recommender.users, Tower(recommender.items.ids, recommender.items.vectors, bias)), sae
+
+
+def test_the_ablated_arm_ranks_by_biases_alone_and_the_share_recovered_stands_between_the_arms() -> None:
+    recommender, sae = biased()
+    empty = Histories.of(np.array([], int), np.array([], int), 20)
+    best = np.argsort(-recommender.affinities(np.arange(20)), axis=1)[:, 0]
+    held_out = Histories.of(np.arange(20), best, 20)
+    candidates = Candidates(empty, np.ones(50, bool))
+    whole = measure_fidelity(recommender, sae, candidates, held_out, np.arange(20), 10)
+    assert whole.ndcg_original == 1
+    assert whole.ndcg_recovered == pytest.approx(1)
+    assert whole.ndcg_ablated is not None
+    by_bias = [1 / np.log2(item + 2) if item < 10 else 0 for item in best]
+    assert whole.ndcg_ablated == pytest.approx(np.mean(by_bias))
+    silent = SparseAutoencoder(sae.w_md, sae.b_m - 1e6, sae.b_d, sae.sides)
+    nothing = measure_fidelity(recommender, silent, candidates, held_out, np.arange(20), 10)
+    assert nothing.ndcg_recovered == pytest.approx(0)
+    assert nothing.rbo == pytest.approx(nothing.rbo_ablated)
+
+
+def test_the_worst_users_are_listed_by_their_own_numbers() -> None:
+    recommender, sae = lossless()
+    empty = Histories.of(np.array([], int), np.array([], int), 20)
+    crude = SparseAutoencoder(sae.w_md[:4], sae.b_m[:4], sae.b_d, sae.sides)  # one dimension loses a sign, one is gone
+    users = np.array([3, 5, 8, 13])
+    found = audit(recommender, crude, Candidates(empty, np.ones(50, bool)), empty, users, 10)
+    assert found.users.tolist() == users.tolist()
+    alone = [
+        audit(recommender, crude, Candidates(empty, np.ones(50, bool)), empty, users[n : n + 1], 10).rbo[0]
+        for n in range(4)
+    ]
+    np.testing.assert_allclose(found.rbo, alone)
+    assert found.worst(2).tolist() == np.argsort(alone, kind="stable")[:2].tolist()
+    assert found.fidelity.rbo_p5 <= found.fidelity.rbo_median
+
+
+def test_users_with_nothing_left_to_rank_are_left_out_and_one_affinity_for_all_explains_nothing() -> None:
+    recommender, sae = lossless()
+    everything = Histories.of(np.zeros(50, int), np.arange(50), 20)
+    candidates = Candidates(everything, np.ones(50, bool))
+    empty = Histories.of(np.array([], int), np.array([], int), 20)
+    found = measure_fidelity(recommender, sae, candidates, empty, np.arange(3), 10)
+    assert found.users == 2
+    flat = Recommender(
+        recommender.users, Tower(recommender.items.ids, np.zeros((50, 3), np.float32), recommender.items.bias)
+    )
+    assert measure_fidelity(flat, sae, candidates, empty, np.arange(3), 10).affinity_r2 is None
+
+
+def test_a_code_as_large_as_the_vector_is_said_to_pass_through() -> None:
+    recommender, sae = lossless()
+    empty = Histories.of(np.array([], int), np.array([], int), 20)
+    candidates = Candidates(empty, np.ones(50, bool))
+    assert measure_fidelity(recommender, sae, candidates, empty, np.arange(20), 10).passes_through
+    half = SparseAutoencoder(sae.w_md[:3], sae.b_m[:3], sae.b_d, sae.sides)
+    assert not measure_fidelity(recommender, half, candidates, empty, np.arange(20), 10).passes_through

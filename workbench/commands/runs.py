@@ -113,10 +113,20 @@ def run_summary(run: "Run") -> list[str]:
         f"coverage@10 {figure(quality.get('coverage10'))} (popularity alone: NDCG@10 "
         f"{figure(popular['ndcg10'])}, MPR {figure(popular['mpr'])})."
     )
+    alone = (
+        f"Biases alone keep RBO {fidelity['rbo_ablated']:.2f}"
+        + (
+            ""
+            if fidelity["ndcg_recovered"] is None
+            else f"; {fidelity['ndcg_recovered']:.0%} of what vectors add to NDCG is kept"
+        )
+        + f". One user in twenty keeps less than RBO {fidelity['rbo_p5']:.2f}."
+    )
     return [
         known if quality["ndcg10"] is not None else "Recommender: its quality on held-out items is unknown.",
         f"Reconstruction: RBO {fidelity['rbo']:.2f}, Kendall tau {fidelity['tau']:.2f}, {kept} of NDCG kept, "
         f"{fidelity['l0_items']:.1f} active neurons an item and {fidelity['l0_users']:.1f} a user.",
+        alone,
         f"Neurons: {len(run.neurons)}, of which {named} are named by a concept and "
         f"{sum(neuron.dead for neuron in run.neurons)} are dead.",
         *run.manifest["notes"],
@@ -147,17 +157,26 @@ def runs_list(ctx: typer.Context, as_json: AsJson = False) -> None:
 
 
 @runs_app.command("show")
-def runs_show(ctx: typer.Context, run: RunName, as_json: AsJson = False) -> None:
-    """A run's manifest: settings, seeds, versions, hashes, metrics."""
+def runs_show(
+    ctx: typer.Context,
+    run: RunName,
+    worst: Annotated[int, typer.Option(min=0, help="List so many users whose lists change most.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """A run's manifest: settings, seeds, versions, hashes, metrics; how it stands beside its baselines."""
     opened = open_run(ctx, run)
+    users = opened.fidelity_by_user[:worst] if worst else []
     if as_json:
-        return emit_json(dict(opened.manifest))
+        return emit_json({**opened.manifest, **({"worst_users": users} if worst else {})})
     from workbench.comparison import show_comparison
-    from workbench.tables import say
+    from workbench.tables import say, show
 
     for sentence in run_summary(opened):
         say(sentence)
     show_comparison(opened.manifest.get("comparison"))
+    if users:
+        rows = [list(row.values()) for row in users]
+        show("Users whose lists change most", list(users[0]), rows, ", ".join(users[0]))
     typer.echo(json.dumps(opened.manifest["config"], indent=1))
     return None
 
