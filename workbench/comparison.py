@@ -1,6 +1,6 @@
 """Tables that compare: the autoencoder beside its baselines, and the configurations of a sweep."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.tables import say, show
@@ -71,6 +71,64 @@ def show_sweep(found: Mapping[str, Any]) -> None:
         "front: nothing else has both more. MS: monosemanticity, on the half of the items that tunes (a) and on the "
         "other (b), MSi with metadata in place of the recommender's vectors. best: the highest MS a."
     )
+
+
+def show_matrix(facts: Mapping[str, Any]) -> None:
+    """Concepts with their neurons: chosen by the labels, on the other half, one to one; a dash where none is found."""
+    rows = []
+    for concept in facts["concepts"]:
+        chosen, split, alone = (concept["readings"][name] for name in ("label-chosen", "split-half", "one-to-one"))
+        rows.append(
+            [
+                concept["concept"],
+                concept["items"],
+                _two(concept["base_rate"]),
+                _two(concept["cap"]["50"]),
+                "–" if concept["missing"] else str(chosen["neuron"]),
+                *(_two(chosen["purity"][depth]) for depth in ("10", "20", "50")),
+                _two(split["purity"]["20"]),
+                "–" if alone["neuron"] is None else str(alone["neuron"]),
+                _two(alone["purity"]["20"]),
+            ]
+        )
+    columns = ("concept", "items", "base", "cap", "neuron", "p@10", "p@20", "p@50", "split", "1-to-1", "p@20 ")
+    show(f"Concepts and neurons of {facts['run']}", columns, rows, ", ".join(columns[1:]))
+    say(
+        "neuron –: none names this concept (half of its top 20, at twice the base rate); the purities are then those "
+        "of the closest. cap: highest p@50 that so few items allow. split: p@20 chosen on one half of the items, scored "
+        "on the other. 1-to-1: a neuron for one concept at most."
+    )
+
+
+def show_compared(runs: Sequence[Mapping[str, Any]], matchings: Sequence[Mapping[str, Any]]) -> None:
+    """Runs side by side, and how the neurons of the first are found again in each other one."""
+    rows = []
+    for run in runs:
+        kept = run["fidelity"]
+        rows.append(
+            [
+                run["name"],
+                run["recommender"],
+                run["neurons"],
+                *(_two(run["purity20"][reading]) for reading in ("label-chosen", "split-half", "one-to-one")),
+                *(_two(kept[name]) for name in ("rbo", "tau", "ndcg_kept")),
+                f"{kept['l0_items']:.1f}/{kept['l0_users']:.1f}",
+                run["dead"],
+            ]
+        )
+    columns = ("run", "model", "m", "chosen", "split", "1-to-1", "RBO", "tau", "NDCG kept", "L0 i/u", "dead")
+    show("Purity@20 over the panel, and what is kept", columns, rows, ", ".join(columns[2:]))
+    for one in matchings:
+        say("")
+        share = "unknown" if one["matched"] is None else f"{one['matched']:.0%}"
+        say(
+            f"{share} of the neurons of {one['a']} are found again in {one['b']} (correlation of item activations 0.7 "
+            f"or more, one to one, {one['items']} items; with permuted items {one['chance_matched']:.0%}, and no "
+            f"correlation above {one['chance']:.2f})."
+        )
+        pairs = sorted(one["pairs"], key=lambda pair: -pair["correlation"])
+        cells = [[p["a"], p["concept_a"], p["b"], p["concept_b"], p["correlation"]] for p in pairs]
+        show("", (one["a"], "", one["b"], " ", "correlation"), cells, f"{one['a']}, {one['b']}, correlation")
 
 
 def _two(value: float | None) -> str:

@@ -53,6 +53,57 @@ def neuron_facts(run: Run, number: int, labels: Mapping[int, Label]) -> dict[str
     }
 
 
+def compared_facts(run: Run) -> dict[str, Any]:
+    """One run of `runs compare`; purities are means over its own panel, None where it has none."""
+    comparison = run.manifest.get("comparison")
+    means = comparison["rows"][0]["purity"] if comparison and comparison["panel"] else {}
+    readings = ("label-chosen", "split-half", "one-to-one")
+    return {
+        **run_facts({**run.manifest, "name": run.name}),
+        "purity20": {reading: means[reading]["20"] if means else None for reading in readings},
+        "dead": sum(neuron.dead for neuron in run.neurons),
+    }
+
+
+def matched(a: Run, b: Run) -> dict[str, Any]:
+    """The neurons of two runs, paired one to one by what items activate them; see `engine.neurons.matching`."""
+    from dataclasses import asdict
+
+    from engine.neurons.matching import match_runs
+
+    found = asdict(match_runs(a, b))
+    for pair in found["pairs"]:
+        pair |= {"concept_a": a.neurons[pair["a"]].named_by, "concept_b": b.neurons[pair["b"]].named_by}
+    return {"a": a.name, "b": b.name, **found}
+
+
+def concept_matrix(run: Run) -> dict[str, Any]:
+    """Every concept that a mean is over, with its neuron by each reading, and the purity@20 of every neuron for it.
+
+    A concept that no neuron is half of the top 20 of, at twice its base rate, is `missing`: the paper's dash.
+    """
+    comparison = run.manifest.get("comparison")
+    if not comparison or not comparison["panel"]:
+        raise MonoscopeError(
+            f"Run {run.name} has no concepts to set neurons against, or was trained without baselines."
+        )
+    reach = {entry.concept: entry for entry in run.reach}
+    column = {entry.concept: number for number, entry in enumerate(run.reach)}
+    hits = run.screen["hits20"]
+    rows = []
+    for concept in comparison["concepts"]:
+        name = concept["concept"]
+        counts = hits[:, column[name]].tolist() if name in column else []
+        rows.append(
+            {**concept, "missing": name not in reach or not reach[name].reached, "purity20": _shares(counts, 20)}
+        )
+    return {"run": run.name, "neurons": len(run.neurons), "concepts": rows}
+
+
+def _shares(counts: Sequence[int], depth: int) -> list[float | None]:
+    return [None if count < 0 else count / depth for count in counts]
+
+
 def inspected(run: Run, number: int, labels: Mapping[int, Label], k: int) -> dict[str, Any]:
     """`neuron_facts` with the neuron's top items and users, and everything that the inspector tells of it."""
     from engine.inspector import Inspector

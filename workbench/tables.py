@@ -31,8 +31,12 @@ NEURON_COLUMNS = [
     "items",
     "users",
     "pop %ile",
+    "MS",
+    "MSi",
+    "match",
+    "flags",
 ]
-WIDE_TABLE, WIDE_ALONE = 115, ("by", "p@10", "p@50", "base", "pop %ile")
+WIDE_TABLE, WIDE_ALONE = 140, ("by", "p@10", "p@50", "base", "pop %ile", "MS", "MSi")
 """Columns of the neuron table that a terminal narrower than this has no room for."""
 
 
@@ -184,12 +188,18 @@ def show_neurons(rows: Sequence[Mapping[str, Any]], reach: Sequence[Mapping[str,
             "items": percent(row["density_items"]),
             "users": percent(row["density_users"]),
             "pop %ile": row["popularity_percentile"],
+            "MS": row["monosemanticity"],
+            "MSi": row["monosemanticity_independent"],
+            "flags": ", ".join(row["flags"]),
+            "match": row.get("match"),
         }
         for row in rows
     ]
     narrow = console().width < WIDE_TABLE
     columns = [name for name in NEURON_COLUMNS if not narrow or name not in WIDE_ALONE]
-    show("", columns, [[row[name] for name in columns] for row in cells], ", ".join(NEURON_COLUMNS[4:]) + ", neuron")
+    if not any("match" in row for row in rows):
+        columns.remove("match")
+    show("", columns, [[row[name] for name in columns] for row in cells], ", ".join(NEURON_COLUMNS[4:-1]) + ", neuron")
     missing = [entry["concept"] for entry in reach if not entry["reached"] and entry["kind"] in ("genre", "tag", "era")]
     if missing:
         say(f"No neuron reaches: {', '.join(missing)}.")
@@ -197,6 +207,7 @@ def show_neurons(rows: Sequence[Mapping[str, Any]], reach: Sequence[Mapping[str,
         ("Wider terminals and --json show more columns. " if narrow else "")
         + "p@K: share of the top K items in the concept. base: share of all ranked items. "
         "q: against 1,000 random directions of the same vectors. items, users: share that fires. –: unknown."
+        + ("" if narrow else " MS, MSi: monosemanticity by the recommender's vectors, and by the metadata.")
     )
 
 

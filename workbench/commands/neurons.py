@@ -1,10 +1,13 @@
 """Looking at neurons and at lists, and changing them."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workbench.commands.common import AsJson, RunName, SessionName, emit_json, group, open_run, session_state
+
+if TYPE_CHECKING:
+    from engine.run import Run
 
 neurons_app = group("")
 
@@ -20,21 +23,43 @@ def neurons(
             metavar="SQL", help='Which: one condition over columns of the JSON, "purity20 >= 0.9 AND q < 0.1".'
         ),
     ] = None,
+    match: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Another run: how well each neuron is found again there.")
+    ] = None,
+    matrix: Annotated[bool, typer.Option("--matrix", help="Concepts by neurons, one to one.")] = False,
     session: SessionName = None,
     as_json: AsJson = False,
 ) -> None:
     """The neuron table: what each neuron stands for, with its evidence."""
-    from workbench.facts import filtered_rows, neuron_facts, sorted_rows
+    from workbench.facts import filtered_rows, matched, neuron_facts, sorted_rows
 
     opened = open_run(ctx, run)
     labels = session_state(ctx, session, run).labels
+    if matrix:
+        return _matrix(opened, as_json)
     everyone = [neuron_facts(opened, n.neuron, labels) for n in opened.neurons]
+    if match is not None:
+        found = {one["a"]: one for one in matched(opened, open_run(ctx, match))["pairs"]}
+        for row in everyone:
+            pair = found.get(row["neuron"])
+            row |= {"match": pair["correlation"] if pair else None, "match_neuron": pair["b"] if pair else None}
     rows = sorted_rows(filtered_rows(everyone, where), sort)
     if as_json:
         return emit_json(rows)
     from workbench.tables import show_neurons
 
     return show_neurons(rows, [vars(entry) for entry in opened.reach], opened.manifest["notice"])
+
+
+def _matrix(run: "Run", as_json: bool) -> None:
+    from workbench.facts import concept_matrix
+
+    facts = concept_matrix(run)
+    if as_json:
+        return emit_json(facts)
+    from workbench.comparison import show_matrix
+
+    return show_matrix(facts)
 
 
 @neurons_app.command()

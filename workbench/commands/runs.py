@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.errors import MonoscopeError
-from workbench.choices import home_of, setting
+from workbench.choices import complete_run, home_of, setting
 from workbench.commands.common import AsJson, DatasetName, RunName, emit_json, figure, group, open_run
 
 if TYPE_CHECKING:
@@ -179,6 +179,29 @@ def runs_show(
         show("Users whose lists change most", list(users[0]), rows, ", ".join(users[0]))
     typer.echo(json.dumps(opened.manifest["config"], indent=1))
     return None
+
+
+@runs_app.command("compare")
+def runs_compare(
+    ctx: typer.Context,
+    names: Annotated[list[str], typer.Argument(metavar="RUN...", autocompletion=complete_run)],
+    as_json: AsJson = False,
+) -> None:
+    """Runs side by side, and which neuron of the first is which of the others."""
+    from itertools import combinations
+
+    from workbench.facts import compared_facts, matched
+
+    if len(names) < 2:
+        raise typer.BadParameter("give two runs or more")
+    opened = [open_run(ctx, name) for name in names]
+    found = [compared_facts(run) for run in opened]
+    matchings = [matched(a, b) for a, b in combinations(opened, 2)]
+    if as_json:
+        return emit_json({"runs": found, "matchings": matchings})
+    from workbench.comparison import show_compared
+
+    return show_compared(found, [one for one in matchings if one["a"] == names[0]])
 
 
 @runs_app.command("trust")

@@ -1,0 +1,107 @@
+"""Which neuron of one run is which of another: of another seed, another base, another recommender."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.errors import RunError
+
+if TYPE_CHECKING:
+    from engine.run import Run
+
+SAME = 0.7
+"""Correlation of item activations from which on two neurons count as the same."""
+PERMUTATIONS = 20
+FEWEST_ITEMS = 20
+
+
+@dataclass(frozen=True)
+class Match:
+    """A neuron of A with the one neuron of B that it is paired with."""
+
+    a: int
+    b: int
+    correlation: float
+
+
+@dataclass(frozen=True)
+class Matching:
+    """A one-to-one pairing of two dictionaries over the items that both know. Dead neurons are paired with nothing."""
+
+    pairs: list[Match]
+    """By neuron of A."""
+    items: int
+    """Items that the correlation is over."""
+    matched: float | None
+    """Share of A's living neurons whose pair correlates by `SAME` or more."""
+    chance: float
+    """The largest correlation that pairing gave with the items of B permuted: 95th percentile over permutations."""
+    chance_matched: float
+    """Share of A's neurons that would count as the same by then, mean over permutations."""
+    appeared: list[int]
+    """Living neurons of B that are no neuron of A."""
+    vanished: list[int]
+    """Living neurons of A that are no neuron of B."""
+
+
+def match(za_im: np.ndarray, zb_im: np.ndarray, seed: int = 0) -> Matching:
+    """Pair the columns of two code matrices over the same items, row by row, for the largest total correlation.
+
+    Kuhn-Munkres on Pearson's correlation of item activations. The null permutes the items of B and pairs again.
+    """
+    correlation = _correlations(za_im, zb_im)
+    rows, columns = _paired(correlation)
+    pairs = [Match(int(a), int(b), float(correlation[a, b])) for a, b in zip(rows, columns, strict=True)]
+    alive_a, alive_b = (np.flatnonzero(z.std(axis=0) > 0) for z in (za_im, zb_im))
+    pairs = [one for one in pairs if one.a in alive_a and one.b in alive_b]
+    random, best, share = np.random.default_rng(seed), [], []
+    for _ in range(PERMUTATIONS):
+        shuffled = _correlations(za_im, zb_im[random.permutation(len(zb_im))])
+        found = shuffled[_paired(shuffled)]
+        best.append(found.max(initial=0.0))
+        share.append(float((found >= SAME).sum()) / max(len(alive_a), 1))
+    same = {one.a: one.b for one in pairs if one.correlation >= SAME}
+    return Matching(
+        pairs,
+        len(za_im),
+        len(same) / len(alive_a) if len(alive_a) else None,
+        float(np.percentile(best, 95)),
+        float(np.mean(share)),
+        [int(b) for b in alive_b if b not in same.values()],
+        [int(a) for a in alive_a if a not in same],
+    )
+
+
+def match_runs(a: "Run", b: "Run", seed: int = 0) -> Matching:
+    """Pair the neurons of two runs over the ranked items whose ids both have. Raises `RunError` for too few of them."""
+    known_a, known_b = (
+        {one: n for n, one in enumerate(run.recommender.items.ids) if run.screen["ranked"][n]} for run in (a, b)
+    )
+    shared = [one for one in known_a if one in known_b]
+    if len(shared) < FEWEST_ITEMS:
+        raise RunError(
+            f"Runs {a.name} and {b.name} have {len(shared)} ranked items in common; neurons are matched by what items "
+            "activate them, so compare runs of one data set."
+        )
+    codes = [
+        run.sae.encode(run.recommender.items.vectors[[known[one] for one in shared]], "items")
+        for run, known in ((a, known_a), (b, known_b))
+    ]
+    return match(codes[0], codes[1], seed)
+
+
+def _correlations(za_im: np.ndarray, zb_im: np.ndarray) -> np.ndarray:
+    """Pearson's correlation of every two columns; 0 where one does not vary."""
+    unit = []
+    for z in (za_im, zb_im):
+        centred = z.astype(np.float64) - z.mean(axis=0)
+        unit.append(centred / np.maximum(np.linalg.norm(centred, axis=0), 1e-12))
+    return np.asarray(unit[0].T @ unit[1])
+
+
+def _paired(correlation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = linear_sum_assignment(-correlation)
+    return rows, columns
