@@ -178,10 +178,17 @@ class Run:
 
     @cached_property
     def neurons(self) -> list[Neuron]:
-        """The neuron table."""
+        """The neuron table; `RunError` if its columns are not those of this version."""
         import pyarrow.parquet as pq
 
-        return [Neuron(**row) for row in pq.ParquetFile(self._checked("neurons.parquet")).read().to_pylist()]
+        rows = pq.ParquetFile(self._checked("neurons.parquet")).read().to_pylist()
+        try:
+            return [Neuron(**row) for row in rows]
+        except TypeError as error:
+            raise RunError(
+                f"{self.folder / 'neurons.parquet'} has other columns than this version reads ({error}); "
+                "train the run again."
+            ) from error
 
     @cached_property
     def reach(self) -> list[ConceptReach]:

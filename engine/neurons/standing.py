@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from engine.neurons.evidence import DEPTHS
+from engine.neurons.evidence import DEPTHS, halves, popularity_percentiles, top_items
 from engine.neurons.table import ConceptItems
 
 Reading = Literal["label-chosen", "split-half", "one-to-one"]
@@ -95,9 +95,9 @@ def standing(
     """
     known = np.flatnonzero(eligible)
     z, member_ci = z_im[known], _members(concepts, known)
-    halves = _halves(len(known), seed)
+    halved = halves(len(known), seed)
     whole = _purities(_tops(z), member_ci)
-    parts = [_purities(_tops(z[half]), member_ci[:, half]) for half in halves]
+    parts = [_purities(_tops(z[half]), member_ci[:, half]) for half in halved]
     chosen = _readings(whole, parts)
     base = member_ci.mean(axis=1) if len(known) else np.zeros(len(concepts))
     rows = [
@@ -146,12 +146,12 @@ def random_standing(
     known = np.flatnonzero(eligible)
     member_ci, random = _members(concepts, known), np.random.default_rng(seed)
     x = (x_nd[known] - x_nd[known].mean(axis=0)).astype(np.float32)
-    halves = _halves(len(known), seed)
+    halved = halves(len(known), seed)
     found: dict[Reading, dict[int, list[float]]] = {reading: {depth: [] for depth in DEPTHS} for reading in READINGS}
     each: dict[Reading, np.ndarray] = {reading: np.zeros(len(concepts)) for reading in READINGS}
     for _ in range(draws):
         z = np.maximum(x @ random.standard_normal((x.shape[1], candidates)).astype(np.float32), 0)
-        parts = [_purities(_tops(z[half]), member_ci[:, half]) for half in halves]
+        parts = [_purities(_tops(z[half]), member_ci[:, half]) for half in halved]
         chosen = _readings(_purities(_tops(z), member_ci), parts)
         for reading, means in _means(chosen).items():
             each[reading] += np.nan_to_num(chosen[reading].purity[:, DEPTHS.index(20)]) / draws
@@ -191,21 +191,10 @@ def _members(concepts: Sequence[ConceptItems], known: np.ndarray) -> np.ndarray:
     return np.array([concept.member[known] for concept in concepts], bool).reshape(len(concepts), len(known))
 
 
-def _halves(items: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    order = np.random.default_rng(seed).permutation(items)
-    return np.sort(order[: items // 2]), np.sort(order[items // 2 :])
-
-
 def _tops(z_nm: np.ndarray) -> np.ndarray:
     """The most active items of each neuron (m × 50, best first); -1 where fewer are active."""
-    depth = min(max(DEPTHS), len(z_nm))
-    a_mn = np.ascontiguousarray(z_nm.T)
-    # Cut to the depth first: sorting whole columns takes ten times as long.
-    some = np.sort(np.argpartition(-a_mn, depth - 1, axis=1)[:, :depth], axis=1) if depth else a_mn[:, :0].astype(int)
-    values = np.take_along_axis(a_mn, some, axis=1)
-    order = np.argsort(-values, axis=1, kind="stable")
-    top = np.where(np.take_along_axis(values, order, axis=1) > 0, np.take_along_axis(some, order, axis=1), -1)
-    return np.pad(top, ((0, 0), (0, max(DEPTHS) - depth)), constant_values=-1)
+    top = top_items(z_nm, np.ones(len(z_nm), bool), max(DEPTHS))
+    return np.pad(top, ((0, 0), (0, max(DEPTHS) - top.shape[1])), constant_values=-1)
 
 
 def _purities(top_mt: np.ndarray, member_ci: np.ndarray) -> np.ndarray:
@@ -267,12 +256,10 @@ def _purest(chosen: _Chosen, c: int) -> Purest:
 
 
 def _most_popular(top_mt: np.ndarray, popularity: np.ndarray) -> tuple[int | None, dict[int, float | None]]:
-    from scipy.stats import rankdata
-
+    percentile = popularity_percentiles(popularity)
     complete = (top_mt[:, : DEPTHS[0]] >= 0).all(axis=1)
-    if not popularity.any() or not complete.any():
+    if percentile is None or not complete.any():
         return None, dict.fromkeys(DEPTHS)
-    percentile = 100 * (rankdata(-popularity.astype(np.int64)) - 1) / len(popularity)
     mean = np.where(complete, percentile[np.maximum(top_mt[:, : DEPTHS[0]], 0)].mean(axis=1), np.inf)
     neuron = int(mean.argmin())
     found: dict[int, float | None] = {}

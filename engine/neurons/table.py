@@ -9,15 +9,17 @@ from engine.neurons.evidence import (
     DEPTHS,
     beats_random_items,
     chance_similarity,
+    halves,
     hits_at,
     metadata_vectors,
     monosemanticity,
     null_of_best,
-    overlaps,
+    popularity_percentiles,
     q_values,
     surprise,
     top_items,
 )
+from engine.neurons.flags import flags, near
 
 TOP_STORED = 50
 """Top items of each neuron that a run stores for the workbench."""
@@ -27,8 +29,6 @@ NAMED_PURITY, NAMED_LIFT = 0.5, 2.0
 """A concept names a neuron if at least this share of its top 20 carries it, at this multiple of the base rate."""
 METADATA_KINDS = ("genre", "tag", "own")
 """Kinds of concepts that the independent monosemanticity compares items by."""
-DENSE, DUPLICATE_COSINE, DUPLICATE_OVERLAP, POPULAR = 0.5, 0.9, 0.5, 5.0
-"""Thresholds of the flags; see `_flags`."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,16 @@ class Neuron:
     neighbour_cosine: float | None
     neighbour_overlap: float | None
     flags: list[str]
-    """Of dead, dense, duplicate, item-only, user-only, popularity."""
+    """Of dead, dense, duplicate, item-only, user-only, popularity; see `engine.neurons.flags.flags`."""
     dead: bool
+    # Unknown in the tables of earlier runs, hence the defaults.
+    cap10: float | None = None
+    cap20: float | None = None
+    half_concept: str | None = None
+    """The concept that both halves of the items choose; None where they differ. See `split_half`."""
+    half_purity10: float | None = None
+    half_purity20: float | None = None
+    half_purity50: float | None = None
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
@@ -150,8 +158,9 @@ def neuron_table(
     random_items = (
         beats_random_items(hits[CHOICE_DEPTH], CHOICE_DEPTH, carriers, len(known)) if hits else np.ones(len(top))
     )
-    near = _neighbours(directions_md, z)
-    rank = _popularity_percentiles(popularity[known])
+    close = near(directions_md, z)
+    half, half_purity = split_half(z, member_ci, seed)
+    rank = popularity_percentiles(popularity[known])
     rows = []
     for j in range(z.shape[1]):
         c = best[j]
@@ -168,7 +177,9 @@ def neuron_table(
                 purity50=purity[50],
                 base_rate=None if c is None else float(base[c]),
                 concept_items=None if c is None else int(carriers[c]),
-                cap50=None if c is None else min(1.0, float(carriers[c]) / 50),
+                **{f"cap{d}": None if c is None else min(1.0, float(carriers[c]) / d) for d in DEPTHS},
+                half_concept=None if half[j] < 0 else concepts[half[j]].name,
+                **{f"half_purity{d}": _number(half_purity[d][j]) for d in DEPTHS},
                 lift=None if c is None else float(hits[CHOICE_DEPTH][j, c] / CHOICE_DEPTH / base[c]),
                 q=_number(q[j]),
                 p_random_items=None if c is None else float(random_items[j]),
@@ -182,10 +193,10 @@ def neuron_table(
                 popularity_percentile=popular,
                 monosemanticity=_number(scores[j]),
                 monosemanticity_independent=_number(independent[j]),
-                neighbour=near[j][0],
-                neighbour_cosine=near[j][1],
-                neighbour_overlap=near[j][2],
-                flags=_flags(z[:, j], z_um[:, j], near[j], popular, popularity[known]),
+                neighbour=close[j].neuron,
+                neighbour_cosine=close[j].cosine,
+                neighbour_overlap=close[j].overlap,
+                flags=flags(z[:, j], z_um[:, j], close[j].duplicate, popular, popularity[known]),
                 dead=not ((z[:, j] > 0).any() or (z_um[:, j] > 0).any()),
             )
         )
@@ -196,49 +207,28 @@ def neuron_table(
     return NeuronTable(rows, _reach(concepts, member_ci, base, hits.get(CHOICE_DEPTH)), hits, chance)
 
 
-Near = tuple[int | None, float | None, float | None]
+def split_half(z_nm: np.ndarray, member_ci: np.ndarray, seed: int) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+    """Choose each neuron's concept on one random half of the items (n), score it on the other, and the reverse.
 
-
-def _neighbours(directions_md: np.ndarray | None, z_im: np.ndarray) -> list[Near]:
-    """Each neuron's closest other one by decoder cosine, the cosine, and the overlap of their items."""
-    m = z_im.shape[1]
-    if directions_md is None or m < 2:
-        return [(None, None, None)] * m
-    unit = directions_md / np.maximum(np.linalg.norm(directions_md, axis=1, keepdims=True), 1e-12)
-    cosine = unit @ unit.T
-    np.fill_diagonal(cosine, -np.inf)
-    nearest, shared = cosine.argmax(axis=1), overlaps(z_im)
-    return [(int(other), float(cosine[j, other]), float(shared[j, other])) for j, other in enumerate(nearest)]
-
-
-def _flags(
-    z_i: np.ndarray, z_u: np.ndarray, near: Near, popularity_percentile: float | None, popularity: np.ndarray
-) -> list[str]:
-    """What is odd about a neuron.
-
-    dead        nothing activates it.
-    dense       more than half of the items or of the users do: it tells little apart.
-    duplicate   its decoder row has cosine 0.9 or more with another's, and half of the items of both are the same.
-    item-only, user-only   the other side never activates it, so that an edit there would be its first activation.
-    popularity  its top 10 lie in the most popular 5 % on average, and its activation rises with popularity (Spearman).
+    A concept that was chosen among many for its purity looks purer than it is; one that is scored on other items does
+    not. Returns the concept's number if both halves choose the same one (-1 if not), and by K the mean of
+    the two purities among the most active K items of the half that did not choose (nan: one of them is unknown).
     """
-    from scipy.stats import spearmanr
-
-    by_items, by_users = bool((z_i > 0).any()), bool((z_u > 0).any())
-    if not (by_items or by_users):
-        return ["dead"]
-    found = ["dense"] if max((z_i > 0).mean(), (z_u > 0).mean()) > DENSE else []
-    _, cosine, shared = near
-    if cosine is not None and shared is not None and cosine >= DUPLICATE_COSINE and shared >= DUPLICATE_OVERLAP:
-        found.append("duplicate")
-    if not by_users:
-        found.append("item-only")
-    if not by_items:
-        found.append("user-only")
-    if popularity_percentile is not None and popularity_percentile <= POPULAR:
-        rises = spearmanr(z_i, popularity).statistic > 0
-        found += ["popularity"] if rises else []
-    return found
+    m = z_nm.shape[1]
+    if not len(member_ci) or len(z_nm) < 2 * CHOICE_DEPTH:
+        return np.full(m, -1), {depth: np.full(m, np.nan) for depth in DEPTHS}
+    parts = halves(len(z_nm), seed)
+    tops = [top_items(z_nm[half], np.ones(len(half), bool), max(DEPTHS)) for half in parts]
+    choices, scored = [], []
+    for here, there in ((0, 1), (1, 0)):
+        member, other = member_ci[:, parts[here]], member_ci[:, parts[there]]
+        score = surprise(hits_at(tops[here], member, CHOICE_DEPTH), CHOICE_DEPTH, member.mean(axis=1))
+        choice = np.where(score.max(axis=1) > 0, score.argmax(axis=1), -1)
+        found = {depth: hits_at(tops[there], other, depth)[np.arange(m), choice] for depth in DEPTHS}
+        choices.append(choice)
+        scored.append({d: np.where((choice >= 0) & (hits >= 0), hits / d, np.nan) for d, hits in found.items()})
+    agreed = np.where(choices[0] == choices[1], choices[0], -1)
+    return agreed, {depth: (scored[0][depth] + scored[1][depth]) / 2 for depth in DEPTHS}
 
 
 def _best_concepts(
@@ -284,19 +274,6 @@ def names(purity20: float, lift: float) -> bool:
 def _mean_rank(rank: np.ndarray | None, top: np.ndarray) -> float | None:
     known = rank is not None and len(top) == 10 and (top >= 0).all()
     return float(rank[top].mean()) if rank is not None and known else None
-
-
-def _popularity_percentiles(popularity: np.ndarray) -> np.ndarray | None:
-    """Percentile rank of each item by popularity: 0 the most popular; equal counts share their mean rank.
-
-    None where nothing is popular because there are no interactions.
-    """
-    from scipy.stats import rankdata
-
-    if not popularity.any():
-        return None
-
-    return 100 * (rankdata(-popularity.astype(np.int64)) - 1) / len(popularity)
 
 
 def _p99(z: np.ndarray) -> float | None:

@@ -1,6 +1,10 @@
+import hashlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from engine.errors import RunError
 from engine.fidelity import Audit, Fidelity
 from engine.home import Home
 from engine.neurons.table import NeuronTable
@@ -57,3 +61,26 @@ def test_fidelity_is_stored_for_every_user_it_was_measured_on(demo_run: Run) -> 
 
 def test_the_first_screens_texts_carry_each_neurons_flags(demo_run: Run) -> None:
     assert demo_run.texts["flags"] == [neuron.flags for neuron in demo_run.neurons]
+
+
+def test_a_neuron_table_with_other_columns_is_refused_in_one_sentence(demo_run: Run, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    pq.write_table(
+        pq.ParquetFile(demo_run.folder / "neurons.parquet").read().drop_columns(["level"]), tmp_path / "neurons.parquet"
+    )
+    digest = hashlib.sha256((tmp_path / "neurons.parquet").read_bytes()).hexdigest()
+    run = Run(demo_run.home, tmp_path, {**demo_run.manifest, "hashes": {"neurons.parquet": digest}})
+    with pytest.raises(RunError, match=r"neurons\.parquet has other columns .*level.*train the run again"):
+        _ = run.neurons
+
+
+def test_a_table_from_before_the_halves_were_measured_has_them_unknown(demo_run: Run, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    table = pq.ParquetFile(demo_run.folder / "neurons.parquet").read()
+    pq.write_table(table.drop_columns(["half_concept", "half_purity20", "cap20"]), tmp_path / "neurons.parquet")
+    digest = hashlib.sha256((tmp_path / "neurons.parquet").read_bytes()).hexdigest()
+    run = Run(demo_run.home, tmp_path, {**demo_run.manifest, "hashes": {"neurons.parquet": digest}})
+    assert {neuron.half_purity20 for neuron in run.neurons} == {None}
+    assert [neuron.purity20 for neuron in run.neurons] == [neuron.purity20 for neuron in demo_run.neurons]

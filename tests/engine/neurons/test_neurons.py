@@ -4,6 +4,7 @@ import pytest
 from engine.neurons.evidence import (
     beats_random_items,
     chance_similarity,
+    halves,
     hits_at,
     metadata_vectors,
     monosemanticity,
@@ -13,7 +14,8 @@ from engine.neurons.evidence import (
     surprise,
     top_items,
 )
-from engine.neurons.table import ConceptItems, NeuronTable, neuron_table
+from engine.neurons.flags import near
+from engine.neurons.table import ConceptItems, NeuronTable, neuron_table, split_half
 
 
 def test_top_items_are_the_most_active_eligible_ones_and_end_where_activity_ends() -> None:
@@ -248,3 +250,100 @@ def test_independent_monosemanticity_falls_to_chance_when_metadata_are_shuffled(
     assert chance == pytest.approx(0.25, abs=0.01)
     shuffled, chance = measured(random.permutation(600))
     assert shuffled == pytest.approx(chance, abs=0.1)
+
+
+@pytest.mark.parametrize("levels", [2, 5, 10_000])
+def test_top_items_equal_a_stable_sort_however_many_activations_are_equal(levels: int) -> None:
+    random = np.random.default_rng(levels)
+    z = (random.integers(0, levels, (200, 12)) * (random.random((200, 12)) < np.linspace(0.02, 1, 12))).astype(
+        np.float32
+    )
+    eligible = random.random(200) < 0.7
+    for depth in (1, 20, 150, 200, 300):
+        found = top_items(z, eligible, depth)
+        assert found.shape == (12, min(depth, 200))
+        for j in range(12):
+            order = [i for i in np.argsort(-z[:, j], kind="stable") if eligible[i] and z[i, j] > 0][:depth]
+            assert found[j].tolist() == order + [-1] * (found.shape[1] - len(order))
+
+
+def test_both_halves_choose_the_planted_concept_and_its_purity_equals_brute_force() -> None:
+    random = np.random.default_rng(0)
+    member = random.random((5, 600)) < 0.25
+    z = ((member[3] | (random.random(600) < 0.05)) * random.random(600)).astype(np.float32)[:, None]
+    concept, purity = split_half(z, member, 7)
+    assert concept.tolist() == [3]
+    for depth in (10, 20, 50):
+        each = []
+        for half in halves(600, 7):
+            order = half[np.argsort(-z[half, 0], kind="stable")][:depth]
+            each.append(member[3, order].mean())
+        assert purity[depth][0] == pytest.approx(np.mean(each))
+
+
+def test_a_purity_that_was_found_by_chance_does_not_survive_the_other_half() -> None:
+    random = np.random.default_rng(0)
+    member = random.random((100, 1000)) < 0.2
+    z = random.random((1000, 40)).astype(np.float32)
+    table = neuron_table(
+        z,
+        z,
+        z,
+        np.ones(1000, int),
+        np.ones(1000, bool),
+        [ConceptItems(str(n), "tag", row) for n, row in enumerate(member)],
+        0,
+    )
+    chosen = np.mean([neuron.purity20 or 0 for neuron in table.neurons])
+    other = np.mean([neuron.half_purity20 or 0 for neuron in table.neurons])
+    assert chosen > 0.38
+    assert other == pytest.approx(0.2, abs=0.03)
+    assert sum(neuron.half_concept is not None for neuron in table.neurons) <= 3
+
+
+def test_half_purity_is_unknown_where_a_half_has_too_few_active_items() -> None:
+    member = np.arange(400)[None] < 100
+    z = np.zeros((400, 2), np.float32)
+    z[:60, 0] = 1
+    concept, purity = split_half(z, member, 0)
+    assert concept.tolist() == [0, -1]
+    assert purity[20].tolist() == pytest.approx([1, np.nan], nan_ok=True)
+    assert np.isnan(purity[50]).all()
+    assert np.isnan(split_half(z[:30], member[:, :30], 0)[1][10]).all()
+
+
+def test_a_duplicate_that_is_not_the_closest_neuron_is_still_one() -> None:
+    z = np.zeros((40, 3), np.float32)
+    z[:10, [0, 2]], z[20:30, 1] = 1, 1
+    directions = np.array([[1, 0], [1, 0.05], [1, 0.3]])
+    found = near(directions, z)
+    assert (found[0].neuron, found[0].overlap) == (1, 0)
+    assert [one.duplicate for one in found] == [True, False, True]
+
+
+def test_caps_are_what_so_few_items_allow() -> None:
+    z = np.zeros((500, 1), np.float32)
+    z[:60, 0] = np.arange(60, 0, -1)
+    rare = [ConceptItems("rare", "tag", np.arange(500) < 13)]
+    (neuron,) = neuron_table(z, z, z, np.ones(500, int), np.ones(500, bool), rare, 0).neurons
+    assert (neuron.cap10, neuron.cap20, neuron.cap50) == (1.0, 0.65, 0.26)
+    assert (neuron.purity10, neuron.purity20, neuron.purity50) == (1.0, 0.65, 0.26)
+
+
+def test_neither_the_order_of_the_items_nor_the_scale_of_a_neuron_changes_the_table() -> None:
+    random = np.random.default_rng(0)
+    z = (random.random((300, 6)) * (random.random((300, 6)) < 0.4)).astype(np.float32)
+    member, popularity = random.random((4, 300)) < 0.3, random.integers(1, 500, 300)
+    vectors = random.standard_normal((300, 8))
+
+    def measured(order: np.ndarray, scale: float) -> list[tuple[object, ...]]:
+        concepts = [ConceptItems(str(c), "genre", row[order]) for c, row in enumerate(member)]
+        table = neuron_table(
+            z[order] * scale, z * scale, vectors[order], popularity[order], np.ones(300, bool), concepts, 0, np.eye(6)
+        )
+        return [
+            (n.concept, n.purity10, n.purity20, n.purity50, n.q, n.popularity_percentile, n.flags, n.neighbour_overlap)
+            for n in table.neurons
+        ]
+
+    assert measured(random.permutation(300), 8.0) == measured(np.arange(300), 1.0)
