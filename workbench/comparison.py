@@ -95,8 +95,8 @@ def show_matrix(facts: Mapping[str, Any]) -> None:
     show(f"Concepts and neurons of {facts['run']}", columns, rows, ", ".join(columns[1:]))
     say(
         "neuron –: none names this concept (half of its top 20, at twice the base rate); the purities are then those "
-        "of the closest. cap: highest p@50 that so few items allow. split: p@20 chosen on one half of the items, scored "
-        "on the other. 1-to-1: a neuron for one concept at most."
+        "of the closest. cap: highest p@50 that so few items allow. split: p@20 chosen on one half of the items, "
+        "scored on the other. 1-to-1: a neuron for one concept at most."
     )
 
 

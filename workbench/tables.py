@@ -36,7 +36,7 @@ NEURON_COLUMNS = [
     "match",
     "flags",
 ]
-WIDE_TABLE, WIDE_ALONE = 140, ("by", "p@10", "p@50", "base", "pop %ile", "MS", "MSi")
+WIDE_TABLE, WIDE_ALONE = 140, ("by", "p@10", "p@50", "base", "pop %ile", "MS", "MSi", "flags")
 """Columns of the neuron table that a terminal narrower than this has no room for."""
 
 
