@@ -64,8 +64,8 @@ class Tradeoff:
     """Whether its user code has so many active neurons that it can pass the vector on unread: hollow, and no rival."""
 
 
-def figure4(model: Model, curves: Sequence[BetaCurve], paper: Figure4) -> Picture:
-    """The paper's Figure 4 for one recommender: our curves (mean and range over seeds) and the paper's points.
+def figure4(model: Model, curves: Sequence[BetaCurve], paper: Figure4 | None) -> Picture:
+    """The paper's Figure 4 for one recommender: our curves (mean and range over seeds) and the paper's points, if any.
 
     Raises `ValueError` for a curve whose arrays do not fit its betas.
     """
@@ -73,8 +73,17 @@ def figure4(model: Model, curves: Sequence[BetaCurve], paper: Figure4) -> Pictur
         for key, values in curve.measured.items():
             if key not in MEASURES or values.ndim != 2 or values.shape[1] != len(curve.beta):
                 raise ValueError(f"{curve.name}, {key}: expected a known measure, seeds × {len(curve.beta)} betas")
-    theirs = paper.of(model)
-    published = {"rbo": theirs.rbo, "tau": theirs.tau, "monosemanticity": theirs.monosemanticity}
+    published: dict[str, Sequence[float]] = {}
+    beta: Sequence[float] = ()
+    note = "30 items, seen items left out, extrapolated RBO\n(identical lists 1). Bands: lowest to highest seed."
+    if paper is not None:
+        theirs, beta = paper.of(model), paper.beta
+        published = {"rbo": theirs.rbo, "tau": theirs.tau, "monosemanticity": theirs.monosemanticity}
+        note = (
+            f"The paper's lists have {theirs.list_length} items, seen items {theirs.seen_items};\n"
+            f"its RBO is truncated: identical lists give {theirs.rbo_of_identical_lists:.3f}.\n"
+            f"Ours: {note}"
+        )
     rows: list[tuple[Value, ...]] = []
     words = [f"Fidelity, monosemanticity and sparsity over beta, {MODEL_NAMES[model]}."]
     for key, title in MEASURES.items():
@@ -84,27 +93,20 @@ def figure4(model: Model, curves: Sequence[BetaCurve], paper: Figure4) -> Pictur
                 ends = [known(value) for value in _means(curve.measured[key])[[0, -1]]]
                 words.append(f"{title}, {curve.name}: {_range(curve.beta, ends)}.")
         if key in published:
-            rows += [
-                (key, "paper", beta, value, None, None, 1)
-                for beta, value in zip(paper.beta, published[key], strict=True)
-            ]
-            words.append(f"{title}, paper: {_range(paper.beta, [published[key][0], published[key][-1]])}.")
-    note = (
-        f"The paper's lists have {theirs.list_length} items, seen items {theirs.seen_items};\n"
-        f"its RBO is truncated: identical lists give {theirs.rbo_of_identical_lists:.3f}.\n"
-        "Ours: 30 items, seen items left out, extrapolated\n(identical lists 1). Bands: lowest to highest seed."
-    )
+            rows += [(key, "paper", at, value, None, None, 1) for at, value in zip(beta, published[key], strict=True)]
+            words.append(f"{title}, paper: {_range(beta, [published[key][0], published[key][-1]])}.")
     words.append(note.replace("\n", " "))
+    theirs_label = f"paper, {MODEL_NAMES[model]} (one seed)" if paper is not None else None
 
     def draw(figure: "Figure") -> None:
         layout = figure.add_gridspec(4, 2)
         for at, (key, title) in enumerate(MEASURES.items()):
             axes = figure.add_subplot(layout[at // 2, at % 2])
-            _beta_panel(axes, key, curves, (paper.beta, published[key]) if key in published else None)
+            _beta_panel(axes, key, curves, (beta, published[key]) if key in published else None)
             axes.set_title(title)
             if at >= len(MEASURES) - 2:
                 axes.set_xlabel("beta, weight of the prediction-level loss")
-        _legend(figure.add_subplot(layout[3, 1]), curves, f"paper, {MODEL_NAMES[model]} (one seed)", note)
+        _legend(figure.add_subplot(layout[3, 1]), curves, theirs_label, note)
 
     columns = ("measure", "curve", "beta", "mean", "lowest", "highest", "seeds")
     return picture(f"figure4-{model}", 8.6, draw, " ".join(words), columns, rows)
@@ -215,14 +217,15 @@ def _beta_panel(
     grid(axes)
 
 
-def _legend(axes: "Axes", curves: Sequence[BetaCurve], paper: str, note: str) -> None:
+def _legend(axes: "Axes", curves: Sequence[BetaCurve], paper: str | None, note: str) -> None:
     """The eighth panel: what the lines are, and how the paper's differ."""
     axes.set_axis_off()
     for place, curve in enumerate(curves):
         colour, marker = PALETTE[place % len(PALETTE)], MARKERS[place % len(MARKERS)]
         seeds = max((len(values) for values in curve.measured.values()), default=0)
         axes.plot([], [], color=colour, marker=marker, label=f"{shortened(curve.name, 40)} ({seeds} seeds)")
-    axes.plot([], [], color=INK, linestyle=":", marker="x", label=paper)
+    if paper is not None:
+        axes.plot([], [], color=INK, linestyle=":", marker="x", label=paper)
     axes.legend(loc="upper left", bbox_to_anchor=(0, 1.05))
     axes.text(0.02, 0.02, note, size=7.5, color=FAINT, va="bottom", transform=axes.transAxes)
 

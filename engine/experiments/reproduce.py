@@ -20,6 +20,7 @@ from engine.experiments.figures import (
     figure3,
     matryoshka,
 )
+from engine.experiments.frontier import MEASURES as DRAWN
 from engine.experiments.frontier import BetaCurve, figure4
 from engine.experiments.matryoshka import by_level, trends
 from engine.experiments.published import published
@@ -177,7 +178,7 @@ def _figure4(order: Order, progress: Progress) -> Reproduced:
     pictures = []
     for model in order.models:
         curves = [_curve(one) for one in found.curves if one.model == model]
-        drawn = figure4(model, curves, facts)
+        drawn = figure4(model, curves, facts if found.paper else None)
         pictures.append(Picture(f"figure4-{model}", drawn.svg, drawn.png, drawn.alt, drawn.columns, drawn.rows))
     return Reproduced("figure4", found.as_dict(), tables.figure4(found), pictures)
 
@@ -187,6 +188,7 @@ def _curve(curve: Curve) -> BetaCurve:
     measured = {
         key: np.array([[np.nan if value is None else value for value in row] for row in rows], float)
         for key, rows in curve.measures.items()
+        if key in DRAWN
     }
     return BetaCurve(name, curve.beta, measured)
 

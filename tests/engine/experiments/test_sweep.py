@@ -1,0 +1,87 @@
+"""Sweeps: the grid, the front, the choice that looks at no label, and going on after an interruption."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from engine.errors import RunError
+from engine.experiments.sweep import Trial, grid, judged, sweep, sweep_path
+from engine.experiments.trained import Wanted, trained
+from engine.home import Home
+from engine.progress import silent
+from engine.run import Run
+from engine.train import train
+
+AXES: dict[str, list] = {"sae.beta": [0.0, 1.0], "sae.k_items": [2, 5]}
+
+
+@pytest.fixture(scope="module")
+def base(music_home: Home) -> Run:
+    return trained(music_home, "lastfm-msd", Wanted("mf", "best", 0))
+
+
+def test_a_grid_is_every_combination_and_takes_settings_of_the_autoencoder_alone() -> None:
+    assert grid(AXES) == [
+        {"sae.beta": 0.0, "sae.k_items": 2},
+        {"sae.beta": 0.0, "sae.k_items": 5},
+        {"sae.beta": 1.0, "sae.k_items": 2},
+        {"sae.beta": 1.0, "sae.k_items": 5},
+    ]
+    with pytest.raises(RunError, match=r"not 'recommender\.d'"):
+        grid({"recommender.d": [10]})
+    with pytest.raises(RunError, match="200 at most"):
+        grid({"sae.beta": list(range(20)), "sae.alpha": list(range(20))})
+
+
+def test_a_trial_is_what_a_run_with_these_settings_measures(base: Run, music_home: Home) -> None:
+    found = sweep(music_home, base, {}, AXES, "first", silent)
+    assert [trial.changed for trial in found.trials] == grid(AXES)
+    alone = train(music_home, "lastfm-msd", {"sae": {"beta": 1.0, "k_items": 5}}, "alone", silent, base=base.name)
+    trial, fidelity = found.trials[3], alone.manifest["fidelity"]
+    assert trial.rbo == fidelity["rbo"]
+    assert trial.l0_items == fidelity["l0_items"]
+    own = alone.manifest["comparison"]["rows"][0]["purity"]
+    assert {name: {str(k): v for k, v in means.items()} for name, means in trial.purity.items()} == own
+    stored = json.loads(sweep_path(music_home, "first").read_text())
+    assert stored["base_hash"] == base.manifest["hashes"]["recommender.safetensors"]
+    assert len(stored["trials"]) == 4
+    with pytest.raises(RunError, match="already a sweep 'first'"):
+        sweep(music_home, base, {}, AXES, "first", silent)
+
+
+def test_a_setting_that_does_not_fit_is_named(base: Run, music_home: Home) -> None:
+    with pytest.raises(RunError, match=r"sae\.neurons"):
+        sweep(music_home, base, {}, {"sae.neurons": [0]}, None, silent)
+
+
+class _Interrupted(Exception):
+    pass
+
+
+def test_an_interrupted_sweep_goes_on_to_the_same_figures(base: Run, music_home: Home) -> None:
+    axes = {"sae.alpha": [1.0, 2.0]}
+    whole = sweep(music_home, base, {}, axes, None, silent)
+
+    def stop(share: float, text: str) -> None:  # noqa: ARG001
+        if share > 0.5:
+            raise _Interrupted
+
+    with pytest.raises(_Interrupted):
+        sweep(music_home, base, {}, axes, None, stop)
+    assert sweep(music_home, base, {}, axes, None, silent) == whole
+
+
+def trial(purity: float, rbo: float, own: float, other: float = 0.5) -> Trial:
+    means = {"split-half": {20: purity}}
+    return Trial({}, rbo, 0.0, None, 1.0, 1.0, 0, means, (own, other), (None, None))
+
+
+def test_the_front_is_what_nothing_beats_in_both_and_the_choice_is_by_the_tuning_half() -> None:
+    trials = [trial(0.9, 0.5, 0.1), trial(0.8, 0.8, 0.3), trial(0.7, 0.7, 0.2, 0.9), trial(0.9, 0.4, 0.2)]
+    found = judged(trials)
+    assert [one.front for one in found] == [True, True, False, False]
+    assert [one.best for one in found] == [False, True, False, False]
+    assert replace(found[2], front=False, best=False) == trials[2]
+    unknown = [replace(one, monosemanticity=(None, None)) for one in trials]
+    assert not any(one.best for one in judged(unknown))
