@@ -199,6 +199,8 @@ def _tops(z_nm: np.ndarray) -> np.ndarray:
 
 def _purities(top_mt: np.ndarray, member_ci: np.ndarray) -> np.ndarray:
     """Purity of every neuron for every concept at each depth (m × C × depths); nan where too few items are active."""
+    if not member_ci.shape[1]:
+        return np.full((len(top_mt), len(member_ci), len(DEPTHS)), np.nan)
     hits = member_ci[:, np.maximum(top_mt, 0)] & (top_mt >= 0)
     counts = hits.cumsum(axis=2, dtype=np.int32)
     purity = np.stack([counts[:, :, depth - 1].T / depth for depth in DEPTHS], axis=2)

@@ -27,12 +27,18 @@ def _components(data: bytes, d: int, seed: int) -> Components:
     from sklearn.exceptions import ConvergenceWarning
 
     x_nd = np.frombuffer(data, np.float32).reshape(-1, d).astype(np.float64)
+    _, length, directions = np.linalg.svd(x_nd - x_nd.mean(axis=0), full_matrices=False)
+    rank = int((length > 1e-6 * length.max(initial=0)).sum()) if length.max(initial=0) > 0 else 0
+    if not rank:
+        return Components(np.zeros((0, d)), np.zeros((0, d)), np.zeros(0))
+    # Where the vectors fill only some of their dimensions, components are looked for in those.
+    basis = np.eye(d) if rank == d else directions[:rank]
     ica = FastICA(whiten="unit-variance", max_iter=1000, tol=1e-4, random_state=seed)
     with warnings.catch_warnings():
         # Components that have not settled to the last digit are as good a start; training moves them on.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        sources_nd = ica.fit_transform(x_nd)
-    return Components(ica.mixing_.T, ica.components_, (sources_nd**3).mean(axis=0))
+        sources_nd = ica.fit_transform(x_nd @ basis.T)
+    return Components(ica.mixing_.T @ basis, ica.components_ @ basis, (sources_nd**3).mean(axis=0))
 
 
 def ica_start(x_nd: np.ndarray, neurons: int, seed: int) -> np.ndarray:
