@@ -148,7 +148,9 @@ def audit(
     z_um, z_im = sae.encode(e_ud, "users"), sae.encode(e_id, "items")
     back_ud, back_id = sae.decode(z_um, "users"), sae.decode(z_im, "items")
     k = min(k, len(recommender.items.ids))
-    original, rebuilt, ablated = (np.empty((len(users), k), np.int32) for _ in range(3))
+    original, rebuilt = (np.empty((len(users), k), np.int32) for _ in range(2))
+    # With one vector for all of a side, the scorer is a constant: biases alone rank.
+    ablated = _by_bias(recommender.items.bias, candidates, users, k)
     moments = np.zeros(4)
     pairs = zip(
         masked_affinities(recommender, candidates, users),
@@ -157,12 +159,11 @@ def audit(
     )
     for (part, before), (_, after) in pairs:
         original[part], rebuilt[part] = top_k(before, k), top_k(after, k)
-        # With one vector for all of a side, the scorer is a constant: biases alone rank.
-        flat = np.broadcast_to(recommender.items.bias, before.shape).astype(np.float32)
-        ablated[part] = top_k(candidates.mask(flat, users[part]), k)
         ranked = np.isfinite(before)
-        kept, error = before[ranked].astype(np.float64), (after[ranked] - before[ranked]).astype(np.float64)
-        moments += (len(kept), kept.sum(), (kept**2).sum(), (error**2).sum())
+        np.copyto(before, 0, where=~ranked)
+        np.copyto(after, 0, where=~ranked)
+        moments[:3] += (ranked.sum(), before.sum(axis=1).sum(dtype=np.float64), _squares(before))
+        moments[3] += _squares(np.subtract(after, before, out=after))
     cells, total, squares, error_sum = moments
     variance = squares - total**2 / cells if cells else 0.0
     some = (original >= 0).any(axis=1)
@@ -198,6 +199,31 @@ def audit(
         users=len(own),
     )
     return Audit(fidelity, own, overlaps, taus, common, before_ndcg, after_ndcg)
+
+
+def _squares(rows: np.ndarray) -> float:
+    return float(np.einsum("ij,ij->i", rows, rows).sum(dtype=np.float64))
+
+
+def _by_bias(bias: np.ndarray, candidates: Candidates, users: np.ndarray, k: int) -> np.ndarray:
+    """Each user's k unseen eligible items of the largest bias, equal ones by number; -1 where there are fewer."""
+    order = np.flatnonzero(candidates.eligible)
+    order = order[np.argsort(-bias[order], kind="stable")]
+    place = np.full(len(bias), len(order))
+    place[order] = np.arange(len(order))
+    rows, items = candidates.seen.cells(users)
+    # Enough of the order for whoever has seen most of its front.
+    count = min(len(order), k + int(np.bincount(rows, minlength=1).max(initial=0)))
+    result = np.full((len(users), k), -1, np.int32)
+    step = max(1, TAU_CELLS // max(count, 1))
+    for start in range(0, len(users), step):
+        inside = (rows >= start) & (rows < start + step) & (place[items] < count)
+        seen = np.zeros((len(users[start : start + step]), count), bool)
+        seen[rows[inside] - start, place[items[inside]]] = True
+        first = np.argsort(seen, axis=1, kind="stable")[:, :k]
+        free = ~np.take_along_axis(seen, first, axis=1)
+        result[start : start + step, : first.shape[1]] = np.where(free, order[first], -1)
+    return result
 
 
 def _mean(values: np.ndarray) -> float | None:

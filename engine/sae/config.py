@@ -51,7 +51,7 @@ class SaeConfig(BaseModel):
     steps: int = Field(default=500, ge=1)
     rows_a_step: int = Field(default=1024, ge=2)
     """Users and items drawn for each step."""
-    pair_rows: int = Field(default=512, ge=2)
+    pair_rows: int = Field(default=256, ge=2)
     """Of these, users and items that are crossed for the prediction loss (pair_rows squared pairs)."""
     held_out_users: float = Field(default=0.2, ge=0, lt=1)
     """Share of users that training never sees, on whom fidelity is measured."""
