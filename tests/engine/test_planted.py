@@ -151,7 +151,7 @@ def test_where_the_towers_live_apart_alignment_makes_an_items_name_hold_for_user
     assert abs(np.trace(apart.turned) / 10) < 0.5
 
     def agreeing(align: str) -> float:
-        sae = trained(apart, CONFIG.model_copy(update={"align": align, "beta": 0.0}))
+        sae = trained(apart, CONFIG.model_copy(update={"align": align, "beta": 0.0, "steps": 150}))
         neurons = [n for n in table(apart, sae, apart.concepts).neurons if n.named_by and n.p99_users]
         right = 0
         for neuron in neurons:

@@ -76,7 +76,7 @@ def test_a_two_tower_mlp_is_adopted_from_its_folder(monoscope: Monoscope, files:
     answer = monoscope("adopt", "demo", *vectors(files), "--scorer", folder, "--trained-on", "train", *QUICK)
     assert answer.code == 0, answer.err
     assert "Not trained: on held-out items" in answer.out  # random layers
-    assert "may live in unrelated spaces" in answer.out
+    assert "Users are rotated onto their items" in answer.out
     assert monoscope("steer", "demo-adopted", "--neuron", 0, "--users", "user_id = 'v0001'", "--off").code == 0
 
 

@@ -230,8 +230,10 @@ def test_the_papers_recipe_says_what_the_paper_says() -> None:
         chosen = preset({"recipe": "paper", "recommender": {"kind": kind}}, "ml-1m", 6040, 3883, 10**6)
         recommender, sae = chosen["recommender"], chosen["sae"]
         assert (recommender["d"], recommender["batch"], recommender["epochs"]) == (20, 256, 10)
-        assert recommender["learning_rate"] == 0.05
+        # NCF at the published 0.05 loses its ReLUs; the preset says so and takes the notebooks' other rate.
+        assert recommender["learning_rate"] == (0.05 if kind == "mf" else 1e-3)
         assert (sae["neurons"], sae["variant"], sae["rho"]) == (22, "relu", 0.05)
+        assert (sae["kl_form"], sae["align"], sae["revive"], sae["start"]) == ("published", "off", 0, "random")
     lastfm = preset({"recipe": "paper"}, "lastfm-2k", 1797, 1507, 10**5)
     assert (lastfm["recommender"]["d"], lastfm["recommender"]["batch"], lastfm["recommender"]["epochs"]) == (100, 8, 30)
     assert lastfm["sae"]["neurons"] == 70
