@@ -1,4 +1,4 @@
-"""The autoencoder beside what it must beat: plain dictionaries, random directions, and itself without beta."""
+"""The autoencoder beside what it must beat: plain dictionaries, random directions, and itself with another beta."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from engine.sae.config import SaeConfig
 from engine.sae.model import Side, SparseAutoencoder
 from engine.steering.inputs import Ranking
 
-OWN, VANILLA, RANDOM = "SAE", "SAE, beta 0", "random directions"
+OWN, RANDOM = "SAE", "random directions"
 USERS_OF_A_SLOW_SCORER = 300
 """Users that baselines are measured on where a scorer is no dot product; the SAE itself is measured on all."""
 
@@ -60,10 +60,15 @@ class Comparison:
         }
 
 
+def other_beta(config: SaeConfig) -> float:
+    """The weight of the prediction loss that is tried beside: none, or 1 where there is none."""
+    return 0.0 if config.beta else 1.0
+
+
 def compare(
     ranking: Ranking,
     sae: SparseAutoencoder,
-    vanilla: SparseAutoencoder | None,
+    others: Mapping[float, SparseAutoencoder],
     config: SaeConfig,
     concepts: Sequence[ConceptItems],
     trained_on: np.ndarray,
@@ -72,7 +77,7 @@ def compare(
 ) -> Comparison:
     """Measure `sae` and its baselines on the panel `concepts` and on the users numbered `measured_on`.
 
-    `vanilla` is the same SAE trained with beta = 0, None where the SAE itself was. `fidelity` is the SAE's own.
+    `others` are the same SAE trained with other betas, by beta. `fidelity` is the SAE's own.
     """
     recommender, allowed = ranking.recommender, ranking.candidates
     popularity = ranking.catalogue.items().popularity
@@ -81,7 +86,8 @@ def compare(
         "users": recommender.users.vectors[trained_on],
         "items": recommender.items.vectors[eligible],
     }
-    found = {OWN: sae} | ({VANILLA: vanilla} if vanilla is not None else {}) | baselines(config, sae.sides, e_nd)
+    again = {f"SAE, beta {beta:g}": one for beta, one in others.items()}
+    found = {OWN: sae} | again | baselines(config, sae.sides, e_nd)
     slow = recommender.scorer.kind not in ("dot", "cosine")
     sample = measured_on[:USERS_OF_A_SLOW_SCORER] if slow else measured_on
     rows = []

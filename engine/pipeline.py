@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 import engine
 from engine.catalogue.catalogue import Catalogue
-from engine.comparison import compare
+from engine.comparison import compare, other_beta
 from engine.errors import RunError
 from engine.fidelity import audit
 from engine.home import Home
@@ -24,6 +24,7 @@ from engine.recommenders.ranking import Metrics, evaluate, popularity_recommende
 from engine.run import Run, Screen, free_name, save_run
 from engine.sae.align import Alignment
 from engine.sae.config import SaeConfig, describe
+from engine.sae.losses import lets_gradients_through
 from engine.sae.training import side_maps, split_users, train_saes
 from engine.steering.inputs import Ranking, concept_items
 
@@ -45,7 +46,7 @@ def make_run(
     """Train an autoencoder through `ranking.recommender`, measure everything, store the run.
 
     `about` describes the recommender in the manifest, `config` reproduces it, `training` holds its log lines. With
-    `baselines` the run says how the autoencoder stands beside plain dictionaries and beside itself without beta.
+    `baselines` the run says how the autoencoder stands beside plain dictionaries and beside itself with another beta.
     Raises `RunError` for a recommender that one autoencoder cannot serve.
     """
     catalogue, recommender = ranking.catalogue, ranking.recommender
@@ -62,10 +63,10 @@ def make_run(
     )
     eligible = np.flatnonzero(allowed.eligible)
     configs = [sae_config]
-    if baselines and sae_config.beta:
-        configs.append(sae_config.model_copy(update={"beta": 0.0}))
+    if baselines and (sae_config.beta or lets_gradients_through(recommender)):
+        configs.append(sae_config.model_copy(update={"beta": other_beta(sae_config)}))
     unlogged: list[dict[str, float]] = []
-    sae, *vanilla = train_saes(
+    sae, *others = train_saes(
         configs,
         recommender,
         users=trained_on,
@@ -98,8 +99,9 @@ def make_run(
     comparison = None
     if baselines:
         progress(0.9, "measuring baselines")
-        chosen, first = panel(concepts, allowed.eligible), vanilla[0] if vanilla else None
-        comparison = compare(ranking, sae, first, sae_config, chosen, trained_on, measured_on, fidelity)
+        chosen = panel(concepts, allowed.eligible)
+        again = dict.fromkeys([other_beta(sae_config)], others[0]) if others else {}
+        comparison = compare(ranking, sae, again, sae_config, chosen, trained_on, measured_on, fidelity)
     meta = catalogue.meta
     manifest = {
         "dataset": catalogue.name,

@@ -41,7 +41,7 @@ class TrainConfig(BaseModel):
     recommender: RecommenderConfig = Field(default_factory=MFConfig)
     sae: SaeConfig = Field(default_factory=SaeConfig)
     baselines: bool = True
-    """Whether the run holds the autoencoder's standing beside plain dictionaries and itself without beta."""
+    """Whether the run holds the autoencoder's standing beside plain dictionaries and itself with another beta."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @classmethod
@@ -62,7 +62,7 @@ class OverConfig(BaseModel):
     recipe: Recipe = "best"
     sae: SaeConfig = Field(default_factory=SaeConfig)
     baselines: bool = True
-    """Whether the run holds the autoencoder's standing beside plain dictionaries and itself without beta."""
+    """Whether the run holds the autoencoder's standing beside plain dictionaries and itself with another beta."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 

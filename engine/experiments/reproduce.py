@@ -75,7 +75,7 @@ def needed(order: Order, what: str) -> str:
             for one in some
         ]
     elif what == "matryoshka":
-        wanted = [_nested(order, start) for start in STARTS]
+        wanted = [_nested(order, start, levels) for start in STARTS for levels in (4, 1)]
     elif what == "figure4":
         wanted = [Wanted(model, "best", order.seeds[0]) for model in order.models]
     said = plan(order.home, order.dataset, wanted).sentence()
@@ -196,29 +196,35 @@ def _curve(curve: Curve) -> BetaCurve:
 STARTS = ("random", "ica")
 
 
-def _nested(order: Order, start: str) -> Wanted:
-    return Wanted(order.models[0], "best", order.seeds[0], (("levels", 4), ("start", start)))
+def _nested(order: Order, start: str, levels: int = 4) -> Wanted:
+    return Wanted(order.models[0], "best", order.seeds[0], (("levels", levels), ("start", start)))
 
 
 def _matryoshka(order: Order, progress: Progress) -> Reproduced:
+    """Nested dictionaries from both starts, and as a control flat ones, cut into quarters by number."""
     facts: dict[str, Any] = {"dataset": order.dataset, "model": order.models[0], "starts": {}}
     pictures, words = [], []
-    for number, start in enumerate(STARTS):
-        share = part(progress, number / len(STARTS), (number + 1) / len(STARTS), f"{start} start")
-        run = trained(order.home, order.dataset, _nested(order, start), share)
+    wanted = [(start, levels) for start in STARTS for levels in (4, 1)]
+    for number, (start, parts) in enumerate(wanted):
+        name = f"{start} start" if parts == 4 else f"{start} start, flat, cut into quarters"
+        share = part(progress, number / len(wanted), (number + 1) / len(wanted), name)
+        run = trained(order.home, order.dataset, _nested(order, start, parts), share)
         loaded = _Loaded.of(run)
+        m = run.sae.neurons
         kinds = [concept for concept in loaded.concepts if concept.kind in ("genre", "tag")]
-        levels = by_level(loaded.z_im, loaded.z_um, loaded.popularity, loaded.eligible, kinds, run.sae.levels)
+        ends = run.sae.levels or tuple(round(m * quarter / 4) for quarter in range(1, 5))
+        levels = by_level(loaded.z_im, loaded.z_um, loaded.popularity, loaded.eligible, kinds, ends)
         gone = trends(levels, order.seeds[0])
         drawn = matryoshka(levels, gone)
-        pictures.append(Picture(f"matryoshka-{start}", drawn.svg, drawn.png, drawn.alt, drawn.columns, drawn.rows))
-        facts["starts"][start] = {
+        if parts == 4:
+            pictures.append(Picture(f"matryoshka-{start}", drawn.svg, drawn.png, drawn.alt, drawn.columns, drawn.rows))
+        facts["starts"][start if parts == 4 else f"{start}, flat"] = {
             "run": run.name,
             "rows": [dict(zip(drawn.columns, row, strict=True)) for row in drawn.rows],
-            "trends": {name: vars(trend) for name, trend in gone.items()},
+            "trends": {key: vars(trend) for key, trend in gone.items()},
             "fidelity": run.manifest["fidelity"],
         }
-        words.append(tables.matryoshka(start, run.name, levels, gone))
+        words.append(tables.matryoshka(name, run.name, levels, gone))
     return Reproduced("matryoshka", facts, "# Matryoshka levels\n\n" + "\n".join(words), pictures)
 
 

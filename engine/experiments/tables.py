@@ -118,7 +118,7 @@ def figure4(found: Ablation) -> str:
 def matryoshka(start: str, run: str, levels: Sequence[Level], gone: Mapping[str, Trend]) -> str:
     """One start: the mean of each measure by level, and whether it goes with the level."""
     lines = [
-        f"## {start} start (run {run})",
+        f"## {start[0].upper()}{start[1:]} (run {run})",
         "",
         *_rule(["", *(f"level {level.number}" for level in levels), "rho", "p"]),
     ]

@@ -213,18 +213,17 @@ def _share(after: "torch.Tensor", before: "torch.Tensor") -> "torch.Tensor":
     return (after - before).square().mean() / before.var().clamp_min(1e-12)
 
 
-def check_gradients(frozen: FrozenRecommender) -> None:
-    """Raise a `RunError` if the scorer lets no gradient through, so that it cannot be trained through."""
+def lets_gradients_through(recommender: Recommender) -> bool:
+    """Whether the scorer can be trained through."""
     import torch
 
-    u, v = (frozen.e[side][:2].clone().requires_grad_(True) for side in SIDES)
+    u, v = (
+        torch.from_numpy(tower.vectors[:2].copy()).requires_grad_(True)
+        for tower in (recommender.users, recommender.items)
+    )
     try:
-        frozen._cross(u, v).sum().backward()
-        through = u.grad is not None or v.grad is not None
-    except RuntimeError:
-        through = False
-    if not through or not torch.isfinite(torch.cat([x.grad.flatten() for x in (u, v) if x.grad is not None])).all():
-        raise RunError(
-            "No gradient comes through the scorer, so the prediction loss cannot be trained; use --beta 0, or bring a "
-            "scorer written with differentiable torch operations."
-        )
+        recommender.scorer.torch("cpu")(u, v).sum().backward()
+    except RuntimeError:  # torch's own: there is nothing to differentiate
+        return False
+    found = [x.grad.flatten() for x in (u, v) if x.grad is not None]
+    return bool(found) and bool(torch.isfinite(torch.cat(found)).all())

@@ -17,6 +17,7 @@ from functools import partial
 import numpy as np
 
 from engine.device import one_thread
+from engine.errors import RunError
 from engine.progress import Progress
 from engine.recommenders.checkpoint import Checkpoint
 from engine.recommenders.ranking import Histories
@@ -24,7 +25,7 @@ from engine.recommenders.recommender import Recommender
 from engine.sae.align import Alignment, fit_side, procrustes
 from engine.sae.config import SaeConfig
 from engine.sae.learner import Learner
-from engine.sae.losses import FrozenRecommender, Rows, Stream, check_gradients
+from engine.sae.losses import FrozenRecommender, Rows, Stream, lets_gradients_through
 from engine.sae.model import Side, SideMap, SparseAutoencoder
 
 Log = Callable[[dict[str, float]], None]
@@ -110,8 +111,11 @@ def _train(
         if turned not in frozen:
             maps[turned], _ = side_maps(config, recommender, rows.users, rows.items, seen)
             frozen[turned] = FrozenRecommender(recommender, rows, maps[turned], device)
-    if any(config.beta for config in configs):
-        check_gradients(next(iter(frozen.values())))
+    if any(config.beta for config in configs) and not lets_gradients_through(recommender):
+        raise RunError(
+            "No gradient comes through the scorer, so the prediction loss cannot be trained; use --beta 0, or bring a "
+            "scorer written with differentiable torch operations."
+        )
     kinds: set[str] = {config.prediction for config in configs if config.beta}
     stream, steps = Stream(configs[0], recommender, rows, kinds), configs[0].steps
     flags = [rotates(config, recommender, seen) for config in configs]

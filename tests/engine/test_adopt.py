@@ -217,3 +217,15 @@ def test_the_documents_python_makes_a_run(
     run = Run.open(Home.find(), "two-tower")
     assert run.manifest["recommender"]["scorer"]["kind"] == "program"
     assert run.manifest["recommender"]["trained_on"] == "train"
+
+
+def test_a_scorer_that_lets_no_gradient_through_is_adopted_without_the_prediction_loss(
+    demo_run: Run, here: Home
+) -> None:
+    model = demo_run.recommender
+    steps = Recommender.of(model.users, model.items, lambda u, v: ((u * v).sum(1) * 8).detach().round() / 8)
+    short = {"steps": 20}
+    run = adopt(here, "demo", steps, Adoption(trained_on="train", sae=short), "steps", silent)
+    assert "SAE, beta 1" not in [row["name"] for row in run.manifest["comparison"]["rows"]]
+    with pytest.raises(RunError, match="use --beta 0"):
+        adopt(here, "demo", steps, Adoption(trained_on="train", sae={**short, "beta": 1.0}), "steps-beta", silent)

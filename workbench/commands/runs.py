@@ -53,7 +53,7 @@ def train(
     sae_seed: Annotated[int | None, typer.Option(help="Seed of the autoencoder alone.")] = None,
     baselines: Annotated[
         bool | None,
-        typer.Option(help="Measure raw dimensions, PCA, ICA, random directions and beta 0 beside it (default: yes)."),
+        typer.Option(help="Measure raw dimensions, PCA, ICA, random directions, another beta too (default: yes)."),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
     values: Annotated[

@@ -103,11 +103,13 @@ def test_without_years_there_are_no_decades_and_figure_3_says_so(order: Order) -
 
 def test_matryoshka_is_shown_from_both_starts_with_a_test_of_the_trend(order: Order) -> None:
     result = reproduce(order, "matryoshka")
-    assert set(result.facts["starts"]) == {"random", "ica"}
-    for start in result.facts["starts"].values():
+    starts = result.facts["starts"]
+    assert set(starts) == {"random", "random, flat", "ica", "ica, flat"}
+    for name, start in starts.items():
         run = Run.open(order.home, start["run"])
-        assert len(run.sae.levels) == 4
-        assert {neuron.level for neuron in run.neurons} == {0, 1, 2, 3}
+        assert len(run.sae.levels) == (0 if "flat" in name else 4)
+        assert {neuron.level for neuron in run.neurons} == ({None} if "flat" in name else {0, 1, 2, 3})
+        assert {row["level"] for row in start["rows"]} == {1, 2, 3, 4}
         assert set(start["trends"]) == {"audience", "concepts", "entropy", "popularity"}
 
 
