@@ -36,11 +36,14 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 # Small steps shared out to several threads are five times slower on a busy machine.
 test test-all: export OMP_NUM_THREADS = 1
 
+# Two workers, a file each at a time, so that what a file sets up is set up once.
+PARALLEL := -q -n 2 --dist loadfile
+
 test: $(VENV)/.installed-dev
 	$(call timed,lint,$(BIN)/ruff check . && $(BIN)/ruff format --check .)
 	$(call timed,types,$(BIN)/mypy)
-	$(call timed,unit and demo tests,$(BIN)/pytest -q -m "not real_data and not ssh and not browser and not soak and not seeds")
-	$(call timed,one path on real data,$(BIN)/pytest -q -m "real_data and not seeds and not soak" -rs)
+	$(call timed,unit and demo tests,$(BIN)/pytest $(PARALLEL) -m "not real_data and not ssh and not browser and not soak and not seeds")
+	$(call timed,one path on real data,$(BIN)/pytest $(PARALLEL) -m "real_data and not seeds and not soak" -rs)
 
 test-all: test
 	$(call timed,ssh$(comma) browser$(comma) soak and three seeds,$(BIN)/pytest -q -m "ssh or browser or soak or seeds" -rs || [ $$? -eq 5 ])
