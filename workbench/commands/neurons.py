@@ -113,8 +113,18 @@ def recommend(
 def steer(
     ctx: typer.Context,
     run: RunName,
-    neuron: Annotated[int, typer.Option(help="The neuron to edit.")],
     users: Annotated[str, typer.Option(metavar="SQL", help="Whose codes: a predicate such as \"gender = 'F'\".")],
+    neuron: Annotated[int | None, typer.Option(help="The neuron to edit.")] = None,
+    goal: Annotated[
+        str | None,
+        typer.Option(
+            help="Solve for the edit instead: share(Horror)<=0.02, share(Horror)>=30%, share(Horror)<=0.5x "
+            "(half of what each user has)."
+        ),
+    ] = None,
+    neurons_at_most: Annotated[
+        int | None, typer.Option(min=1, help="With --goal: how many neurons a user's edit may move.")
+    ] = None,
     off: Annotated[bool, typer.Option("--off", help="Set the neuron to 0.")] = False,
     set_to: Annotated[float | None, typer.Option("--set", help="Set it to this amount.")] = None,
     add: Annotated[float | None, typer.Option(help="Add this amount.")] = None,
@@ -124,12 +134,25 @@ def steer(
     k: Annotated[int, typer.Option("-k", min=1, help="Length of the lists.")] = 30,
     as_json: AsJson = False,
 ) -> None:
-    """Edit one neuron for a cohort, and see its lists before and after, with the side effects."""
+    """Edit one neuron for a cohort, and see its lists before and after, with the side effects.
+
+    With --goal, solve for the edit that reaches it and moves the rest of the lists least, beside other ways to it.
+    """
     from workbench.facts import steered
     from workbench.tables import progress_bar, show_effect
 
     given = {"off": off or None, "set": set_to, "add": add, "scale": scale}
     chosen = [(operation, amount) for operation, amount in given.items() if amount is not None]
+    if (goal is None) == (neuron is None):
+        raise typer.BadParameter("give --neuron and what to do with it, or --goal")
+    if goal is not None:
+        if chosen:
+            raise typer.BadParameter("--goal finds the amounts itself; leave --off, --set, --add and --scale out")
+        if watch is not None:
+            raise typer.BadParameter("--watch goes with --neuron")
+        return _steer_to_goal(ctx, run, goal, users, k, neurons_at_most, as_json)
+    if neurons_at_most is not None:
+        raise typer.BadParameter("--neurons-at-most goes with --goal")
     if len(chosen) != 1:
         raise typer.BadParameter("give exactly one of --off, --set, --add and --scale")
     operation, amount = chosen[0]
@@ -145,3 +168,17 @@ def steer(
     if as_json:
         return emit_json(effect)
     return show_effect(effect, k)
+
+
+def _steer_to_goal(
+    ctx: typer.Context, run: str, goal: str, users: str, k: int, neurons_at_most: int | None, as_json: bool
+) -> None:
+    from workbench.goal import goal_facts, show_goal
+    from workbench.tables import progress_bar
+
+    with progress_bar("Solving") as progress:
+        progress(0.1, "and comparing with other ways")
+        facts = goal_facts(open_run(ctx, run), goal, users, k, neurons_at_most)
+    if as_json:
+        return emit_json(facts)
+    return show_goal(facts)
