@@ -18,7 +18,7 @@ from engine.neurons.evidence import DEPTHS
 from engine.neurons.table import ConceptReach, Neuron, NeuronTable
 from engine.recommenders.recommender import Recommender
 from engine.recommenders.scorers import Program
-from engine.sae.model import SparseAutoencoder
+from engine.sae.model import Side, SparseAutoencoder
 
 if TYPE_CHECKING:
     from engine.catalogue.catalogue import Catalogue
@@ -319,6 +319,10 @@ class Run:
             raise RunError(
                 f"The ids of run {self.name} are not those of the data set {catalogue.name}; train a new run on it."
             )
+
+        def match(side: Side, where: str) -> np.ndarray:
+            return catalogue.match_users(where) if side == "users" else catalogue.match_items(where)
+
         ranking = Ranking(catalogue, recommender, self.manifest["recommender"].get("trained_on", "train"))
         return Steering(
             recommender=recommender,
@@ -329,6 +333,8 @@ class Run:
             titles=self.texts["title"],
             concepts=concept_items(catalogue, len(items.item_id)),
             labels_of_items=[detail.split("|") if detail else [] for detail in self.texts["detail"]],
+            attributes=users.attributes,
+            match=match,
         )
 
     def _checked(self, file: str) -> Path:

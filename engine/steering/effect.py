@@ -1,58 +1,71 @@
 """What edits do to ranked lists: one user's before and after, and a cohort's with its collateral."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from engine.errors import EditError
 from engine.fidelity import kendall_tau, rbo, shared
-from engine.neurons.table import ConceptItems, Neuron
-from engine.recommenders.ranking import Candidates, Histories, masked_affinities, mean, ndcg, ranked_lists, top_k
-from engine.recommenders.recommender import Recommender
+from engine.neurons.table import Neuron
+from engine.recommenders.ranking import Candidates, masked_affinities, mean, top_k
 from engine.sae.model import SparseAutoencoder
-from engine.steering.edits import Edit, edited_codes, edited_vectors
+from engine.steering.cohort import Cohort, Edited, Library
+from engine.steering.edits import Changed, Edit, Match, Serve, SolvedEdit, Step, changed, step_of, with_vectors
+from engine.steering.goals import Goal
 
 SHARES_SHOWN = 8
 """Concepts whose share is reported for one user's list, the most changed first."""
 REACH_SHOWN = 10
 WORST_SHOWN = 5
+GROUPS_AT_MOST = 30
+"""Values of a user column that are told apart, the commonest first."""
 
 
 @dataclass(frozen=True)
-class Steering:
+class Steering(Library):
     """A run and its catalogue, ready to rank: everything an edit's effect is computed from."""
 
-    recommender: Recommender
     sae: SparseAutoencoder
     neurons: Sequence[Neuron]
-    candidates: Candidates
-    held_out: Histories
     titles: Sequence[str]
-    concepts: Sequence[ConceptItems]
-    labels_of_items: Sequence[Sequence[str]]
-    """Each item's genres or tags, for display."""
+    attributes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """Columns of the users, by user number."""
+    match: Match | None = None
+    """Rows of a side for which an SQL predicate is true."""
 
-    def rank(self, user: int, edits: Sequence[Edit], k: int) -> dict[str, Any]:
+    def steps(self, edits: Sequence[Edit | Step]) -> list[Step]:
+        """The edits with the rows that they are for. Raises `EditError` for one that is for nobody."""
+        return [one if isinstance(one, Step) else step_of(one, self.recommender, self.match) for one in edits]
+
+    def edit(self, steps: Sequence[Step], serve: Serve = "change", users: np.ndarray | None = None) -> Edited:
+        """The recommender under `steps`; `users` (ascending) are the only ones whose lists will be asked for."""
+        ask = (self.recommender, self.sae, self.neurons, steps)
+        on_users, on_items = changed(*ask, "users", users, serve), changed(*ask, "items", None, serve)
+        return Edited(with_vectors(self.recommender, on_users, on_items), on_users, on_items)
+
+    @cached_property
+    def reconstruction(self) -> Edited:
+        """Every vector replaced by what its code decodes to, and no edit: the arm between original and edited."""
+        return self.edit([], "all-decoded")
+
+    def rank(self, user: int, edits: Sequence[Edit | Step], k: int, serve: Serve = "change") -> dict[str, Any]:
         """One user's top k before and after the edits, with rank changes, leavers and list figures."""
         users = np.array([user])
-        z, z_edited, e_edited = self._edited(users, edits)
+        steps = self.steps(edits)
+        edited = self.edit(steps, serve, users)
         _, before = next(masked_affinities(self.recommender, self.candidates, users))
-        _, after = next(masked_affinities(self.recommender, self.candidates, users, e_edited))
+        _, after = next(masked_affinities(edited.recommender, self.candidates, users))
         first, second = top_k(before, k), top_k(after, k)
         was, now = first[0][first[0] >= 0], second[0][second[0] >= 0]
         rank_before = {int(item): rank for rank, item in enumerate(was, 1)}
         left = [int(item) for item in was if item not in set(now.tolist())]
+        _, decoded = next(masked_affinities(self.reconstruction.recommender, self.candidates, users))
+        middle = top_k(decoded, k)
         return {
-            "codes": [
-                {
-                    "neuron": j,
-                    "before": float(z[0, j]),
-                    "after": float(z_edited[0, j]),
-                    "outside": not 0 <= z_edited[0, j] <= self.neurons[j].max_users,
-                }
-                for j in sorted({edit.neuron for edit in edits})
-            ],
+            "codes": self._codes(steps, edited.users, user),
             "before": [self._line(item, rank, before[0]) for rank, item in enumerate(was, 1)],
             "after": [
                 {**self._line(item, rank, after[0]), "rank_before": full_rank(before[0], item)}
@@ -70,33 +83,96 @@ class Steering:
             "rbo": float(rbo(first, second)[0]),
             "tau": float(kendall_tau(first, second)[0]),
             "kept": int(shared(first, second)[0]),
+            "reconstruction": {"rbo": float(rbo(first, middle)[0]), "kept": int(shared(first, middle)[0])},
             "shares": self._changed_shares(first, second),
         }
 
-    def effect(
-        self, users: np.ndarray, edits: Sequence[Edit], k: int, watched: Sequence[int] | None = None
-    ) -> dict[str, Any]:
-        """A cohort's lists before and after the edits: `before` and `after` with the same keys, `collateral`.
+    def _codes(self, steps: Sequence[Step], on_users: Changed, user: int) -> list[dict[str, Any]]:
+        """The user's edited neurons, before and after."""
+        row = np.flatnonzero(on_users.rows == user)
+        if not len(row):
+            return []
+        z, z_edited = on_users.z[row[0]], on_users.z_edited[row[0]]
+        mine = {
+            neuron
+            for step in steps
+            if step.edit.side == "users" and step.edit.on and user in step.rows
+            for neuron in step.neurons
+        }
+        return [
+            {
+                "neuron": j,
+                "before": float(z[j]),
+                "after": float(z_edited[j]),
+                "outside": not 0 <= z_edited[j] <= self.neurons[j].max_users,
+            }
+            for j in sorted(mine)
+        ]
 
-        `watched` are the users of the cohort whose lists are spelled out; default: the one whose list
-        changed most.
+    def effect(
+        self,
+        users: np.ndarray,
+        edits: Sequence[Edit | Step],
+        k: int,
+        watched: Sequence[int] | None = None,
+        serve: Serve = "change",
+        about: Sequence[str] | None = None,
+        by: str | None = None,
+    ) -> dict[str, Any]:
+        """A cohort's lists before and after the edits: `before`, `reconstruction` and `after` with the same keys.
+
+        `watched` are the users whose lists are spelled out; default: the one whose list changed most. `about` names the
+        concepts that the edit is meant to change; default: those of its neurons. `by` is a column of the users whose
+        groups are told apart.
         """
-        z, z_edited, e_edited = self._edited(users, edits)
-        first = ranked_lists(self.recommender, self.candidates, users, k)
-        second = ranked_lists(self.recommender, self.candidates, users, k, e_edited)
+        steps = self.steps(edits)
+        edited = self.edit(steps, serve, users)
+        cohort = Cohort(self, users, k)
+        lists = cohort.lists(edited)
         if watched is None:
-            watched = [int(users[rbo(first, second).argmin()])]
+            watched = [int(users[cohort.rbo(lists).argmin()])]
+        meant = self._meant(steps, about)
+        shown = edited.items.recoded
+        arms = {
+            "before": (cohort.before, None),
+            "reconstruction": (cohort.lists(self.reconstruction), self.reconstruction),
+            "after": (lists, edited),
+        }
         return {
-            "before": self._arm(users, first, k, watched, None),
-            "after": self._arm(users, second, k, watched, e_edited),
-            "collateral": self._collateral(users, edits, (z_edited != z).any(axis=1), e_edited, first, second),
+            **{name: self._arm(cohort, ranked, watched, arm, shown) for name, (ranked, arm) in arms.items()},
+            "outside": self._outside(steps, edited),
+            "collateral": self._collateral(cohort, edited, meant, lists),
+            "groups": self._groups(cohort, lists, meant, by),
         }
 
-    def _edited(self, users: np.ndarray, edits: Sequence[Edit]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        e = self.recommender.users.vectors[users]
-        z = self.sae.encode(e, "users")
-        z_edited = edited_codes(z, edits, [neuron.p99_users for neuron in self.neurons])
-        return z, z_edited, edited_vectors(self.sae, e, z, z_edited, "users")
+    def _meant(self, steps: Sequence[Step], about: Sequence[str] | None) -> list[str]:
+        if about is None:
+            return sorted({name for step in steps if step.edit.on for name in self._about(step)})
+        names = {concept.name.casefold(): concept.name for concept in self.concepts}
+        unknown = next((one for one in about if one.casefold() not in names), None)
+        if unknown is not None:
+            raise EditError(f"There is no concept {unknown!r} in this data set; `monoscope concepts` lists them.")
+        return sorted({names[one.casefold()] for one in about})
+
+    def _about(self, step: Step) -> list[str]:
+        """The concept that a solved edit's goal names, or that of the neuron."""
+        if isinstance(step.edit, SolvedEdit):
+            return [Goal.parse(step.edit.goal, self.concepts).concept]
+        concept = self.neurons[step.edit.neuron].concept
+        return [concept] if concept else []
+
+    def _outside(self, steps: Sequence[Step], edited: Edited) -> list[dict[str, Any]]:
+        """Edited neurons that some row now has at a value that no row of its side had: below 0, or above the most."""
+        found = []
+        for side, change in (("users", edited.users), ("items", edited.items)):
+            mine = (step for step in steps if step.edit.side == side and step.edit.on)
+            for j in sorted({neuron for step in mine for neuron in step.neurons}):
+                most = getattr(self.neurons[j], f"max_{side}")
+                beyond = (change.z_edited[:, j] < 0) | (change.z_edited[:, j] > most)
+                if beyond.any():
+                    told = {"rows": int(beyond.sum()), "of": len(change.rows), "observed_most": most}
+                    found.append({"side": side, "neuron": j, **told})
+        return found
 
     def _line(self, item: int, rank: int, affinity: np.ndarray) -> dict[str, Any]:
         return {
@@ -108,45 +184,38 @@ class Steering:
         }
 
     def _arm(
-        self,
-        users: np.ndarray,
-        lists: np.ndarray,
-        k: int,
-        watched: Sequence[int],
-        edited: np.ndarray | None,
+        self, cohort: Cohort, lists: np.ndarray, watched: Sequence[int], edited: Edited | None, items: np.ndarray
     ) -> dict[str, Any]:
         counts = np.bincount(lists[lists >= 0], minlength=len(self.titles))
-        shown = np.argsort(-counts, kind="stable")[:REACH_SHOWN]
-        tested = self.held_out.lengths()[users] > 0
+        shown = [item for item in np.argsort(-counts, kind="stable")[:REACH_SHOWN] if counts[item]]
+        ndcg10 = cohort.ndcg(lists)
         return {
-            "lists": [self._watched_list(users, lists, user, edited) for user in watched],
+            "lists": [self._watched_list(cohort, lists, user, edited) for user in watched],
             "concept_shares": dict(
                 zip((concept.name for concept in self.concepts), self._shares(lists).tolist(), strict=True)
             ),
             "reach": {
                 "items_shown": int((counts > 0).sum()),
-                "most_shown": [
-                    {
-                        "item_id": self.recommender.items.ids[item],
-                        "title": self.titles[item],
-                        "users": int(counts[item]),
-                    }
-                    for item in shown
-                    if counts[item]
-                ],
+                "most_shown": [self._reached(item, counts) for item in shown],
+                "edited_items": [self._reached(item, counts) for item in items[:REACH_SHOWN]],
             },
-            "ndcg10": mean(ndcg(lists[tested], self.held_out, users[tested])) if k >= 10 else None,
+            "exposure": dict(cohort.exposure(lists)),
+            "novelty": _known_mean(cohort.novelty(lists)),
+            "diversity": _known_mean(cohort.diversity(lists)),
+            "label_entropy": _known_mean(cohort.entropy(lists)),
+            "ndcg10": _known_mean(ndcg10) if lists.shape[1] >= 10 else None,
         }
 
-    def _watched_list(
-        self, users: np.ndarray, lists: np.ndarray, user: int, edited: np.ndarray | None
-    ) -> dict[str, Any]:
-        row = int(np.searchsorted(users, user))
-        alone = users[row : row + 1]
+    def _reached(self, item: int, counts: np.ndarray) -> dict[str, Any]:
+        return {"item_id": self.recommender.items.ids[item], "title": self.titles[item], "users": int(counts[item])}
+
+    def _watched_list(self, cohort: Cohort, lists: np.ndarray, user: int, edited: Edited | None) -> dict[str, Any]:
+        row = int(np.searchsorted(cohort.users, user))
+        alone = cohort.users[row : row + 1]
         _, before = next(masked_affinities(self.recommender, self.candidates, alone))
         after = before
         if edited is not None:
-            _, after = next(masked_affinities(self.recommender, self.candidates, alone, edited[row : row + 1]))
+            _, after = next(masked_affinities(edited.recommender, self.candidates, alone))
         return {
             "user": self.recommender.users.ids[user],
             "items": [
@@ -155,37 +224,80 @@ class Steering:
             ],
         }
 
-    def _collateral(
-        self,
-        users: np.ndarray,
-        edits: Sequence[Edit],
-        changed: np.ndarray,
-        e_edited: np.ndarray,
-        first: np.ndarray,
-        second: np.ndarray,
-    ) -> dict[str, Any]:
-        about = sorted({name for edit in edits if (name := self.neurons[edit.neuron].concept)})
+    def _collateral(self, cohort: Cohort, edited: Edited, about: Sequence[str], lists: np.ndarray) -> dict[str, Any]:
         inside = np.any([concept.member for concept in self.concepts if concept.name in about], axis=0)
-        rest = Candidates(self.candidates.seen, self.candidates.eligible & ~inside)
-        k = first.shape[1]
-        rest_first = ranked_lists(self.recommender, rest, users, k)
-        rest_second = ranked_lists(self.recommender, rest, users, k, e_edited)
-        each = rbo(first, second)
+        inside = np.broadcast_to(inside, len(self.titles)).copy()
+        promoted = edited.items.recoded
+        alone = 0 < len(promoted) <= len(self.titles) // 2
+        if alone:  # an edit of items is about them, and no longer about all that share their neuron
+            inside[:] = False
+            inside[promoted] = True
+        rest = rest_first = None
+        if inside.any():
+            candidates = Candidates(self.candidates.seen, self.candidates.eligible & ~inside)
+            rest_cohort = Cohort(_without(self, candidates), cohort.users, cohort.k)
+            rest_first, rest = rest_cohort.before, rest_cohort.lists(edited)
+        each = cohort.rbo(lists)
         others = [c for c, concept in enumerate(self.concepts) if concept.name not in about]
-        drift = np.abs(self._shares(second) - self._shares(first))[others]
+        drift = np.abs(self._shares(lists) - self._shares(cohort.before))[others]
+        was, now = cohort.ndcg(cohort.before), cohort.ndcg(lists)
         worst = np.argsort(each, kind="stable")[:WORST_SHOWN]
+        lost = [row for row in np.argsort(now - was, kind="stable")[:WORST_SHOWN] if now[row] < was[row]]
         return {
-            "about": about,
-            "users": len(users),
-            "users_changed": int(changed.sum()),
+            "about": list(about),
+            "about_items": [self.recommender.items.ids[item] for item in promoted] if alone else [],
+            "users": len(cohort.users),
+            "users_changed": int(np.isin(cohort.users, edited.users.recoded).sum()),
+            "items_changed": len(promoted),
+            "lists_changed": int((lists != cohort.before).any(axis=1).sum()),
             "rbo": float(each.mean()),
-            "rbo_of_the_rest": float(rbo(rest_first, rest_second).mean()) if about else None,
-            "kept": float(shared(first, second).mean()),
+            "rbo_of_the_rest": None if rest is None or rest_first is None else float(rbo(rest_first, rest).mean()),
+            "kept": float(cohort.kept(lists).mean()),
             "drift_of_other_concepts": float(drift.mean()) if len(others) else None,
             "most_changed_users": [
-                {"user": self.recommender.users.ids[users[row]], "rbo": float(each[row])} for row in worst
+                {"user": self.recommender.users.ids[cohort.users[row]], "rbo": float(each[row])} for row in worst
+            ],
+            "lost_most_ndcg": [
+                {
+                    "user": self.recommender.users.ids[cohort.users[row]],
+                    "before": float(was[row]),
+                    "after": float(now[row]),
+                }
+                for row in lost
             ],
         }
+
+    def _groups(self, cohort: Cohort, lists: np.ndarray, about: Sequence[str], by: str | None) -> dict[str, Any] | None:
+        if by is None:
+            return None
+        if by not in self.attributes:
+            has = ", ".join(self.attributes) or "none"
+            raise EditError(f"The users have no column {by!r}; there are {has}.")
+        values = np.array([str(self.attributes[by][user]) for user in cohort.users])
+        names, counts = np.unique(values, return_counts=True)
+        member = np.any([concept.member for concept in self.concepts if concept.name in about], axis=0)
+        member = np.broadcast_to(member, len(self.titles))
+        figures = {
+            "share_before": cohort.share(cohort.before, member),
+            "share_after": cohort.share(lists, member),
+            "rbo": cohort.rbo(lists),
+            "ndcg10_before": cohort.ndcg(cohort.before),
+            "ndcg10_after": cohort.ndcg(lists),
+            "novelty_before": cohort.novelty(cohort.before),
+            "novelty_after": cohort.novelty(lists),
+            "diversity_before": cohort.diversity(cohort.before),
+            "diversity_after": cohort.diversity(lists),
+        }
+        largest = np.argsort(-counts, kind="stable")[:GROUPS_AT_MOST]
+        rows = [
+            {
+                "value": str(names[g]),
+                "users": int(counts[g]),
+                **{name: _known_mean(each[values == names[g]]) for name, each in figures.items()},
+            }
+            for g in sorted(largest)
+        ]
+        return {"column": by, "values": len(names), "rows": rows}
 
     def _shares(self, lists: np.ndarray) -> np.ndarray:
         """Share of all list places that carry each concept."""
@@ -201,6 +313,14 @@ class Steering:
             for c in order
             if before[c] != after[c]
         ]
+
+
+def _without(library: Library, candidates: Candidates) -> Library:
+    return Library(library.recommender, candidates, library.held_out, library.labels_of_items, library.concepts)
+
+
+def _known_mean(values: np.ndarray) -> float | None:
+    return mean(values[~np.isnan(values)])
 
 
 def full_rank(affinity_i: np.ndarray, item: int) -> int:

@@ -5,8 +5,10 @@ from engine.errors import EditError
 from engine.neurons.table import ConceptItems, neuron_table
 from engine.progress import silent
 from engine.recommenders.ranking import Candidates, Histories, ranked_lists
+from engine.recommenders.recommender import Recommender
 from engine.sae.config import SaeConfig
 from engine.sae.training import train_sae
+from engine.steering.cohort import Cohort
 from engine.steering.edits import Edit, edited_codes, edited_vectors
 from engine.steering.effect import Steering
 from tests.engine.sae.test_sae import planted
@@ -33,14 +35,16 @@ def steering() -> Steering:
         0,
     )
     return Steering(
-        recommender,
-        sae,
-        table.neurons,
-        Candidates(seen, np.ones(300, bool)),
-        held_out,
-        [f"title {n}" for n in range(300)],
-        concepts,
-        [[f"taste {code.argmax()}"] for code in codes],
+        recommender=recommender,
+        sae=sae,
+        neurons=table.neurons,
+        candidates=Candidates(seen, np.ones(300, bool)),
+        held_out=held_out,
+        titles=[f"title {n}" for n in range(300)],
+        concepts=concepts,
+        labels_of_items=[[f"taste {code.argmax()}"] for code in codes],
+        attributes={"half": ["low" if n < 60 else "high" for n in range(120)]},
+        match=lambda side, every: np.arange(int(every), 120 if side == "users" else 300, int(every)),
     )
 
 
@@ -147,3 +151,138 @@ def test_an_unknown_neuron_and_a_dead_one_are_refused() -> None:
         edited_codes(z, [off(7)], [1.0, None])
     with pytest.raises(EditError, match="never fires"):
         edited_codes(z, [off(1)], [1.0, None])
+
+
+def full_lists(steering: Steering, recommender: Recommender, users: np.ndarray, k: int) -> np.ndarray:
+    scores = recommender.users.vectors[users] @ recommender.items.vectors.T + recommender.items.bias
+    for row, user in enumerate(users):
+        scores[row, steering.candidates.seen[int(user)]] = -np.inf
+    return np.argsort(-scores, axis=1, kind="stable")[:, :k]
+
+
+def item_neuron(steering: Steering) -> int:
+    return next(n.neuron for n in steering.neurons if n.named_by and n.p99_items)
+
+
+def test_an_edit_of_items_changes_those_items_alone_and_the_lists_are_the_brute_force_ones(steering: Steering) -> None:
+    users = np.arange(0, 120, 3)
+    edit = Edit(side="items", neuron=item_neuron(steering), operation="set", amount=3.0, ids=("i7", "i40", "i41"))
+    edited = steering.edit(steering.steps([edit]))
+    assert edited.items.rows.tolist() == [7, 40, 41]
+    others = np.setdiff1d(np.arange(300), edited.items.rows)
+    assert (edited.recommender.items.vectors[others] == steering.recommender.items.vectors[others]).all()
+    assert edited.recommender.users is steering.recommender.users
+    lists = Cohort(steering, users, 20).lists(edited)
+    assert (lists == full_lists(steering, edited.recommender, users, 20)).all()
+    assert (lists != full_lists(steering, steering.recommender, users, 20)).any()
+
+
+def test_edits_of_both_sides_and_of_some_users_are_the_brute_force_ones(steering: Steering) -> None:
+    users = np.arange(0, 120, 3)
+    stack = [
+        Edit(neuron=strongest(steering, 5), operation="add", amount=1.0, where="2"),
+        Edit(side="items", neuron=item_neuron(steering), operation="off", where="50"),
+        Edit(neuron=strongest(steering, 9), operation="off"),
+    ]
+    edited = steering.edit(steering.steps(stack))
+    assert edited.users.rows.tolist() == list(range(120))
+    assert (Cohort(steering, users, 20).lists(edited) == full_lists(steering, edited.recommender, users, 20)).all()
+
+
+def test_edits_apply_in_order_and_one_that_is_switched_off_waits(steering: Steering) -> None:
+    neuron = strongest(steering, 5)
+    doubled = Edit(neuron=neuron, operation="scale", amount=2.0)
+    capped = Edit(neuron=neuron, operation="cap", amount=0.25)
+    unit = steering.neurons[neuron].p99_users
+    assert unit is not None
+    after = {
+        order: steering.rank(5, stack, 10)["codes"][0]["after"]
+        for order, stack in {"cap last": [doubled, capped], "cap first": [capped, doubled]}.items()
+    }
+    assert after["cap last"] == pytest.approx(0.25 * unit)
+    assert after["cap first"] == pytest.approx(0.5 * unit)
+    waiting = doubled.model_copy(update={"on": False})
+    assert steering.rank(5, [waiting, capped], 10)["codes"][0]["after"] == pytest.approx(0.25 * unit)
+    assert steering.rank(5, [waiting], 10)["after"] == steering.rank(5, [], 10)["after"]
+
+
+def test_an_edit_for_others_leaves_this_user_alone(steering: Steering) -> None:
+    edit = Edit(neuron=strongest(steering, 5), operation="off", ids=("u6",))
+    ranked = steering.rank(5, [edit], 20)
+    assert (ranked["codes"], ranked["rbo"]) == ([], pytest.approx(1))
+
+
+@pytest.mark.parametrize(("who", "told"), [({"ids": ("u6", "nobody")}, "no user 'nobody'"), ({"where": "0"}, "step")])
+def test_an_edit_for_nobody_is_refused(steering: Steering, who: dict, told: str) -> None:
+    with pytest.raises(EditError, match=told):
+        steering.steps([Edit(neuron=1, operation="off", **who)])
+
+
+def test_the_papers_way_serves_what_the_code_decodes_to(steering: Steering) -> None:
+    users, neuron = np.arange(120), strongest(steering, 5)
+    recommender, sae = steering.recommender, steering.sae
+    z = sae.encode(recommender.users.vectors, "users")
+    z[5, neuron] = 0
+    edit = Edit(neuron=neuron, operation="off", ids=("u5",))
+    alone = steering.edit(steering.steps([edit]), "decoded").recommender.users.vectors
+    assert np.allclose(alone[5], sae.decode(z[[5]], "users")[0], atol=1e-6)
+    assert (np.delete(alone, 5, axis=0) == np.delete(recommender.users.vectors, 5, axis=0)).all()
+    whole = steering.edit(steering.steps([edit]), "all-decoded").recommender
+    assert np.allclose(whole.users.vectors, sae.decode(z, "users"), atol=1e-6)
+    decoded_items = sae.decode(sae.encode(recommender.items.vectors, "items"), "items")
+    assert np.allclose(whole.items.vectors, decoded_items, atol=1e-6)
+    effect = steering.effect(users, [edit], 20, serve="all-decoded")
+    nothing = steering.effect(users, [], 20, [0], serve="all-decoded")
+    assert nothing["after"] == nothing["reconstruction"]
+    assert effect["before"] != effect["reconstruction"] != effect["after"]
+
+
+def test_groups_of_a_user_column_stand_side_by_side(steering: Steering) -> None:
+    taste = next(n for n in steering.neurons if n.named_by)
+    edit = Edit(neuron=taste.neuron, operation="off", ids=tuple(f"u{n}" for n in range(60)))
+    rows = {row["value"]: row for row in steering.effect(np.arange(120), [edit], 20, by="half")["groups"]["rows"]}
+    assert (rows["low"]["users"], rows["high"]["users"]) == (60, 60)
+    assert rows["low"]["share_after"] < rows["low"]["share_before"]
+    assert rows["high"]["share_after"] == rows["high"]["share_before"]
+    assert rows["high"]["rbo"] == pytest.approx(1)
+    assert rows["low"]["rbo"] < 0.99
+    with pytest.raises(EditError, match="no column 'age'; there are half"):
+        steering.effect(np.arange(120), [edit], 20, by="age")
+
+
+def test_the_users_who_lost_most_are_named_with_what_they_had(steering: Steering) -> None:
+    users, taste = np.arange(120), next(n for n in steering.neurons if n.named_by)
+    edit = Edit(neuron=taste.neuron, operation="set", amount=-4.0)
+    collateral = steering.effect(users, [edit], 20)["collateral"]
+    cohort = Cohort(steering, users, 20)
+    lost = cohort.ndcg(cohort.before) - cohort.ndcg(cohort.lists(steering.edit(steering.steps([edit]))))
+    assert lost.max() > 0
+    first = collateral["lost_most_ndcg"][0]
+    assert first["user"] == f"u{lost.argmax()}"
+    assert first["before"] - first["after"] == pytest.approx(lost.max())
+
+
+def test_exposure_novelty_and_diversity_are_what_a_plain_count_gives(steering: Steering) -> None:
+    users = np.arange(0, 120, 5)
+    cohort = Cohort(steering, users, 10)
+    counts = np.zeros(300)
+    for row in cohort.before:
+        counts[row] += 1
+    difference = np.abs(counts[:, None] - counts[None, :]).sum()
+    exposure = cohort.exposure(cohort.before)
+    assert exposure["gini"] == pytest.approx(difference / (2 * 300 * counts.sum()))
+    assert exposure["coverage"] == pytest.approx((counts > 0).mean())
+    for row, user in enumerate(users):
+        labels = [steering.labels_of_items[item][0] for item in cohort.before[row]]
+        seen = [steering.labels_of_items[item][0] for item in steering.candidates.seen[int(user)]]
+        usual, covered = set(), 0
+        for name in sorted(sorted(set(seen)), key=seen.count, reverse=True):
+            if covered >= 0.8 * len(seen):
+                break
+            usual.add(name)
+            covered += seen.count(name)
+        assert cohort.novelty(cohort.before)[row] == pytest.approx(np.mean([one not in usual for one in labels]))
+        pairs = [a != b for n, a in enumerate(labels) for b in labels[:n]]
+        assert cohort.diversity(cohort.before)[row] == pytest.approx(np.mean(pairs))
+        share = np.array([labels.count(name) / 10 for name in set(labels)])
+        assert cohort.entropy(cohort.before)[row] == pytest.approx(-(share * np.log2(share)).sum())

@@ -1,0 +1,201 @@
+"""A cohort's ranked lists, before and after edits, and the figures that are read off them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from engine.fidelity import rbo, shared
+from engine.neurons.table import ConceptItems
+from engine.recommenders.ranking import Candidates, Histories, masked_affinities, ndcg, ranked_lists, top_k
+from engine.recommenders.recommender import Recommender, Tower
+from engine.steering.edits import Changed
+
+USUAL_COVER = 0.8
+"""A user's usual genres or tags are the fewest, the commonest first, that cover this share of their history."""
+MERGED_ITEMS = 200
+"""Up to so many edited items are put into the lists of the others; beyond, everything is ranked anew."""
+
+
+@dataclass(frozen=True)
+class Edited:
+    """A recommender under edits, and the rows that they moved."""
+
+    recommender: Recommender
+    users: Changed
+    items: Changed
+
+
+@dataclass(frozen=True)
+class Library:
+    """What lists are made from and measured with, by item and user number."""
+
+    recommender: Recommender
+    candidates: Candidates
+    held_out: Histories
+    labels_of_items: Sequence[Sequence[str]]
+    concepts: Sequence[ConceptItems]
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """Which item carries which genre or tag (items × labels, bool)."""
+        names = sorted({name for labels in self.labels_of_items for name in labels})
+        place = {name: column for column, name in enumerate(names)}
+        carried = np.zeros((len(self.labels_of_items), len(names)), bool)
+        for item, labels in enumerate(self.labels_of_items):
+            carried[item, [place[name] for name in labels]] = True
+        return carried
+
+    @cached_property
+    def percentile(self) -> np.ndarray:
+        """Popularity percentile of each item among those that may be recommended: 0 the most popular, 100 the least."""
+        count = np.bincount(self.candidates.seen.items, minlength=len(self.candidates.eligible)).astype(float)
+        found = np.full(len(count), np.nan)
+        eligible = np.flatnonzero(self.candidates.eligible)
+        order = np.argsort(-count[eligible], kind="stable")
+        found[eligible[order]] = 100 * np.arange(len(eligible)) / max(len(eligible) - 1, 1)
+        return found
+
+
+class Cohort:
+    """The lists of `users` (numbers, ascending) at depth k: as they are, and under any edits."""
+
+    def __init__(self, library: Library, users: np.ndarray, k: int) -> None:
+        self.library, self.users, self.k = library, users, min(k, len(library.recommender.items.ids))
+
+    @cached_property
+    def before(self) -> np.ndarray:
+        """The lists without an edit (users × k)."""
+        return ranked_lists(self.library.recommender, self.library.candidates, self.users, self.k)
+
+    def lists(self, edited: Edited) -> np.ndarray:
+        """The lists under `edited`. Only what it touches is ranked anew: moved users, and moved items in each list."""
+        among, moved = self.library.candidates, edited.items.moved
+        if len(moved) > MERGED_ITEMS:
+            return ranked_lists(edited.recommender, among, self.users, self.k)
+        lists = self._merged(edited.recommender, moved) if len(moved) else self.before.copy()
+        rows = np.flatnonzero(np.isin(self.users, edited.users.moved))
+        if len(rows):
+            lists[rows] = ranked_lists(edited.recommender, among, self.users[rows], self.k)
+        return lists
+
+    def _merged(self, recommender: Recommender, moved: np.ndarray) -> np.ndarray:
+        """The lists when `moved` items alone have other vectors: the best of the others, and the moved put in."""
+        candidates = self.library.candidates
+        others = Candidates(candidates.seen, candidates.eligible.copy())
+        others.eligible[moved] = False
+        items = recommender.items
+        few = Recommender(
+            recommender.users,
+            Tower([items.ids[item] for item in moved], items.vectors[moved], items.bias[moved]),
+            recommender.scorer,
+        )
+        unseen = Candidates(_renumbered(candidates.seen, moved), candidates.eligible[moved])
+        lists = np.full_like(self.before, -1)
+        for part, affinity in masked_affinities(self.library.recommender, others, self.users):
+            best = top_k(affinity, self.k)
+            known = np.take_along_axis(affinity, np.maximum(best, 0), axis=1)
+            _, moved_affinity = next(masked_affinities(few, unseen, self.users[part]))
+            both = np.concatenate([np.where(best >= 0, known, -np.inf), moved_affinity], axis=1)
+            number = np.concatenate([best, np.broadcast_to(moved, moved_affinity.shape)], axis=1)
+            order = np.lexsort((number, -both), axis=1)[:, : self.k]
+            there = np.isfinite(np.take_along_axis(both, order, axis=1))
+            lists[part] = np.where(there, np.take_along_axis(number, order, axis=1), -1)
+        return lists
+
+    def share(self, lists: np.ndarray, member: np.ndarray) -> np.ndarray:
+        """Share of each user's places that carry a concept; nan for an empty list."""
+        there = lists >= 0
+        count = (member[lists] & there).sum(axis=1)
+        return np.divide(count, there.sum(axis=1), out=np.full(len(lists), np.nan), where=there.any(axis=1))
+
+    def reach(self, lists: np.ndarray, item: int, depth: int) -> float:
+        """Share of the users who have the item among their first `depth`."""
+        return float((lists[:, :depth] == item).any(axis=1).mean())
+
+    def ndcg(self, lists: np.ndarray) -> np.ndarray:
+        """NDCG@10 of each user on held-out items; nan without one."""
+        return ndcg(lists, self.library.held_out, self.users)
+
+    @cached_property
+    def _unusual(self) -> np.ndarray:
+        """Which labels are outside each user's usual ones (users × labels, bool); all of a user without history."""
+        carried, seen = self.library.labels, self.library.candidates.seen
+        unusual = np.ones((len(self.users), carried.shape[1]), bool)
+        for row, user in enumerate(self.users):
+            history = carried[seen[int(user)]]
+            history = history[history.any(axis=1)]
+            wanted, covered = USUAL_COVER * len(history), np.zeros(len(history), bool)
+            for label in np.argsort(-history.sum(axis=0), kind="stable"):
+                if covered.sum() >= wanted:
+                    break
+                covered |= history[:, label]
+                unusual[row, label] = False
+        return unusual
+
+    def novelty(self, lists: np.ndarray) -> np.ndarray:
+        """Share of each list's labelled items that carry none of the user's usual genres or tags; nan of none."""
+        carried = self.library.labels[lists]
+        labelled = (lists >= 0) & carried.any(axis=2)
+        novel = labelled & ~(carried & ~self._unusual[:, None, :]).any(axis=2)
+        found = np.full(len(lists), np.nan)
+        return np.divide(novel.sum(axis=1), labelled.sum(axis=1), out=found, where=labelled.any(axis=1))
+
+    def diversity(self, lists: np.ndarray) -> np.ndarray:
+        """Mean Jaccard distance between the labels of two items of each list; nan with fewer than two labelled ones."""
+        carried = self.library.labels[lists].astype(np.float32)
+        labelled = (lists >= 0) & carried.any(axis=2)
+        carried *= labelled[..., None]
+        both = np.matmul(carried, carried.transpose(0, 2, 1))
+        size = carried.sum(axis=2)
+        union = size[:, :, None] + size[:, None, :] - both
+        distance = np.where(union > 0, 1 - both / np.maximum(union, 1), 0.0)
+        n = labelled.sum(axis=1)
+        pairs = labelled[:, :, None] & labelled[:, None, :]
+        total = (distance * pairs).sum(axis=(1, 2))
+        return np.divide(total, n * (n - 1), out=np.full(len(lists), np.nan), where=n > 1)
+
+    def entropy(self, lists: np.ndarray) -> np.ndarray:
+        """Entropy in bits of the labels over each list's places; nan without a label."""
+        count = (self.library.labels[lists] & (lists >= 0)[..., None]).sum(axis=1).astype(float)
+        total = count.sum(axis=1, keepdims=True)
+        p = count / np.maximum(total, 1)
+        bits = -(p * np.log2(np.maximum(p, 1e-12))).sum(axis=1)
+        return np.where(total[:, 0] > 0, bits, np.nan)
+
+    def exposure(self, lists: np.ndarray) -> Mapping[str, float | None]:
+        """How the list places are spread over the items that may be recommended.
+
+        `coverage`: share of them that anybody is shown; `gini`: 0 all alike, 1 one item has every place;
+        `popularity_percentile`: mean over places, 0 the most popular.
+        """
+        places = lists[lists >= 0]
+        if not len(places):
+            return {"coverage": None, "gini": None, "popularity_percentile": None}
+        eligible = self.library.candidates.eligible
+        count = np.sort(np.bincount(places, minlength=len(eligible))[eligible])
+        n = len(count)
+        gini = float((2 * np.arange(1, n + 1) - n - 1) @ count / (n * count.sum()))
+        return {
+            "coverage": float((count > 0).mean()),
+            "gini": gini,
+            "popularity_percentile": float(np.nanmean(self.library.percentile[places])),
+        }
+
+    def rbo(self, lists: np.ndarray) -> np.ndarray:
+        """Rank-biased overlap of each list with what it was."""
+        return rbo(self.before, lists)
+
+    def kept(self, lists: np.ndarray) -> np.ndarray:
+        """How many items of each list were in it before."""
+        return shared(self.before, lists)
+
+
+def _renumbered(seen: Histories, moved: np.ndarray) -> Histories:
+    """`seen` of the items `moved` alone, numbered by their place in it."""
+    place = np.full(int(max(seen.items.max(initial=0), moved.max(initial=0))) + 1, -1)
+    place[moved] = np.arange(len(moved))
+    users = np.repeat(np.arange(len(seen.starts) - 1), seen.lengths())
+    kept = place[seen.items] >= 0
+    return Histories.of(users[kept], place[seen.items][kept], len(seen.starts) - 1)
