@@ -212,7 +212,9 @@ def test_an_edit_for_others_leaves_this_user_alone(steering: Steering) -> None:
     assert (ranked["codes"], ranked["rbo"]) == ([], pytest.approx(1))
 
 
-@pytest.mark.parametrize(("who", "told"), [({"ids": ("u6", "nobody")}, "no user 'nobody'"), ({"where": "0"}, "step")])
+@pytest.mark.parametrize(
+    ("who", "told"), [({"ids": ("u6", "nobody")}, "no user 'nobody'"), ({"where": "399"}, "matches '399'")]
+)
 def test_an_edit_for_nobody_is_refused(steering: Steering, who: dict, told: str) -> None:
     with pytest.raises(EditError, match=told):
         steering.steps([Edit(neuron=1, operation="off", **who)])
