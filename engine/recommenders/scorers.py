@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from engine.errors import RunError
+from engine.recommenders.activations import ACTIVATIONS, SLOPES, Activation
 
 if TYPE_CHECKING:
     import torch
@@ -47,6 +48,10 @@ class Scorer(Protocol):
         """The same for pairs: row n of the users with row n of the items."""
         ...
 
+    def user_gradients(self, e_ud: np.ndarray, e_und: np.ndarray) -> np.ndarray:
+        """Gradients (u × n × d) in each user's vector (u × d) of the affinities with n items of that user's own."""
+        ...
+
     def facts(self) -> dict[str, Any]:
         """What `SCORERS[kind]` needs beside the arrays, as plain JSON values."""
         ...
@@ -70,6 +75,9 @@ class Dot:
 
     def pairs(self, device: str) -> Pairwise:  # noqa: ARG002
         return lambda u, v: (u * v).sum(1)
+
+    def user_gradients(self, e_ud: np.ndarray, e_und: np.ndarray) -> np.ndarray:  # noqa: ARG002 (the same anywhere)
+        return e_und
 
     def facts(self) -> dict[str, Any]:
         return {}
@@ -98,6 +106,13 @@ class Cosine:
 
         return lambda u, v: self.scale * cosine_similarity(u, v, eps=1e-12)
 
+    def user_gradients(self, e_ud: np.ndarray, e_und: np.ndarray) -> np.ndarray:
+        # Of v^ . u / |u|: (v^ - (u^ . v^) u^) / |u|.
+        unit_ud, unit_und = _unit(e_ud), _unit(e_und)
+        along = np.einsum("ud,und->un", unit_ud, unit_und)[..., None]
+        length = np.maximum(np.linalg.norm(e_ud, axis=1), 1e-12).astype(np.float32)[:, None, None]
+        return np.asarray(self.scale * (unit_und - along * unit_ud[:, None]) / length, np.float32)
+
     def facts(self) -> dict[str, Any]:
         return {"scale": self.scale}
 
@@ -106,10 +121,7 @@ class Cosine:
 
 
 def _unit(e_nd: np.ndarray) -> np.ndarray:
-    return (e_nd / np.maximum(np.linalg.norm(e_nd, axis=1, keepdims=True), 1e-12)).astype(np.float32)
-
-
-Activation = Literal["relu", "tanh", "sigmoid", "gelu", "leaky_relu"]
+    return (e_nd / np.maximum(np.linalg.norm(e_nd, axis=-1, keepdims=True), 1e-12)).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -141,7 +153,7 @@ class Mlp:
         h_i = e_id @ first[:, self.d_users :].T + self.biases[0]
         if len(self.weights) == 1:
             return (h_u + h_i.T).astype(np.float32)
-        act = _NUMPY_ACTIVATIONS[self.activation]
+        act = ACTIVATIONS[self.activation]
         result = np.empty((len(h_u), len(h_i)), np.float32)
         items = min(len(h_i), PAIRS_A_BLOCK)
         users = max(1, PAIRS_A_BLOCK // max(items, 1))
@@ -177,41 +189,35 @@ class Mlp:
 
         return score
 
+    def user_gradients(self, e_ud: np.ndarray, e_und: np.ndarray) -> np.ndarray:
+        users, items, d = len(e_ud), e_und.shape[1], self.d_users
+        result = np.empty((users, items, d), np.float32)
+        step = max(1, PAIRS_A_BLOCK // max(items, 1))
+        for start in range(0, users, step):
+            part = slice(start, start + step)
+            result[part] = self._backward(e_ud[part], e_und[part]).reshape(-1, items, d)
+        return result
+
+    def _backward(self, e_ud: np.ndarray, e_und: np.ndarray) -> np.ndarray:
+        """Gradients (u n × d): slopes of the activations are kept on the way up and multiplied on the way down."""
+        first, act, slope = self.weights[0], ACTIVATIONS[self.activation], SLOPES[self.activation]
+        h = (e_ud @ first[:, : self.d_users].T)[:, None] + e_und @ first[:, self.d_users :].T + self.biases[0]
+        h = h.astype(np.float32).reshape(-1, len(first))
+        slopes = []
+        for weight, bias in zip(self.weights[1:], self.biases[1:], strict=True):
+            slopes.append(slope(h))
+            h = act(h) @ weight.T + bias
+        back = np.ones((len(h), 1), np.float32)
+        for weight, slope_nh in zip(self.weights[:0:-1], slopes[::-1], strict=True):
+            back = (back @ weight) * slope_nh
+        return np.asarray(back @ first[:, : self.d_users])
+
     def facts(self) -> dict[str, Any]:
         return {"d_users": self.d_users, "activation": self.activation, "layers": len(self.weights)}
 
     def arrays(self) -> dict[str, np.ndarray]:
         parts = {f"scorer.{n}.weight": w for n, w in enumerate(self.weights)}
         return parts | {f"scorer.{n}.bias": b for n, b in enumerate(self.biases)}
-
-
-def _relu(h: np.ndarray) -> np.ndarray:
-    return np.maximum(h, 0, out=h)
-
-
-def _leaky_relu(h: np.ndarray) -> np.ndarray:
-    return np.where(h > 0, h, np.float32(0.01) * h)
-
-
-def _gelu(h: np.ndarray) -> np.ndarray:
-    from scipy.special import erf
-
-    return h * np.float32(0.5) * (1 + erf(h / np.float32(np.sqrt(2))))
-
-
-def _sigmoid(h: np.ndarray) -> np.ndarray:
-    from scipy.special import expit
-
-    return expit(h)
-
-
-_NUMPY_ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "relu": _relu,
-    "tanh": np.tanh,
-    "sigmoid": _sigmoid,
-    "gelu": _gelu,
-    "leaky_relu": _leaky_relu,
-}
 
 
 @dataclass(frozen=True)
@@ -300,6 +306,21 @@ class Program:
 
         return score
 
+    def user_gradients(self, e_ud: np.ndarray, e_und: np.ndarray) -> np.ndarray:
+        import torch
+
+        users, items, d = e_und.shape
+        score, result = self.pairs("cpu"), np.empty((users, items, e_ud.shape[1]), np.float32)
+        step = max(1, 4 * PAIRS_A_BLOCK // max(items, 1))
+        for start in range(0, users, step):
+            u = torch.from_numpy(np.repeat(e_ud[start : start + step].astype(np.float32), items, axis=0))
+            v = np.ascontiguousarray(e_und[start : start + step], np.float32).reshape(-1, d)
+            with torch.enable_grad():
+                total = score(u.requires_grad_(), torch.from_numpy(v)).sum()
+                (gradient,) = torch.autograd.grad(total, u)
+            result[start : start + step] = gradient.numpy().reshape(-1, items, e_ud.shape[1])
+        return result
+
     def facts(self) -> dict[str, Any]:
         return {"sha256": self.sha256}
 
@@ -343,9 +364,9 @@ def read_mlp(folder: Path, d_users: int, d_items: int) -> Mlp:
     if not isinstance(told, dict) or told.get("kind") != "mlp" or set(told) - known or not told.get("layers"):
         raise RunError(f'{folder / "scorer.json"} must be {{"kind": "mlp", "layers": [...], "activation": "relu"}}.')
     activation = told.get("activation", "relu")
-    if activation not in _NUMPY_ACTIVATIONS or told.get("input", "concat") != "concat":
+    if activation not in ACTIVATIONS or told.get("input", "concat") != "concat":
         raise RunError(
-            f"{folder / 'scorer.json'}: activation must be one of {', '.join(_NUMPY_ACTIVATIONS)} and input concat."
+            f"{folder / 'scorer.json'}: activation must be one of {', '.join(ACTIVATIONS)} and input concat."
         )
     try:
         weights = tuple(stored[f"{prefix}.weight"].astype(np.float32) for prefix in told["layers"])

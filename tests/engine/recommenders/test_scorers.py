@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
+from scipy.stats import norm
 
 from engine.errors import RunError
 from engine.recommenders.recommender import Recommender, Tower
@@ -39,6 +40,7 @@ def pairwise(scorer: Mlp, u: np.ndarray, v: np.ndarray) -> np.ndarray:
         "tanh": np.tanh,
         "sigmoid": lambda h: 1 / (1 + np.exp(-h)),
         "leaky_relu": lambda h: np.where(h > 0, h, 0.01 * h),
+        "gelu": lambda h: h * norm.cdf(h),
     }[scorer.activation]
     table = np.empty((len(u), len(v)))
     for a, e_u in enumerate(u):
@@ -76,6 +78,54 @@ def test_numpy_and_torch_are_one_function_with_gradients_to_both_vectors(scorer:
     assert b.grad is not None
     assert a.grad.abs().sum() > 0
     assert b.grad.abs().sum() > 0
+
+
+def bent(u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    return (u * v).sum(1) - 0.3 * (u - v).square().sum(1).sin()
+
+
+def in_double(scorer: Scorer, u: np.ndarray, v: np.ndarray) -> float:
+    """One pair's affinity in double precision, so that differences of it are worth something."""
+    if isinstance(scorer, Mlp):
+        return float(pairwise(scorer, u[None], v[None])[0, 0])
+    if isinstance(scorer, Program):
+        return float(bent(torch.from_numpy(u[None]), torch.from_numpy(v[None]))[0])
+    return float(u @ v) if isinstance(scorer, Dot) else float(3.0 * u @ v / np.linalg.norm(u) / np.linalg.norm(v))
+
+
+@pytest.mark.parametrize(
+    "scorer",
+    [
+        Dot(),
+        Cosine(3.0),
+        Program.of(bent, D, D),
+        mlp(widths=()),
+        *(mlp(one) for one in ("relu", "tanh", "sigmoid", "gelu", "leaky_relu")),
+    ],
+    ids=["dot", "cosine", "program", "one layer", "relu", "tanh", "sigmoid", "gelu", "leaky_relu"],
+)
+def test_user_gradients_are_the_differences_of_affinities(scorer: Scorer) -> None:
+    u, v = vectors(4, 1), vectors(12, 2).reshape(4, 3, D)
+    step = 1e-5 * np.eye(D)
+    expected = [
+        [
+            [
+                (in_double(scorer, e + h, i.astype(float)) - in_double(scorer, e - h, i.astype(float))) / 2e-5
+                for h in step
+            ]
+            for i in row
+        ]
+        for e, row in zip(u.astype(float), v, strict=True)
+    ]
+    np.testing.assert_allclose(scorer.user_gradients(u, v), expected, atol=1e-3)
+
+
+def test_user_gradients_are_alike_in_blocks_and_at_once() -> None:
+    scorer, u = mlp("tanh"), vectors(5, 1)
+    v = np.broadcast_to(vectors(PAIRS_A_BLOCK // 2, 2), (5, PAIRS_A_BLOCK // 2, D))
+    whole = scorer.user_gradients(u, v)
+    for row in range(5):
+        assert whole[row, -3:] == pytest.approx(scorer.user_gradients(u[row : row + 1], v[:1, -3:])[0], abs=1e-5)
 
 
 def towers() -> tuple[Tower, Tower]:
