@@ -12,7 +12,7 @@ import typer
 
 from engine.home import Home
 from workbench.choices import complete_run, home_of
-from workbench.commands import adopt, concepts, datasets, experiments, labels, neurons, pages, runs
+from workbench.commands import adopt, concepts, datasets, experiments, labels, neurons, pages, runs, steering
 from workbench.commands.common import AsJson, RunName, SessionName, emit_json, group, open_run, session_state
 
 app = group(
@@ -132,6 +132,7 @@ app.add_typer(experiments.experiments_app)
 app.add_typer(adopt.adopt_app)
 app.add_typer(runs.runs_app, name="runs")
 app.add_typer(neurons.neurons_app)
+app.add_typer(steering.steering_app)
 app.add_typer(pages.pages_app)
 app.add_typer(labels.labels_app)
 app.add_typer(labels.sessions_app, name="sessions")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.errors import EditError, MonoscopeError
+from engine.errors import MonoscopeError
 from engine.run import Run
 from engine.session import Label
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from engine.neurons.table import ConceptItems
 
 STORED_METRICS = ("rbo", "tau", "l0_items", "l0_users", "ndcg_kept")
-WATCHED_AT_MOST = 20
 
 
 def run_facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -242,30 +241,3 @@ def recommended(run: Run, user: str, k: int, edits: Sequence[Mapping[str, Any]])
         ranked = run.steering(catalogue).rank(run.user_number(user), [Edit.parse(edit) for edit in edits], k)
     keep = ("rank", "item_id", "title", "affinity", "rank_before")
     return {"user": user, "k": k, "items": [{name: item[name] for name in keep} for item in ranked["after"]]}
-
-
-def steered(run: Run, edits: Sequence[Mapping[str, Any]], users: str, watch: str | None, k: int) -> dict[str, Any]:
-    """The effect of edits on the cohort that the predicate `users` names; `watch` picks lists to spell out."""
-    from engine.steering.edits import Edit
-
-    parsed = [Edit.parse(edit) for edit in edits]
-    for edit in parsed:
-        run.neuron(edit.neuron)
-    with run.catalogue() as catalogue:
-        matching = catalogue.match_users(users)
-        cohort = matching[run.recommender.users.known[matching]]
-        if not len(cohort):
-            raise EditError(f"No user matches {users!r}, so there is nobody to steer; widen the predicate.")
-        watched = None
-        if watch is not None:
-            watched = np.intersect1d(cohort, catalogue.match_users(watch))[:WATCHED_AT_MOST].tolist()
-            if not watched:
-                raise EditError(f"No user of the cohort matches --watch {watch!r}; widen it or leave it out.")
-        effect = run.steering(catalogue).effect(cohort, parsed, k, watched)
-    return {
-        "run": run.name,
-        "edits": [edit.model_dump() for edit in parsed],
-        "cohort": users,
-        "k": k,
-        **effect,
-    }

@@ -2,7 +2,8 @@
 
 from engine.home import Home
 from engine.run import Run
-from workbench.facts import neuron_facts, recommended, steered
+from workbench.facts import neuron_facts, recommended
+from workbench.steering import Asked, steered
 from workbench.tables import moved, progress_bar, say, show, show_list, show_neurons
 
 DATASET = RUN = "demo"
@@ -41,7 +42,7 @@ def print_tour(run: Run) -> None:
     )
     user = users[0]["user_id"]
     predicate = f"user_id = '{user}'"
-    effect = steered(run, [{"neuron": chosen["neuron"], "operation": "off"}], predicate, None, 10)
+    effect = steered(run, [{"neuron": chosen["neuron"], "operation": "off", "where": predicate}], Asked(k=10))
     say(f"\n3. What happens if you change it: viewer {user}'s list, then the same with neuron {chosen['neuron']} off")
     show_list(recommended(run, user, 10, ())["items"], ranks=False)
     after = effect["after"]["lists"][0]["items"]

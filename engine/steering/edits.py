@@ -144,11 +144,12 @@ def step_of(edit: Edit, recommender: Recommender, match: Match | None = None) ->
         rows = match(edit.side, edit.where)
     else:
         rows = np.arange(len(tower.ids))
-    rows = rows[tower.known[rows]]
-    if not len(rows):
+    known = rows[tower.known[rows]]
+    if not len(known):
         asked = repr(edit.where) if edit.where is not None else "what was named"
-        raise EditError(f"No {word} with a vector matches {asked}, so there is nothing to edit; widen it.")
-    return Step(edit, rows)
+        lack = f"No {word} matches {asked}" if not len(rows) else f"No {word} that matches {asked} has a vector"
+        raise EditError(f"{lack}, so there is nothing to edit; widen it.")
+    return Step(edit, known)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from engine.recommenders.ranking import Candidates, masked_affinities, mean, top
 from engine.sae.model import SparseAutoencoder
 from engine.steering.cohort import Cohort, Edited, Library
 from engine.steering.edits import Changed, Edit, Match, Serve, SolvedEdit, Step, changed, step_of, with_vectors
-from engine.steering.goals import Goal
+from engine.steering.goals import Goal, concept_named
 
 SHARES_SHOWN = 8
 """Concepts whose share is reported for one user's list, the most changed first."""
@@ -131,7 +131,7 @@ class Steering(Library):
         lists = cohort.lists(edited)
         if watched is None:
             watched = [int(users[cohort.rbo(lists).argmin()])]
-        meant = self._meant(steps, about)
+        meant = self.meant(steps, about)
         shown = edited.items.recoded
         arms = {
             "before": (cohort.before, None),
@@ -145,14 +145,11 @@ class Steering(Library):
             "groups": self._groups(cohort, lists, meant, by),
         }
 
-    def _meant(self, steps: Sequence[Step], about: Sequence[str] | None) -> list[str]:
+    def meant(self, steps: Sequence[Step], about: Sequence[str] | None) -> list[str]:
+        """The concepts that are not collateral: `about`, or those of the steps' neurons and goals."""
         if about is None:
             return sorted({name for step in steps if step.edit.on for name in self._about(step)})
-        names = {concept.name.casefold(): concept.name for concept in self.concepts}
-        unknown = next((one for one in about if one.casefold() not in names), None)
-        if unknown is not None:
-            raise EditError(f"There is no concept {unknown!r} in this data set; `monoscope concepts` lists them.")
-        return sorted({names[one.casefold()] for one in about})
+        return sorted({concept_named(one, self.concepts) for one in about})
 
     def _about(self, step: Step) -> list[str]:
         """The concept that a solved edit's goal names, or that of the neuron."""

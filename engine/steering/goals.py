@@ -1,9 +1,9 @@
 """What an analyst wants of a user's list, as text that can be typed and checked: `share(Horror)<=0.02`."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -37,10 +37,7 @@ class Goal:
                 f"{text!r} is no goal; write share(CONCEPT)<=0.02, share(CONCEPT)>=30% or share(CONCEPT)<=0.5x "
                 "(half of what each user has)."
             )
-        names = {concept.name.casefold(): concept.name for concept in concepts}
-        asked = found["concept"].strip()
-        if asked.casefold() not in names:
-            raise EditError(f"There is no concept {asked!r} in this data set; `monoscope concepts` lists them.")
+        concept = concept_named(found["concept"], concepts)
         try:
             amount = float(found["amount"]) / (100 if found["unit"] == "%" else 1)
         except ValueError as error:
@@ -48,7 +45,7 @@ class Goal:
         relative = found["unit"].casefold() == "x"
         if not relative and amount > 1:
             raise EditError(f"A share is at most 1; {text!r} asks for {amount:g}. Did you mean {found['amount']}%?")
-        return cls(names[asked.casefold()], "<=" if found["sign"] == "<=" else ">=", amount, relative)
+        return cls(concept, "<=" if found["sign"] == "<=" else ">=", amount, relative)
 
     def __str__(self) -> str:
         return f"share({self.concept}){self.sign}{self.amount:g}{'x' if self.relative else ''}"
@@ -71,3 +68,76 @@ class Goal:
     def met(self, counts_u: np.ndarray, bounds_u: np.ndarray) -> np.ndarray:
         """Which lists keep to their bounds (bool)."""
         return counts_u >= bounds_u if self.up else counts_u <= bounds_u
+
+
+Sign = Literal["<=", ">="]
+Figure = Literal["share", "reach", "ndcg", "rbo", "rest", "novelty", "diversity", "coverage", "gini"]
+
+_LIMIT = re.compile(
+    r"\s*(?P<figure>[a-z]+)\s*(?:\((?P<of>.+)\))?\s*(?P<sign><=|>=)\s*(?P<amount>[0-9.]+)\s*(?P<unit>x|%|)\s*", re.I
+)
+_LIMITS = (
+    "share(CONCEPT), reach(ITEM,30), ndcg, rbo, rest, novelty, diversity, coverage and gini, "
+    "each with <= or >= and a number, such as reach(1032,30)>=0.5 or ndcg>=99%"
+)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a whole cohort's lists shall keep to, as text that can be typed: `reach(Speed,30)>=0.5`, `ndcg>=0.99`.
+
+    `ndcg` is that of no edit times `amount`; with `relative`, so is any other figure.
+    """
+
+    figure: Figure
+    sign: Sign
+    amount: float
+    relative: bool = False
+    concept: str | None = None
+    item: int | None = None
+    depth: int = 30
+    text: str = ""
+
+    @classmethod
+    def parse(cls, text: str, concepts: Sequence[ConceptItems], item_number: Callable[[str], int], k: int) -> "Limit":
+        """Raises `EditError` for what is no such limit; `item_number` finds an item by id or title."""
+        found = _LIMIT.fullmatch(text)
+        figure = found["figure"].casefold() if found else ""
+        if found is None or figure not in get_args(Figure):
+            raise EditError(f"{text!r} is no goal; there are {_LIMITS}.")
+        try:
+            amount = float(found["amount"]) / (100 if found["unit"] == "%" else 1)
+        except ValueError as error:
+            raise EditError(f"{found['amount']!r} in {text!r} is no number.") from error
+        relative = found["unit"].casefold() == "x" or figure == "ndcg"
+        if (found["of"] is None) == (figure in ("share", "reach")):
+            raise EditError(f"{text!r} is no goal; there are {_LIMITS}.")
+        if not relative and amount > 1:
+            raise EditError(f"{figure} is at most 1; {text!r} asks for {amount:g}. Did you mean {found['amount']}%?")
+        sign: Sign = "<=" if found["sign"] == "<=" else ">="
+        made = cls(figure, sign, amount, relative, text=text.strip())  # type: ignore[arg-type]  # checked above
+        if figure == "share":
+            return replace(made, concept=concept_named(found["of"], concepts))
+        if figure == "reach":
+            which, _, depth = found["of"].rpartition(",")
+            if not which or not depth.strip().isdigit():
+                which, depth = found["of"], str(k)
+            if not 1 <= int(depth) <= k:
+                raise EditError(f"{text!r} looks {depth.strip()} places deep, and the lists have {k}; say so with -k.")
+            return replace(made, item=item_number(which.strip()), depth=int(depth))
+        return made
+
+    def met(self, value: float | None, before: float | None) -> bool | None:
+        """Whether `value` keeps to it, where `before` is the figure without an edit; None where either is unknown."""
+        if value is None or (self.relative and before is None):
+            return None
+        bound = self.amount * (before or 0.0) if self.relative else self.amount
+        return value <= bound + 1e-12 if self.sign == "<=" else value >= bound - 1e-12
+
+
+def concept_named(name: str, concepts: Sequence[ConceptItems]) -> str:
+    """The catalogue's spelling of a concept; `EditError` where it has none of that name."""
+    names = {concept.name.casefold(): concept.name for concept in concepts}
+    if name.strip().casefold() not in names:
+        raise EditError(f"There is no concept {name.strip()!r} in this data set; `monoscope concepts` lists them.")
+    return names[name.strip().casefold()]

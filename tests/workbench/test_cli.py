@@ -102,11 +102,48 @@ def test_steer_says_the_same_facts_before_and_after(monoscope: Monoscope) -> Non
     neuron = neuron_of(monoscope, "Horror")
     effect = monoscope("steer", "demo", "--neuron", neuron, "--users", "age_band = 'under 18'", "--off", "--json").json
     before, after = effect["before"], effect["after"]
-    assert list(before) == list(after) == ["lists", "concept_shares", "reach", "ndcg10"]
+    assert list(before) == list(after) == list(effect["reconstruction"])
+    assert {"lists", "concept_shares", "reach", "ndcg10", "exposure", "novelty", "diversity"} <= set(before)
     assert list(before["concept_shares"]) == list(after["concept_shares"])
     assert after["concept_shares"]["Horror"] < before["concept_shares"]["Horror"]
     assert effect["collateral"]["about"] == ["Horror"]
     assert len(after["lists"][0]["items"]) == 30
+
+
+def test_an_edit_is_kept_in_a_session_and_the_next_one_lies_on_top(monoscope: Monoscope) -> None:
+    horror, other = neuron_of(monoscope, "Horror"), neuron_of(monoscope, "Western")
+    kept = ("--session", "two-edits", "--json")
+    first = monoscope("steer", "demo", "--neuron", horror, "--users", "age_band = 'under 18'", "--off", *kept).json
+    second = monoscope("steer", "demo", "--neuron", other, "--users", "true", "--add", 1, *kept).json
+    assert [edit["neuron"] for edit in second["edits"]] == [horror, other]
+    assert second["edits"][0] == first["edits"][0]
+    assert second["edits"][0]["where"] == "age_band = 'under 18'"
+
+
+def test_a_guard_that_is_crossed_refuses_and_leaves_the_session_alone(monoscope: Monoscope) -> None:
+    neuron = neuron_of(monoscope, "Horror")
+    words = ("steer", "demo", "--neuron", neuron, "--users", "true", "--session", "guarded")
+    refused = monoscope(*words, "--set", -6, "--guard", "ndcg>=99%", "--json")
+    assert (refused.code, "ndcg>=99% does not hold" in refused.err) == (1, True)
+    guard = refused.json["guards"][0]
+    assert guard["holds"] is False
+    assert guard["after"] < 0.99 * guard["before"]
+    assert monoscope("recommend", "demo", "--user", "v0001", "--session", "guarded").code == 1
+    allowed = monoscope(*words, "--off", "--guard", "rbo>=0", "--json")
+    assert (allowed.code, len(allowed.json["edits"])) == (0, 1)
+
+
+def test_an_item_is_edited_for_an_audience_and_its_reach_is_told(monoscope: Monoscope) -> None:
+    neuron = neuron_of(monoscope, "Western")
+    words = ("--neuron", neuron, "--item", "Psycho", "--cohort", "age_band = 'under 18'")
+    effect = monoscope("steer", "demo", *words, "--set", 2, "--by", "country", "--json").json
+    assert (effect["collateral"]["users_changed"], effect["collateral"]["items_changed"]) == (0, 1)
+    assert effect["before"]["reach"]["edited_items"][0]["title"].startswith("Psycho")
+    assert sum(row["users"] for row in effect["groups"]["rows"]) == effect["collateral"]["users"]
+    dose = monoscope("dose", "demo", *words, "--goal", "reach(Psycho)>=5%", "--steps", 5, "--json").json
+    assert len(dose["points"]) == 5
+    if dose["minimum"]["amount"] is not None:
+        assert dose["minimum"]["point"]["figures"]["reach(Psycho)>=5%"] >= 0.05
 
 
 def test_watched_users_are_the_ones_that_were_named(monoscope: Monoscope, demo_run: Run) -> None:

@@ -213,7 +213,7 @@ def test_an_edit_for_others_leaves_this_user_alone(steering: Steering) -> None:
 
 
 @pytest.mark.parametrize(
-    ("who", "told"), [({"ids": ("u6", "nobody")}, "no user 'nobody'"), ({"where": "399"}, "matches '399'")]
+    ("who", "told"), [({"ids": ("u6", "nobody")}, "no user 'nobody'"), ({"where": "399"}, "No user matches '399'")]
 )
 def test_an_edit_for_nobody_is_refused(steering: Steering, who: dict, told: str) -> None:
     with pytest.raises(EditError, match=told):

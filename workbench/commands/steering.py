@@ -1,0 +1,216 @@
+"""Changing neurons: `steer` and `dose`."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from engine.errors import MonoscopeError
+from workbench.choices import home_of
+from workbench.commands.common import AsJson, RunName, emit_json, group, open_run
+
+if TYPE_CHECKING:
+    from workbench.steering import Asked
+
+steering_app = group("")
+
+Users = Annotated[
+    str | None, typer.Option(metavar="SQL", help="Edit users: a predicate such as \"gender = 'F'\", or a cohort.")
+]
+Items = Annotated[
+    str | None, typer.Option(metavar="SQL", help='Edit items instead: a predicate such as "year < 1940".')
+]
+Item = Annotated[str | None, typer.Option(metavar="ID", help="Edit one item: its id or title.")]
+CohortOption = Annotated[
+    str | None,
+    typer.Option(metavar="SQL", help="Whose lists are measured; default: the edited users, or everyone."),
+]
+Unit = Annotated[str, typer.Option(help="p99 (of the neuron's own activations on the edited side) or raw.")]
+Depth = Annotated[int, typer.Option("-k", min=1, help="Length of the lists.")]
+ServeOption = Annotated[
+    str,
+    typer.Option(
+        help="change: add the edit's change to the vectors. decoded: serve what the edited codes decode to. "
+        "all-decoded: everyone's and everything's (the paper's way)."
+    ),
+]
+About = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CONCEPT", help="What the edit is meant to change; default: its neuron's concept."),
+]
+InSession = Annotated[
+    str | None, typer.Option("--session", help="Lay the edit on top of this session's, and keep it there.")
+]
+
+
+@steering_app.command()
+def steer(
+    ctx: typer.Context,
+    run: RunName,
+    users: Users = None,
+    items: Items = None,
+    item: Item = None,
+    neuron: Annotated[int | None, typer.Option(help="The neuron to edit.")] = None,
+    goal: Annotated[
+        str | None,
+        typer.Option(
+            help="Solve for the users' edit instead: share(Horror)<=0.02, share(Horror)>=30%, share(Horror)<=0.5x "
+            "(half of what each user has)."
+        ),
+    ] = None,
+    neurons_at_most: Annotated[
+        int | None, typer.Option(min=1, help="With --goal: how many neurons a user's edit may move.")
+    ] = None,
+    off: Annotated[bool, typer.Option("--off", help="Set the neuron to 0.")] = False,
+    set_to: Annotated[float | None, typer.Option("--set", help="Set it to this amount.")] = None,
+    add: Annotated[float | None, typer.Option(help="Add this amount.")] = None,
+    scale: Annotated[float | None, typer.Option(help="Multiply it.")] = None,
+    cap: Annotated[float | None, typer.Option(help="No more than this amount.")] = None,
+    unit: Unit = "p99",
+    cohort: CohortOption = None,
+    watch: Annotated[str | None, typer.Option(metavar="SQL", help="Users whose lists are spelled out.")] = None,
+    by: Annotated[str | None, typer.Option(metavar="COLUMN", help="Tell groups of users apart.")] = None,
+    about: About = None,
+    serve: ServeOption = "change",
+    guard: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LIMIT", help="Refuse where it is crossed: ndcg>=0.99, rest>=0.8, reach(ID,30)>=0.5; repeatable."
+        ),
+    ] = None,
+    k: Depth = 30,
+    session: InSession = None,
+    as_json: AsJson = False,
+) -> None:
+    """Edit one neuron of users or of items, and see lists before and after, with the side effects.
+
+    With --goal, solve for the edit of each user that reaches it and moves the rest of the lists least, beside other
+    ways to it. With --session the edit is kept there, unless a --guard is crossed; without, nothing is kept.
+    """
+    from workbench.steering import Asked
+
+    given = {"off": off or None, "set": set_to, "add": add, "scale": scale, "cap": cap}
+    chosen = [(operation, amount) for operation, amount in given.items() if amount is not None]
+    if (goal is None) == (neuron is None):
+        raise typer.BadParameter("give --neuron and what to do with it, or --goal")
+    asked = Asked(cohort, k, watch, about, by, serve, guard or ())
+    if goal is not None:
+        if chosen:
+            raise typer.BadParameter(
+                "--goal finds the amounts itself; leave --off, --set, --add, --scale and --cap out"
+            )
+        if watch or items or item or by or cohort or guard or users is None:
+            raise typer.BadParameter("--goal takes --users, --neurons-at-most, -k and --session")
+        return _steer_to_goal(ctx, run, goal, users, k, neurons_at_most, as_json)
+    if neurons_at_most is not None:
+        raise typer.BadParameter("--neurons-at-most goes with --goal")
+    if len(chosen) != 1:
+        raise typer.BadParameter("give exactly one of --off, --set, --add, --scale and --cap")
+    operation, amount = chosen[0]
+    edit = _edit(ctx, run, neuron, users, items, item, operation, unit)
+    edit["amount"] = None if operation == "off" else amount
+    return _steer(ctx, run, edit, asked, session, as_json)
+
+
+@steering_app.command()
+def dose(
+    ctx: typer.Context,
+    run: RunName,
+    neuron: Annotated[int, typer.Option(help="The neuron to edit.")],
+    users: Users = None,
+    items: Items = None,
+    item: Item = None,
+    goal: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What the cohort's lists shall keep to: share(Horror)<=0.02, reach(ID,30)>=0.5, ndcg>=0.99, "
+            "rest>=0.8, novelty>=1.1x, diversity>=0.6; repeatable, all must hold."
+        ),
+    ] = None,
+    operation: Annotated[str, typer.Option(help="set, add, scale or cap.")] = "add",
+    low: Annotated[float | None, typer.Option("--from", help="The smallest amount.")] = None,
+    high: Annotated[float | None, typer.Option("--to", help="The largest.")] = None,
+    steps: Annotated[int, typer.Option(min=2, max=200, help="How many amounts are tried.")] = 17,
+    unit: Unit = "p99",
+    cohort: CohortOption = None,
+    about: About = None,
+    serve: ServeOption = "change",
+    k: Depth = 30,
+    session: Annotated[str | None, typer.Option("--session", help="Beneath it, this session's edits.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What a growing edit does to a cohort, and the smallest that reaches a goal: the minimum dose."""
+    from workbench.steering import Asked, dosed, show_dose
+    from workbench.tables import progress_bar
+
+    if operation not in ("set", "add", "scale", "cap"):
+        raise typer.BadParameter("--operation is set, add, scale or cap")
+    edit = {**_edit(ctx, run, neuron, users, items, item, operation, unit), "amount": 0.0}
+    asked = Asked(cohort, k, about=about, serve=serve, limits=goal or ())
+    with progress_bar("Trying amounts") as progress:
+        progress(0.1, "")
+        facts = dosed(open_run(ctx, run), edit, asked, (low, high, steps), session)
+    if as_json:
+        return emit_json(facts)
+    return show_dose(facts)
+
+
+def _edit(
+    ctx: typer.Context,
+    run: str,
+    neuron: int | None,
+    users: str | None,
+    items: str | None,
+    item: str | None,
+    operation: str,
+    unit: str,
+) -> dict[str, Any]:
+    """The edit as plain data, without its amount."""
+    if sum(one is not None for one in (users, items, item)) != 1:
+        raise typer.BadParameter("say what to edit: one of --users, --items and --item")
+    who: dict[str, Any] = {"side": "users", "where": users} if users is not None else {"side": "items", "where": items}
+    if item is not None:
+        from engine.inspector import item_number
+
+        opened = open_run(ctx, run)
+        who = {"side": "items", "ids": (opened.recommender.items.ids[item_number(opened, item)],)}
+    return {**who, "neuron": neuron, "operation": operation, "unit": unit}
+
+
+def _steer(
+    ctx: typer.Context, run: str, edit: dict[str, Any], asked: "Asked", session: str | None, as_json: bool
+) -> None:
+    from engine.session import Session
+    from workbench.steering import show_effect, steered
+    from workbench.tables import progress_bar, say
+
+    opened = open_run(ctx, run)
+    with progress_bar("Steering") as progress:
+        progress(0.1, "ranking the cohort")
+        effect = steered(opened, [edit], asked, session)
+    crossed = [guard["limit"] for guard in effect["guards"] if not guard["holds"]]
+    if as_json:
+        emit_json(effect)
+    else:
+        show_effect(effect)
+    if crossed:
+        kept = f" Session {session} was left as it was." if session else ""
+        raise MonoscopeError(f"{' and '.join(crossed)} does not hold after this edit.{kept}")
+    if session is not None:
+        with Session.open(home_of(ctx), session, opened.name) as journal:
+            journal.append("edit", edit=effect["edits"][-1])
+        if not as_json:
+            say(f"Kept in session {session}.")
+
+
+def _steer_to_goal(
+    ctx: typer.Context, run: str, goal: str, users: str, k: int, neurons_at_most: int | None, as_json: bool
+) -> None:
+    from workbench.goal import goal_facts, show_goal
+    from workbench.tables import progress_bar
+
+    with progress_bar("Solving") as progress:
+        progress(0.1, "and comparing with other ways")
+        facts = goal_facts(open_run(ctx, run), goal, users, k, neurons_at_most)
+    if as_json:
+        return emit_json(facts)
+    return show_goal(facts)

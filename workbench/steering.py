@@ -1,0 +1,320 @@
+"""`steer` and `dose`: what an edit does to a cohort, as facts and on the screen."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine.errors import EditError
+from engine.steering.edits import SERVE, Edit, Serve, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.run import Run
+    from engine.steering.effect import Steering
+    from engine.steering.goals import Limit
+
+WATCHED_AT_MOST = 20
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Whose lists are measured, how deep, and what they are measured for."""
+
+    cohort: str | None = None
+    """A predicate over users, or the name of a cohort; None: those whom the edits are for, or everyone."""
+    k: int = 30
+    watch: str | None = None
+    about: Sequence[str] | None = None
+    by: str | None = None
+    serve: str = "change"
+    limits: Sequence[str] = ()
+
+    @property
+    def way(self) -> Serve:
+        """`serve`, if it is one."""
+        for way in SERVE:
+            if way == self.serve:
+                return way
+        raise EditError(f"{self.serve!r} is no way to serve an edit; there are {', '.join(SERVE)}.")
+
+
+@contextmanager
+def opened(run: "Run") -> "Iterator[Steering]":
+    """The run beside its catalogue."""
+    with run.catalogue() as catalogue:
+        yield run.steering(catalogue)
+
+
+def cohort_of(run: "Run", steering: "Steering", asked: Asked, steps: Sequence[Step]) -> np.ndarray:
+    """The numbers of the users whose lists are measured; an `EditError` where there is nobody."""
+    known = run.recommender.users.known
+    if asked.cohort is None:
+        own = [step.rows for step in steps if step.edit.side == "users" and step.edit.on]
+        only = own and all(step.edit.side == "users" for step in steps)
+        return np.unique(np.concatenate(own)) if only else np.flatnonzero(known)
+    assert steering.match is not None
+    matching = steering.match("users", asked.cohort)
+    found = matching[known[matching]]
+    if not len(found):
+        raise EditError(f"No user matches {asked.cohort!r}, so there is nobody to steer; widen the predicate.")
+    return found
+
+
+def limits_of(run: "Run", steering: "Steering", asked: Asked) -> list["Limit"]:
+    """The goals or guards that were typed."""
+    from engine.inspector import item_number
+    from engine.steering.goals import Limit
+
+    return [Limit.parse(one, steering.concepts, lambda name: item_number(run, name), asked.k) for one in asked.limits]
+
+
+def steered(run: "Run", edits: Sequence[Mapping[str, Any]], asked: Asked, session: str | None = None) -> dict[str, Any]:
+    """The effect of edits, on top of a session's, on a cohort, and how it stands to the guards."""
+    parsed = [Edit.parse(edit) for edit in edits]
+    for edit in parsed:
+        run.neuron(edit.neuron)
+    with opened(run) as steering:
+        steps = [*_kept(run, steering, session), *steering.steps(parsed)]
+        cohort = cohort_of(run, steering, asked, steps)
+        effect = steering.effect(
+            cohort, steps, asked.k, _watched(steering, cohort, asked.watch), asked.way, asked.about, asked.by
+        )
+        guards = _guards(run, steering, asked, steps, cohort)
+    return {
+        "run": run.name,
+        "edits": [step.edit.as_dict() for step in steps],
+        "cohort": asked.cohort,
+        "k": asked.k,
+        "serve": asked.serve,
+        **effect,
+        "guards": guards,
+    }
+
+
+def _kept(run: "Run", steering: "Steering", session: str | None) -> list[Step]:
+    """The steps of a session's edits."""
+    from engine.session import Session
+
+    if session is None:
+        return []
+    return steering.steps([Edit.parse(edit) for edit in Session.read(run.home, session, run.name).edits])
+
+
+def _watched(steering: "Steering", cohort: np.ndarray, watch: str | None) -> list[int] | None:
+    if watch is None:
+        return None
+    assert steering.match is not None
+    found: list[int] = np.intersect1d(cohort, steering.match("users", watch))[:WATCHED_AT_MOST].tolist()
+    if not found:
+        raise EditError(f"No user of the cohort matches --watch {watch!r}; widen it or leave it out.")
+    return found
+
+
+def _guards(
+    run: "Run", steering: "Steering", asked: Asked, steps: Sequence[Step], cohort: np.ndarray
+) -> list[dict[str, Any]]:
+    """Each limit with the figure before and after, and whether it holds (None: unknown)."""
+    from engine.steering.dose import Measured
+
+    limits = limits_of(run, steering, asked)
+    if not limits:
+        return []
+    measured = Measured(steering, cohort, asked.k, limits, steering.meant(steps, asked.about))
+    return measured.against(steering.edit(steps, asked.way, cohort))
+
+
+def dosed(
+    run: "Run",
+    edit: Mapping[str, Any],
+    asked: Asked,
+    amounts: tuple[float | None, float | None, int],
+    session: str | None = None,
+) -> dict[str, Any]:
+    """The response of a cohort to growing amounts of an edit, and the smallest that keeps to every limit."""
+    from engine.steering.dose import Dose, grid
+
+    open_edit = Edit.parse(edit)
+    run.neuron(open_edit.neuron)
+    scanned, start = grid(open_edit.operation, *amounts)
+    with opened(run) as steering:
+        cohort = cohort_of(run, steering, asked, steering.steps([open_edit]))
+        limits = limits_of(run, steering, asked)
+        dose = Dose(steering, open_edit, cohort, asked.k, limits, _kept(run, steering, session), asked.way, asked.about)
+        points = dose.curve(scanned)
+        found = dose.minimum(points, start) if limits else None
+    told = open_edit.as_dict()
+    del told["amount"]
+    return {
+        "run": run.name,
+        "edit": told,
+        "observed": observed(run, open_edit),
+        "cohort": asked.cohort,
+        "users": len(cohort),
+        "k": asked.k,
+        "goals": list(asked.limits),
+        "before": dict(dose.before),
+        "points": [asdict(point) for point in points],
+        "minimum": None if found is None else asdict(found),
+    }
+
+
+def observed(run: "Run", edit: Edit) -> dict[str, float | None]:
+    """The neuron's own range on the edited side, raw, and its unit."""
+    neuron = run.neuron(edit.neuron)
+    return {"most": getattr(neuron, f"max_{edit.side}"), "p99": getattr(neuron, f"p99_{edit.side}")}
+
+
+def show_effect(effect: Mapping[str, Any]) -> None:
+    """A cohort's lists without an edit, reconstructed and edited, and what else changed."""
+    from workbench.tables import percent, say, show, show_list
+
+    before, middle, after = effect["before"], effect["reconstruction"], effect["after"]
+    k, collateral = effect["k"], effect["collateral"]
+    for first, second in zip(before["lists"], after["lists"], strict=True):
+        entered = [item for item in second["items"] if item["rank_before"] > k]
+        say(f"\nUser {second['user']}: {len(entered)} of {len(second['items'])} items are new in the top {k}")
+        show_list(second["items"], ranks=True)
+        staying = {item["item_id"] for item in second["items"]}
+        gone = [item["title"] for item in first["items"] if item["item_id"] not in staying]
+        if gone:
+            say(f"left the top {k}: {', '.join(gone)}")
+    shares = [
+        (name, share, middle["concept_shares"][name], after["concept_shares"][name])
+        for name, share in before["concept_shares"].items()
+    ]
+    shares.sort(key=lambda row: -abs(row[3] - row[1]))
+    show(
+        f"Share of the cohort's top {k}",
+        ("concept", "before", "reconstructed", "after", "change"),
+        [
+            (name, percent(was), percent(between), percent(now), f"{100 * (now - was):+.1f} points")
+            for name, was, between, now in shares[:10]
+        ],
+        "before, reconstructed, after, change",
+    )
+    figures = {
+        "different items shown": lambda arm: arm["reach"]["items_shown"],
+        "held-out NDCG@10": lambda arm: arm["ndcg10"],
+        "popularity percentile of a place": lambda arm: arm["exposure"]["popularity_percentile"],
+        "Gini of the places": lambda arm: arm["exposure"]["gini"],
+        "novelty": lambda arm: arm["novelty"],
+        "diversity": lambda arm: arm["diversity"],
+    }
+    rows = [(name, *(read(arm) for arm in (before, middle, after))) for name, read in figures.items()]
+    seen = zip(*(arm["reach"]["edited_items"] for arm in (before, middle, after)), strict=True)
+    rows += [(f"users who see {item[0]['title']}", *(arm["users"] for arm in item)) for item in seen]
+    show(
+        "Effect",
+        ("what", "before", "reconstructed", "after"),
+        rows,
+        "before, reconstructed, after",
+    )
+    _show_collateral(collateral, k)
+    _show_groups(effect["groups"])
+    for told in effect["outside"]:
+        say(
+            f"Neuron {told['neuron']} stands outside what it was seen to be (0 to {told['observed_most']:.2f}) for "
+            f"{told['rows']:,} of {told['of']:,} {told['side']}."
+        )
+    for guard in effect["guards"]:
+        state = {True: "holds", False: "is crossed", None: "is unknown"}[guard["holds"]]
+        say(f"Guard {guard['limit']} {state}: {_number(guard['before'])} before, {_number(guard['after'])} after.")
+
+
+def _show_collateral(collateral: Mapping[str, Any], k: int) -> None:
+    from workbench.tables import say, show
+
+    meant = "the edited items" if collateral["about_items"] else ", ".join(collateral["about"])
+    about = f"without {meant}" if meant else "its neurons have no concept"
+    show(
+        "Collateral",
+        ("what", "value"),
+        [
+            ("users in the cohort", collateral["users"]),
+            ("users whose code changed", collateral["users_changed"]),
+            ("items whose code changed", collateral["items_changed"]),
+            ("lists that changed", collateral["lists_changed"]),
+            (f"items of the top {k} that stay, mean", collateral["kept"]),
+            ("RBO of the lists (1 = unchanged)", collateral["rbo"]),
+            (f"RBO of the rest ({about})", collateral["rbo_of_the_rest"]),
+            ("drift of other concepts' shares, mean", collateral["drift_of_other_concepts"]),
+        ],
+        "value",
+    )
+    lost = ", ".join(f"{u['user']} ({u['before']:.2f} to {u['after']:.2f})" for u in collateral["lost_most_ndcg"])
+    if lost:
+        say(f"Lost most held-out NDCG@10: {lost}.")
+
+
+def _show_groups(groups: Mapping[str, Any] | None) -> None:
+    from workbench.tables import percent, show
+
+    if groups is None:
+        return
+    show(
+        f"By {groups['column']}",
+        ("value", "users", "share", "after", "RBO", "NDCG@10", "after", "novelty", "after"),
+        [
+            (
+                row["value"],
+                row["users"],
+                percent(row["share_before"]),
+                percent(row["share_after"]),
+                row["rbo"],
+                row["ndcg10_before"],
+                row["ndcg10_after"],
+                row["novelty_before"],
+                row["novelty_after"],
+            )
+            for row in groups["rows"]
+        ],
+        "users, share, after, RBO, NDCG@10, novelty",
+    )
+
+
+def show_dose(facts: Mapping[str, Any]) -> None:
+    """The response at each amount, and the minimum dose."""
+    from workbench.tables import say, show
+
+    edit, goals = facts["edit"], facts["goals"]
+    unit = "times" if edit["operation"] == "scale" else edit["unit"]
+    say(
+        f"Neuron {edit['neuron']}, {edit['operation']} on {edit['side']}; the top {facts['k']} of {facts['users']:,} "
+        f"users. 1 p99 is {_number(facts['observed']['p99'])} raw, the most seen "
+        f"{_number(facts['observed']['most'])}."
+    )
+    show(
+        "",
+        (unit, *goals, "RBO", "NDCG@10", "goals"),
+        [
+            (
+                f"{point['amount']:.3g}",
+                *(point["figures"][goal] for goal in goals),
+                point["rbo"],
+                point["ndcg10"],
+                ("kept" if point["kept"] else "") if goals else "",
+            )
+            for point in facts["points"]
+        ],
+        ", ".join([unit, *goals, "RBO", "NDCG@10"]),
+    )
+    if goals:
+        told = ", ".join(f"{goal.split('<')[0].split('>')[0]} {_number(facts['before'][goal])}" for goal in goals)
+        say(f"Without an edit: {told}.")
+        say(_minimum(facts["minimum"], unit))
+
+
+def _minimum(found: Mapping[str, Any], unit: str) -> str:
+    if found["amount"] is None:
+        return "No amount in this range keeps to every goal; widen it with --from and --to, or choose another neuron."
+    how = "solved exactly" if found["exact"] else "bisected between two amounts of the grid"
+    lost = f" It is lost again at {found['lost_again']:.3g}." if found["lost_again"] is not None else ""
+    return f"Minimum dose: {found['amount']:.4g} {unit} ({how}).{lost}"
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3g}"
