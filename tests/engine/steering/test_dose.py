@@ -35,7 +35,7 @@ def user_dose(steering: Steering, text: str, operation: str = "add") -> tuple[Do
 
 
 @pytest.mark.parametrize("operation", ["add", "set", "scale"])
-@pytest.mark.parametrize("share", [0.05, 0.2, 0.4])
+@pytest.mark.parametrize("share", [0.2, 0.6])
 def test_the_exact_dose_is_the_first_at_which_enough_users_see_the_item(
     steering: Steering, operation: str, share: float
 ) -> None:
@@ -43,7 +43,7 @@ def test_the_exact_dose_is_the_first_at_which_enough_users_see_the_item(
     amounts, start = grid(operation, None, None, 9)
     found = dose.minimum(dose.curve(amounts), start)
     assert found.exact
-    fine = np.linspace(amounts[0], amounts[-1], 801)
+    fine = np.linspace(amounts[0], amounts[-1], 161)
     reached = [amount for amount in fine if reach_of(steering, edit, item, amount) >= share]
     if found.amount is None:
         assert not reached
@@ -56,12 +56,12 @@ def test_the_exact_dose_is_the_first_at_which_enough_users_see_the_item(
 
 
 def test_just_below_the_exact_dose_the_goal_is_missed(steering: Steering) -> None:
-    dose, edit, item = user_dose(steering, "reach(ITEM,10)>=0.2")
+    dose, edit, item = user_dose(steering, "reach(ITEM,10)>=0.5")
     amounts, start = grid("add", -40.0, 40.0, 9)
     found = dose.minimum(dose.curve(amounts), start)
     assert found.amount is not None
     assert abs(found.amount) > 0.01
-    assert reach_of(steering, edit, item, found.amount * (1 - 1e-4)) < 0.2
+    assert reach_of(steering, edit, item, found.amount * (1 - 1e-4)) < 0.5
 
 
 def test_an_item_raised_in_its_own_code_is_solved_for_too(steering: Steering) -> None:
