@@ -15,7 +15,8 @@ from engine.neurons.standing import paired_interval
 from engine.recommenders.ranking import Candidates, Histories, masked_affinities, mean, ndcg, ranked_lists, top_k
 from engine.steering.effect import Steering
 from engine.steering.goals import Goal
-from engine.steering.solve import Solved, directions, problems, smallest_strength, solve, straight
+from engine.steering.problem import problems
+from engine.steering.solve import Solved, directions, smallest_strength, solve, straight
 
 SOLVED = "solved"
 FILTER = "filter"
@@ -88,7 +89,7 @@ def compare_ways(
     for name, direction in _directions(steering, goal, member, seed).items():
         delta, reached = np.zeros_like(solved.delta_ud), np.zeros(len(users), bool)
         for part, problem in problems(steering.recommender, steering.candidates, member, goal, users, k, seed):
-            everyone = np.broadcast_to(direction, problem.g_ud.shape)
+            everyone = np.broadcast_to(direction, problem.unchanged.shape)
             delta[part], reached[part] = smallest_strength(problem, straight(everyone))
         ways.append(scale.cost(name, delta, reached))
     ways.append(scale.filtered(goal))

@@ -8,11 +8,11 @@ from engine.errors import EditError
 from engine.explain import explain
 from engine.fidelity import rbo
 from engine.recommenders.ranking import Candidates, ranked_lists
-from engine.recommenders.recommender import Recommender
 from engine.steering.costs import compare_ways, cost_of
 from engine.steering.effect import Steering
 from engine.steering.goals import Goal
-from engine.steering.solve import Problem, chosen_neurons, directions, least_squares, problems, smallest_strength, solve
+from engine.steering.problem import Problem, problems
+from engine.steering.solve import chosen_neurons, directions, least_squares, smallest_strength, solve
 from tests.planted import planted
 
 K = 10
@@ -128,9 +128,9 @@ def test_the_closed_form_is_the_optimum_that_a_solver_finds(steering: Steering) 
     asked, member = goal(steering, "share(c1)<=0.5x")
     _, problem = next(problems(steering.recommender, steering.candidates, member, asked, np.arange(3), K))
     everything = np.broadcast_to(np.eye(10), (3, 10, 10))
-    step = least_squares(problem, everything)(np.ones(3))
+    step = least_squares(problem.start, everything, np.full(3, -1.0))
     for row in range(3):
-        a, g = problem.a_udd[row], problem.g_ud[row]
+        a, g = problem.start.a_udd[row], problem.start.g_ud[row]
         best = minimize(
             lambda d, a=a: 100 * d @ a @ d,
             np.zeros(10),
@@ -158,7 +158,7 @@ def test_the_first_neuron_chosen_is_the_best_alone_and_each_more_costs_less(stee
 def price_of(problem: Problem, rows_md: np.ndarray):
     def price(row: int, chosen: list[int]) -> float:
         basis = rows_md[chosen]
-        a, g = basis @ problem.a_udd[row] @ basis.T, basis @ problem.g_ud[row]
+        a, g = basis @ problem.start.a_udd[row] @ basis.T, basis @ problem.start.g_ud[row]
         return float(1 / (g @ np.linalg.lstsq(a, g, rcond=None)[0]))
 
     return price
@@ -202,7 +202,7 @@ def test_an_unreachable_goal_is_no_edit(steering: Steering) -> None:
     """With one neuron that points away, no strength does it: the user keeps the vector and is counted."""
     asked, member = goal(steering, "share(c1)>=0.5")
     _, problem = next(problems(steering.recommender, steering.candidates, member, asked, np.arange(30), K))
-    wrong = -problem.g_ud
+    wrong = -problem.start.g_ud
     delta, reached = smallest_strength(problem, lambda t: t[:, None] * wrong)
     assert not reached.all()
     assert not delta[~reached].any()
@@ -218,10 +218,3 @@ def test_what_cannot_be_solved_is_refused_in_a_sentence(steering: Steering) -> N
         solve(*model, member, asked, users, neurons_at_most=17)
     with pytest.raises(EditError, match="least squares"):
         solve(*model, member, asked, users, form="active set")
-    other = Recommender.of(
-        (steering.recommender.users.ids, steering.recommender.users.vectors),
-        (steering.recommender.items.ids, steering.recommender.items.vectors),
-        "cosine",
-    )
-    with pytest.raises(EditError, match="dot product"):
-        solve(other, steering.sae, steering.candidates, member, asked, users)
