@@ -95,6 +95,23 @@ class Figure4(_Facts):
         return self.mf if model == "mf" else self.ncf
 
 
+class Dose(_Facts):
+    """A dose-response of one intervention and model. Its levels are of the notebooks' own scale, not of ours."""
+
+    case: str
+    """The key of the case in `engine.experiments.interventions`."""
+    model: Model
+    levels: tuple[float, ...]
+    shares: tuple[float, ...]
+    """Of the concept in the top 30; of a promotion, of the users who have the item there and had it below rank 20."""
+    original: float | None = None
+    """Users reconstructed, nothing edited."""
+    unedited: float | None = None
+    """The model's own vectors."""
+    users: int | None = None
+    note: str
+
+
 class Published(_Facts):
     """Everything that published.toml holds."""
 
@@ -106,6 +123,11 @@ class Published(_Facts):
     popularity: dict[Domain, Popularity]
     impossible: tuple[ImpossibleCell, ...]
     figure4: Figure4
+    interventions: tuple[Dose, ...]
+
+    def dose(self, case: str, model: Model) -> Dose | None:
+        """The published curve of one case, None where there is none for that model."""
+        return next((one for one in self.interventions if (one.case, one.model) == (case, model)), None)
 
     def table1(self, domain: Domain) -> tuple[Row, ...]:
         """The concept rows of one half of Table 1, in the paper's order."""

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.experiments import tables
+from engine.errors import CatalogueError
+from engine.experiments import dose_response, tables
 from engine.experiments.ablation import Curve, ablation
 from engine.experiments.drawing import Picture
 from engine.experiments.figures import (
@@ -22,6 +23,7 @@ from engine.experiments.figures import (
 )
 from engine.experiments.frontier import MEASURES as DRAWN
 from engine.experiments.frontier import BetaCurve, figure4
+from engine.experiments.interventions import FIGURE5, INTERVENTIONS, Case, Outcome, outcomes
 from engine.experiments.matryoshka import by_level, trends
 from engine.experiments.published import published
 from engine.experiments.table1 import column, wanted_runs
@@ -76,7 +78,7 @@ def needed(order: Order, what: str) -> str:
         ]
     elif what == "matryoshka":
         wanted = [_nested(order, start, levels) for start in STARTS for levels in (4, 1)]
-    elif what == "figure4":
+    elif what in ("figure4", "figure5", "interventions"):
         wanted = [Wanted(model, "best", order.seeds[0]) for model in order.models]
     said = plan(order.home, order.dataset, wanted).sentence()
     if what == "figure4":
@@ -279,10 +281,38 @@ def _pictured(name: str, order: Order, run: Run, drawn: Picture, words: str) -> 
     return Reproduced(name, facts, text, [Picture(name, drawn.svg, drawn.png, drawn.alt, drawn.columns, drawn.rows)])
 
 
+def _interventions(order: Order, progress: Progress) -> Reproduced:
+    cases = INTERVENTIONS[published().domain(order.dataset)]
+    return _dosed("interventions", "Interventions, dose by dose", cases, order, progress)
+
+
+def _figure5(order: Order, progress: Progress) -> Reproduced:
+    if published().domain(order.dataset) != "music":
+        raise CatalogueError(
+            f"Figure 5 is about music and {order.dataset} has films; `reproduce interventions` has those of films."
+        )
+    return _dosed("figure5", "Figure 5: an artist promoted to three audiences", FIGURE5, order, progress)
+
+
+def _dosed(name: str, title: str, cases: Sequence[Case], order: Order, progress: Progress) -> Reproduced:
+    found: list[Outcome] = []
+    runs: dict[str, str] = {}
+    for number, model in enumerate(order.models):
+        share = part(progress, number / len(order.models), (number + 1) / len(order.models), model)
+        run, own = outcomes(order.home, order.dataset, model, cases, order.seeds[0], share)
+        runs[model] = run.name
+        found += own
+    facts = {"dataset": order.dataset, "runs": runs, "cases": [one.as_dict() for one in found]}
+    drawn = dose_response.pictures("interventions-" if name == "interventions" else "figure5-", found)
+    return Reproduced(name, facts, dose_response.tables(title, order.dataset, list(runs.values()), found), drawn)
+
+
 MAKERS: dict[str, Callable[[Order, Progress], Reproduced]] = {
     "table1": _table1,
     "figure2": _figure2,
     "figure3": _figure3,
     "figure4": _figure4,
+    "figure5": _figure5,
+    "interventions": _interventions,
     "matryoshka": _matryoshka,
 }

@@ -79,7 +79,10 @@ def axes_of(texts: list[str]) -> dict[str, list[Any]]:
 @experiments_app.command()
 def reproduce(
     ctx: typer.Context,
-    what: Annotated[str, typer.Argument(metavar="WHAT", help="table1, figure2, figure3, figure4 or matryoshka.")],
+    what: Annotated[
+        str,
+        typer.Argument(metavar="WHAT", help="table1, figure2, figure3, figure4, figure5, interventions or matryoshka."),
+    ],
     dataset: Annotated[str, typer.Option(help="ml-1m, lastfm-2k or lastfm-msd.", autocompletion=complete_dataset)],
     models: Annotated[str, typer.Option(help="Recommenders: mf, ncf or both.")] = "mf,ncf",
     seeds: Annotated[int, typer.Option(min=1, help="Base seeds 0, 1, 2...; results are means over them.")] = 3,
