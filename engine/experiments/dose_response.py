@@ -229,11 +229,13 @@ def _effect_panel(one: Outcome) -> Callable[["Axes"], None]:
             axes.plot(*np.array(ours, float).T, color=FAINT, marker=".", linewidth=1.2, label=_CONTROL)
         _dose_axis(axes, one)
         axes.set_title(one.title)
+        axes.set_xlabel(f"level, p99 units of neuron {one.neuron} (purity@20 {one.purity20:.2f})")
         axes.set_ylabel(f"share with it in top {K}" if one.case.goal == "promote" else f"share of top {K}")
         if one.paper is not None:
             axes.plot([], [], color=INK, linestyle="--", marker="x", linewidth=1.2, label="published, its own levels")
             above = axes.twiny()
             above.plot(one.paper.levels, one.paper.shares, color=INK, linestyle="--", marker="x", linewidth=1.2)
+            above.set_xticks(one.paper.levels, [f"{level:g}" for level in one.paper.levels])
             above.spines["top"].set_visible(True)
             above.tick_params(axis="x", labelsize=7.5, pad=1)
             above.set_xlabel("published level (another scale)", size=7.5, labelpad=2)
@@ -275,8 +277,8 @@ def _cost(way: Way, row: Row) -> float | None:
 
 def _dose_axis(axes: "Axes", one: Outcome) -> None:
     axes.set_ylim(-0.03, 1.03)
-    axes.set_xticks(one.case.levels)
-    axes.set_xlabel("level, p99 units of the neuron")
+    axes.set_xticks(one.case.levels, [f"{level:g}" for level in one.case.levels])
+    axes.set_xlabel("level")
     if one.case.goal == "suppress":
         axes.invert_xaxis()
     grid(axes)

@@ -16,18 +16,13 @@ ARTISTS_A_TAG, USERS = 22, 150
 FILTERS = {"first_listeners": "2", "rows_of_user": "5", "last_listeners": "2", "min_tagged": "5"}
 
 
-def artist_name(tag: str, n: int) -> str:
-    """Bob Dylan is one of the folk."""
-    return "Bob Dylan" if (tag, n) == ("folk", 0) else f"{tag.title()} Act {n}"
-
-
 def music_files() -> dict[str, bytes]:
     """Users who love one tag and hear some of another: who listens to whom follows the tags."""
     random = np.random.default_rng(0)
     music = ["track_id,name,artist,spotify_preview_url,spotify_id,tags,genre,year,duration_ms"]
     artists = [(tag, n) for tag in TAGS for n in range(ARTISTS_A_TAG)]
     for a, (tag, n) in enumerate(artists):
-        music.append(f'TR{a},Song,"{artist_name(tag, n)}",http://x,id,"{tag}",Rock,2004,200000')
+        music.append(f'TR{a},Song,"{tag.title()} Act {n}",http://x,id,"{tag}",Rock,2004,200000')
     plays = ["track_id,user_id,playcount"]
     for user in range(USERS):
         own, other = user % len(TAGS), random.integers(len(TAGS))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from engine.catalogue.catalogue import Catalogue
+from engine.catalogue.fetch import fetch
 from engine.errors import CatalogueError
 from engine.experiments import interventions
 from engine.experiments.dose_response import pictures, tables
@@ -17,17 +18,30 @@ from engine.experiments.published import published
 from engine.experiments.reproduce import Order, needed, reproduce, write
 from engine.fidelity import rbo
 from engine.home import Home
+from engine.progress import silent
 from engine.recommenders.ranking import Candidates, Histories, masked_affinities
 from engine.run import Run
 from engine.steering.cohort import Cohort
 from engine.steering.edits import Edit, Serve, Step
 from engine.steering.effect import Steering, full_rank
 from engine.steering.inputs import TRAIN, histories
+from tests.engine.experiments.conftest import FILTERS, music_files
 
 NUDGE = Case("folk-rock", "rock", "nudge", ("rock",), ("folk",))
 SUPPRESS = Case("electronic-less", "electronic", "suppress", ("electronic",), ("electronic",))
 PROMOTE = FIGURE5[0]
 Measured = tuple[Run, dict[str, Outcome]]
+
+
+@pytest.fixture(scope="module")
+def music_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The miniature, where one of the folk is Bob Dylan."""
+    folder = tmp_path_factory.mktemp("music")
+    for name, data in music_files().items():
+        (folder / name).write_bytes(data.replace(b'"Folk Act 0"', b'"Bob Dylan"'))
+    home = Home(tmp_path_factory.mktemp("home"))
+    fetch(home, "lastfm-msd", source=folder, assent=True, progress=silent, parameters=FILTERS)
+    return home
 
 
 @pytest.fixture(autouse=True, scope="module")
