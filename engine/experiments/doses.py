@@ -158,13 +158,12 @@ class Dosing:
         item, met = self.item, self.met
         if len(met) > PRESENT_AT_MOST:
             met = np.sort(np.random.default_rng(self.seed).choice(met, PRESENT_AT_MOST, replace=False))
-        unmet = Candidates(_without(among.seen, item), among.eligible)
         decoded = self.steering.reconstruction.recommender
         own, own_decoded = self.steering.recommender.items.vectors[item], decoded.items.vectors[item]
 
         def stages(people: np.ndarray, whole: bool) -> tuple["_Stage", "_Stage"]:
             e = (decoded.users.vectors, decoded.items.vectors) if whole else (None, None)
-            return _Stage.of(self.steering, among, people, item, *e), _Stage.of(self.steering, unmet, met, item, *e)
+            return _Stage.of(self.steering, among, people, item, *e), _Stage.of(self.steering, among, met, item, *e)
 
         people = np.setdiff1d(self.people, self.met)
         below = _Stage.of(self.steering, among, people, item).ranks(own) > (K if serve == "change" else PAPER_BEFORE)
@@ -205,7 +204,10 @@ class Dosing:
 
 @dataclass(frozen=True)
 class _Stage:
-    """Some users' affinities for all items but one, so that its rank is known for any vector it may have."""
+    """Some users' affinities for all items but one, so that its rank is known for any vector it may have.
+
+    That one is ranked whether they have met it or not.
+    """
 
     steering: Steering
     people: np.ndarray
@@ -251,12 +253,6 @@ class _Stage:
 
 def _named(serve: Serve) -> tuple[Literal["ours", "paper's"], Serve, Literal["left out", "kept"]]:
     return ("ours", serve, "left out") if serve == "change" else ("paper's", serve, "kept")
-
-
-def _without(seen: Histories, item: int) -> Histories:
-    user = np.repeat(np.arange(len(seen.starts) - 1), seen.lengths())
-    other = seen.items != item
-    return Histories.of(user[other], seen.items[other], len(seen.starts) - 1)
 
 
 def interval(values: np.ndarray) -> Interval | None:

@@ -209,6 +209,27 @@ def test_where_everything_is_decoded_promotion_and_nudge_still_agree_with_steer(
     share = promoted.ways[1].levels[-1].share
     assert share is not None
     assert share[0] == pytest.approx((after[counted] <= K).mean(), abs=1e-6)
+    others = Candidates(
+        steering.candidates.seen, steering.candidates.eligible & (np.arange(len(bench.popularity)) != item)
+    )
+    rest = Cohort(replace(steering, candidates=others), new[counted], K)
+    lists = rest.lists(steering.reconstruction)
+    assert promoted.ways[1].levels[-1].rbo_rest == pytest.approx(rbo(rest.before, lists).mean(), abs=1e-6)
+
+
+def test_who_has_met_the_item_is_not_counted(bench: Bench) -> None:
+    folk = replace(PROMOTE, concept=("folk",), lovers=("folk",))
+    item = bench.steering.titles.index("Bob Dylan")
+    people = bench.people(folk)
+    met = np.array([item in bench.train[int(user)] for user in people])
+    assert met.any()
+    # Worse than every other item, so that nobody has it already, and only meeting it is a reason not to count.
+    recommender = bench.steering.recommender
+    bias = recommender.items.bias.copy()
+    bias[item] = -1e3
+    buried = replace(recommender, items=replace(recommender.items, bias=bias))
+    for way in replace(bench, steering=replace(bench.steering, recommender=buried)).outcome(folk).ways:
+        assert way.users == (~met).sum()
 
 
 def test_the_control_is_the_mean_over_drawn_other_neurons(measured: Measured, bench: Bench) -> None:
