@@ -1,4 +1,4 @@
-"""`monoscope item` and `user`: what one film, one person is made of."""
+"""`monoscope item` and `user`: what one film, one person is made of; `why`: what one is doing in the other's list."""
 
 from typing import Annotated
 
@@ -47,3 +47,20 @@ def user(
     from workbench.pages import show_user
 
     return show_user(facts)
+
+
+@pages_app.command()
+def why(
+    ctx: typer.Context,
+    run: RunName,
+    user: Annotated[str, typer.Option(metavar="ID", help="The user's id.")],
+    item: Annotated[str, typer.Option(metavar="ID", help="The item's id, or its title where only one has it.")],
+    k: Annotated[int, typer.Option("-k", min=1, help="Depth of the list whose end stands beside the item.")] = 30,
+    session: SessionName = None,
+    as_json: AsJson = False,
+) -> None:
+    """Why an item is at its rank for a user: what each of their neurons adds to the affinity, down to the sum."""
+    from workbench.why import show_why, why_facts
+
+    facts = why_facts(open_run(ctx, run), user, item, session_state(ctx, session, run).labels, k)
+    return emit_json(facts) if as_json else show_why(facts)
