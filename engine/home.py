@@ -62,6 +62,10 @@ class Home:
     def session(self, name: str) -> Path:
         return self.sessions / f"{check_name('session', name)}.jsonl"
 
+    def amounts(self, session: str) -> Path:
+        """The folder of what a session's solved edits add to each user's code."""
+        return self.sessions / f"{check_name('session', session)}.amounts"
+
 
 def make_folder(folder: Path) -> Path:
     """`folder`, created with its parents if it is missing; a `HomeError` that says why if it cannot be."""

@@ -2,76 +2,66 @@
 
 One terminal writes a session, every other reads it (`flock` on a file beside the journal). Standard library alone.
 
-Actions and their data:
-
-    open        run                                         the first line, written with the first action
-    label       neuron, text, state, concept, model, note   a label arrives, or an analyst decides on one
-    edit        edit                                        an edit joins the stack, or replaces that of its neuron
-    drop        index                                       the edit at this place leaves the stack
-    clear                                                   every edit leaves
-    watch       user                                        a user becomes the one watched last
-    undo, redo                                              of label, edit, drop, clear and watch
-
-An analyst's label ("human", "rejected") is replaced by an analyst's alone ("none" takes it away), and a failure
-replaces no label that names a neuron. A label that does not win is written down all the same; any other
-action that changes nothing is not.
+The first line, written with the first action, is {"action": "open", "run": NAME, "content": HASH}; the hash is that of
+the run's recommender and autoencoder, without which a neuron's number means nothing. The other lines are actions
+(`engine.actions`). An action that changes nothing is not written, but for a label that does not win.
 """
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
-import time
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields, replace
-from operator import index
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, get_args
+from typing import Any
 
+from engine.actions import Label, LabelState, Note, Replay, State, now, record
 from engine.errors import HomeError, SessionError
-from engine.home import Home, make_folder
-from engine.text import plain
+from engine.home import Home, make_folder, write_whole
 
-LabelState = Literal["none", "metadata", "llm", "human", "rejected", "failed"]
+__all__ = ["Label", "LabelState", "Note", "Origin", "Session", "State", "now", "sessions"]
 
-_STATES = get_args(LabelState)
-_BY_AN_ANALYST = frozenset({"human", "rejected"})
-_NAMING = frozenset({"metadata", "llm", "human"})
 _NO_LOCKS_HERE = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
-
-_Key = tuple[Any, ...]
-_Cell = tuple[int, Any]
-_Change = tuple[_Key, _Cell | None, _Cell | None]
-
-
-def now() -> str:
-    """The time as journals and labels hold it: UTC, ISO 8601, to the second."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+_CONTENT = ("recommender.safetensors", "sae.safetensors")
 
 
 @dataclass(frozen=True)
-class Label:
-    """What a neuron is called, and who says so. The state "none" takes a label away; "failed" has no text."""
+class Origin:
+    """The run that a session is about: its name, and a hash of its content (None: not known)."""
 
-    text: str | None
-    state: LabelState
-    concept: str | None = None
-    """The catalogue's concept that the text names exactly, if it does."""
-    model: str | None = None
-    note: str | None = None
-    """Why a labeller failed, or what a model said for its label."""
-    time: str = ""
+    run: str
+    content: str | None = None
 
+    @classmethod
+    def of(cls, home: Home, run: str) -> "Origin":
+        """The run of that name in the home, as its manifest tells."""
+        try:
+            hashes = json.loads((home.run(run) / "manifest.json").read_text())["hashes"]
+            told = "".join(hashes[file] for file in _CONTENT)
+        except (OSError, ValueError, KeyError, TypeError):
+            return cls(run)  # opening the run says what is wrong with it
+        return cls(run, hashlib.sha256(told.encode()).hexdigest()[:16])
 
-@dataclass(frozen=True)
-class State:
-    """What a journal adds up to: edits in the order in which they apply, the user watched last at the end."""
-
-    labels: dict[int, Label] = field(default_factory=dict)
-    edits: tuple[dict[str, Any], ...] = ()
-    watched: tuple[str, ...] = ()
+    def refusal(self, other: "Origin", session: str) -> str | None:
+        """Why `session`, which is about `other`, is not about this run; None if it is. A renamed copy is the same."""
+        known = self.content is not None and other.content is not None
+        if known and self.content == other.content:
+            return None
+        if self.run != other.run:
+            return (
+                f"Session {session} belongs to run {other.run}, not to run {self.run}; choose another with --session."
+            )
+        if known:
+            return (
+                f"Session {session} was made on another training of run {self.run}, whose neurons are not these; "
+                "choose another with --session."
+            )
+        return None
 
 
 class Session:
@@ -81,15 +71,17 @@ class Session:
         """Use `open`."""
         self.name = name
         self.run = run
+        self._here = Origin.of(home, run)
         self._path = home.session(name)
         self._closed = False
         self._lock, self._refusal, notice = _locked(self._path)
         try:
-            journal = _Journal.read(self._path, run)
+            journal = _Journal.read(self._path, self._here)
         except SessionError:
             self.close()
             raise
-        self._replay, self._end, self._size = journal.replay, journal.end, journal.size
+        self._replay, self._origin = journal.replay, journal.origin
+        self._end, self._size = journal.end, journal.size
         self.read_only = self._refusal is not None
         self.notice: str | None = notice or journal.notice
         self.state = self._replay.state()
@@ -110,7 +102,13 @@ class Session:
 
         Raises as `open` does; a journal of another run is refused if `run` is given.
         """
-        return _Journal.read(home.session(name), run).replay.state()
+        here = None if run is None else Origin.of(home, run)
+        return _Journal.read(home.session(name), here).replay.state()
+
+    @staticmethod
+    def origin(home: Home, name: str) -> Origin | None:
+        """The run that a session is about; None for a session that nothing was written to. Raises as `read` does."""
+        return _Journal.read(home.session(name), None).origin
 
     def append(self, action: str, **data: Any) -> State:
         """Write one action and return the new state. Once this has returned, no crash loses the action.
@@ -123,16 +121,16 @@ class Session:
         if self._refusal is not None:
             raise SessionError(self._refusal)
         try:
-            record = _record(action, data)
-            changes = self._replay.changes(record)
-            lines = _line(record)
-            if self._replay.run is None:
-                lines = _line({"time": record["time"], "action": "open", "run": self.run}) + lines
+            told = record(action, data)
+            changes = self._replay.changes(told)
+            lines = _line(told)
+            if self._origin is None:
+                lines = _line(_opening(self._here, told["time"])) + lines
         except ValueError as error:
             raise SessionError(f"Session {self.name} cannot take this {action}: {error}.") from error
         if changes or action == "label":
             self._write(lines)
-            self._replay.run = self.run
+            self._origin = self._origin or self._here
             self._replay.take(action, changes)
             self.state = self._replay.state()
         return self.state
@@ -194,138 +192,84 @@ class Session:
         return SessionError(f"Cannot write {self._path}: {error.strerror}; nothing was written.")
 
 
+def copy_session(home: Home, name: str, new: str) -> None:
+    """The session `name` once more, with its solved amounts, as `new`; `SessionError` where there is one already."""
+    source, target = home.session(name), home.session(new)
+    if name not in sessions(home):
+        raise SessionError(f"There is no session {name!r}; there are {', '.join(sessions(home)) or 'none yet'}.")
+    _Journal.read(source, None)
+    if target.exists():
+        raise SessionError(f"Session {new} exists already; choose another name, or remove it first.")
+    try:
+        if home.amounts(name).is_dir():
+            shutil.copytree(home.amounts(name), home.amounts(new), dirs_exist_ok=True)
+        write_whole(target, source.read_bytes())
+    except OSError as error:
+        raise SessionError(f"Cannot copy {source}: {error.strerror or error}.") from error
+
+
+def remove_session(home: Home, name: str) -> None:
+    """Delete a session for good; `SessionError` if there is none, or another terminal has it open."""
+    if name not in sessions(home):
+        raise SessionError(f"There is no session {name!r}; there are {', '.join(sessions(home)) or 'none yet'}.")
+    path = home.session(name)
+    lock, refusal, _ = _locked(path)
+    if refusal is not None:
+        raise SessionError(refusal)
+    try:
+        path.unlink()
+        shutil.rmtree(home.amounts(name), ignore_errors=True)
+    except OSError as error:
+        raise SessionError(f"Cannot remove {path}: {error.strerror}.") from error
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
 def sessions(home: Home) -> list[str]:
     """Names of the sessions in the home, in alphabetical order."""
     return sorted(path.stem for path in home.sessions.glob("[!.]*.jsonl") if path.is_file())
-
-
-class _Replay:
-    """The state as cells that actions set, so that an undo costs what its action did, however long the journal is.
-
-    A cell holds its place in the order and its value; None is an empty one.
-    """
-
-    def __init__(self) -> None:
-        self.run: str | None = None
-        self._cells: dict[_Key, _Cell] = {}
-        self._count = 0
-        self._done: list[list[_Change]] = []
-        self._undone: list[list[_Change]] = []
-
-    def changes(self, record: Mapping[str, Any]) -> list[_Change]:
-        """What `record` would change; raises a `ValueError` if it makes no sense here."""
-        match record:
-            case {"action": "label", "neuron": int(neuron)} if neuron >= 0:
-                return self._labelled(neuron, _label(record))
-            case {"action": "edit", "edit": {"neuron": int(neuron)} as edit}:
-                key = ("edit", str(edit.get("side", "users")), neuron)
-                before = self._cells.get(key)
-                after = (before[0] if before else self._count, dict(edit))
-                return [] if after == before else [(key, before, after)]
-            case {"action": "drop", "index": int(place)}:
-                keys = [key for key, _cell in self._ordered("edit")]
-                if not 0 <= place < len(keys):
-                    raise ValueError(f"there is no edit {place}, but {len(keys)} of them, counted from 0")
-                return [(keys[place], self._cells[keys[place]], None)]
-            case {"action": "clear"}:
-                return [(key, cell, None) for key, cell in self._ordered("edit")]
-            case {"action": "watch", "user": str(user)}:
-                return self._watching(user)
-            case {"action": "undo"}:
-                return [(key, after, before) for key, before, after in self._done[-1]] if self._done else []
-            case {"action": "redo"}:
-                return self._undone[-1] if self._undone else []
-            case {"action": str(action)}:
-                raise ValueError(f"{action!r} is no action of this version, or its data do not fit")
-        raise ValueError("this is no action")
-
-    def take(self, action: str, changes: list[_Change]) -> None:
-        """Carry out `changes`, which `changes` gave for an `action`."""
-        if not changes:
-            return
-        self._count += 1
-        for key, _before, after in changes:
-            if after is None:
-                del self._cells[key]
-            else:
-                self._cells[key] = after
-        if action == "undo":
-            self._undone.append(self._done.pop())
-        elif action == "redo":
-            self._done.append(self._undone.pop())
-        else:
-            self._done.append(changes)
-            self._undone.clear()
-
-    def state(self) -> State:
-        return State(
-            labels={key[1]: label for key, (_order, label) in self._ordered("label")},
-            edits=tuple(dict(edit) for _key, (_order, edit) in self._ordered("edit")),
-            watched=tuple(key[1] for key, _cell in self._ordered("watch")),
-        )
-
-    def _ordered(self, kind: str) -> list[tuple[_Key, _Cell]]:
-        found = [(key, cell) for key, cell in self._cells.items() if key[0] == kind]
-        return sorted(found, key=lambda entry: entry[1][0])
-
-    def _labelled(self, neuron: int, label: Label) -> list[_Change]:
-        key = ("label", neuron)
-        before = self._cells.get(key)
-        standing = before[1] if before else Label(None, "none")
-        by_analyst = label.state in _BY_AN_ANALYST or label.state == "none"
-        loses = (standing.state in _BY_AN_ANALYST and not by_analyst) or (
-            standing.state in _NAMING and label.state == "failed"
-        )
-        if loses or replace(label, time=standing.time) == standing or (before is None and label.state == "none"):
-            return []
-        return [(key, before, None if label.state == "none" else (self._count, label))]
-
-    def _watching(self, user: str) -> list[_Change]:
-        key, last = ("watch", user), ("watched last",)
-        before = self._cells.get(last)
-        if before is not None and before[1] == user:
-            return []
-        return [(key, self._cells.get(key), (self._count, True)), (last, before, (self._count, user))]
 
 
 @dataclass(frozen=True)
 class _Journal:
     """A journal as it lies on disk: its replay, the byte where its whole lines end, and the file's size."""
 
-    replay: _Replay
+    replay: Replay
+    origin: Origin | None
     end: int
     size: int
     notice: str | None
 
     @classmethod
-    def read(cls, path: Path, run: str | None) -> "_Journal":
+    def read(cls, path: Path, here: Origin | None) -> "_Journal":
+        """Raises `SessionError` for a damaged journal, and for one that is not about the run `here`."""
         try:
             data = path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             data = b""
         except OSError as error:
             raise SessionError(f"Cannot read {path}: {error.strerror}.") from error
-        replay, end, notice = _Replay(), 0, None
+        replay, origin, end, notice = Replay(), None, 0, None
         lines = data.split(b"\n")
         last = max((number for number, line in enumerate(lines, 1) if line.strip()), default=0)
         for number, line in enumerate(lines[:last], 1):
             try:
-                record = _parsed(line, complete=number < len(lines))
+                told = _parsed(line, complete=number < len(lines))
             except ValueError as error:
                 if number < last:
                     raise _damaged(path, number, str(error)) from error
                 notice = f"The last line of {path} was cut short, so that one action is missing."
                 break
             try:
-                _replayed(replay, record)
+                origin = _replayed(replay, origin, told)
             except ValueError as error:
                 raise _damaged(path, number, str(error)) from error
             end += len(line) + 1
-        if run is not None and replay.run not in (None, run):
-            raise SessionError(
-                f"Session {path.stem} belongs to run {replay.run}, not to run {run}; choose another with --session."
-            )
-        return cls(replay, end, len(data), notice)
+        refusal = None if here is None or origin is None else here.refusal(origin, path.stem)
+        if refusal is not None:
+            raise SessionError(refusal)
+        return cls(replay, origin, end, len(data), notice)
 
 
 def _parsed(line: bytes, *, complete: bool) -> Any:
@@ -340,47 +284,31 @@ def _parsed(line: bytes, *, complete: bool) -> Any:
         raise ValueError("this is not JSON") from error
 
 
-def _replayed(replay: _Replay, record: Any) -> None:
-    """Carry out one line of a journal."""
-    match record:
+def _replayed(replay: Replay, origin: Origin | None, told: Any) -> Origin | None:
+    """Carry out one line of a journal; the run that it is about, once that is known."""
+    match told:
         case None:
-            return
-        case {"action": "open", "run": str(run)} if replay.run in (None, run):
-            replay.run = run
-        case {"action": str(action)} if action != "open" and replay.run is not None:
-            replay.take(action, replay.changes(record))
-        case _:
-            raise ValueError("this is no action, or it comes before the line that names the run")
+            return origin
+        case {"action": "open", "run": str(run)} if origin is None or origin.run == run:
+            content = told.get("content")
+            return origin or Origin(run, content if isinstance(content, str) else None)
+        case {"action": str(action)} if action != "open" and origin is not None:
+            replay.take(action, replay.changes(told))
+            return origin
+    raise ValueError("this is no action, or it comes before the line that names the run")
+
+
+def _opening(here: Origin, when: str) -> dict[str, Any]:
+    content = {} if here.content is None else {"content": here.content}
+    return {"time": when, "action": "open", "run": here.run, **content}
 
 
 def _damaged(path: Path, number: int, reason: str) -> SessionError:
     return SessionError(f"{path}, line {number}: {reason}; mend or remove that line, or choose another session.")
 
 
-def _record(action: str, data: Mapping[str, Any]) -> dict[str, Any]:
-    """An action as it is written: a label's texts cleaned, its neuron a plain integer."""
-    record = {**data, "time": data.get("time") or now(), "action": action}
-    if action == "label":
-        record = {"neuron": index(data["neuron"]), **asdict(_label(record)), "action": action}
-    return {"time": record.pop("time"), "action": record.pop("action"), **record}
-
-
-def _label(record: Mapping[str, Any]) -> Label:
-    texts: dict[str, Any] = {}
-    for name in (entry.name for entry in fields(Label)):
-        value = record.get(name)
-        if not isinstance(value, str | None):
-            raise ValueError(f"a label's {name} must be a text")
-        texts[name] = plain(value).strip() or None if value is not None else None
-    if texts["state"] not in _STATES:
-        raise ValueError(f"a label's state is one of {', '.join(_STATES)}, not {texts['state']!r}")
-    if texts["text"] is None and texts["state"] in _NAMING:
-        raise ValueError(f"a label with the state {texts['state']!r} needs a text")
-    return Label(**{**texts, "time": texts["time"] or ""})
-
-
-def _line(record: Mapping[str, Any]) -> bytes:
-    return json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+def _line(told: Mapping[str, Any]) -> bytes:
+    return json.dumps(told, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
 def _locked(path: Path) -> tuple[int | None, str | None, str | None]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from engine.errors import HomeError, SessionError
 from engine.home import Home
-from engine.session import Label, Session, State, sessions
+from engine.session import Label, Session, State, copy_session, remove_session, sessions
 
 OFF = {"side": "users", "neuron": 7, "operation": "off", "amount": None, "unit": "p99"}
 MORE = {"side": "users", "neuron": 9, "operation": "add", "amount": 0.5, "unit": "p99"}
@@ -270,7 +270,11 @@ def test_text_of_a_foreign_journal_is_cleaned_too(home: Home, filled: Path) -> N
         ("label", {"neuron": 1, "text": " ", "state": "human"}, "needs a text"),
         ("label", {"neuron": 1, "text": 5, "state": "human"}, "must be a text"),
         ("label", {"neuron": -1, "text": "x", "state": "human"}, "data do not fit"),
-        ("edit", {"edit": {"operation": "off"}}, "data do not fit"),
+        ("edit", {"edit": {"operation": "off"}}, "an edit has a neuron, or a goal"),
+        ("edit", {"edit": MORE, "measured": 0.5}, "must be an object"),
+        ("switch", {"index": 1, "on": False}, "there is no edit 1, but 1"),
+        ("note", {"text": " "}, "data do not fit"),
+        ("bookmark", {"kind": "list", "id": "1", "on": True}, "data do not fit"),
         ("edit", {"edit": {**MORE, "amount": float("nan")}}, "cannot take this edit"),
         ("watch", {"user": 5}, "data do not fit"),
         ("jump", {}, "no action of this version"),
@@ -287,6 +291,102 @@ def test_an_action_that_makes_no_sense_is_not_written(
             session.append(action, **data)
         assert session.state == state
     assert filled.read_bytes() == written
+
+
+HALF = {"goal": "share(Horror)<=0.5x", "where": "gender = 'F'", "amounts": "ab" * 32}
+
+
+def test_edits_of_other_rows_and_solved_ones_stand_beside_each_other(home: Home) -> None:
+    with open_session(home) as session:
+        for edit in (OFF, {**OFF, "where": "gender = 'F'"}, {**OFF, "side": "items", "ids": ["1", "2"]}, HALF):
+            session.append("edit", edit=edit)
+        session.append("edit", edit={**HALF, "k": 10})
+        session.append("edit", edit={**OFF, "operation": "add", "amount": 1.0})
+        edits = session.state.edits
+    assert [edit.get("operation") for edit in edits] == ["add", "off", "off", None]
+    assert edits[3]["k"] == 10
+    assert Session.read(home, "work").edits == edits
+
+
+def test_an_edit_is_switched_off_and_on_in_its_place(home: Home) -> None:
+    with open_session(home) as session:
+        session.append("edit", edit=OFF)
+        session.append("edit", edit=MORE)
+        assert session.append("switch", index=0, on=False).edits == ({**OFF, "on": False}, MORE)
+        written = home.session("work").stat().st_size
+        session.append("switch", index=0, on=False)
+        assert home.session("work").stat().st_size == written
+        assert session.append("switch", index=0, on=True).edits == (OFF, MORE)
+        assert session.append("undo").edits == ({**OFF, "on": False}, MORE)
+
+
+def test_figures_stand_until_the_stack_changes_and_come_back_with_it(home: Home) -> None:
+    with open_session(home) as session:
+        session.append("edit", edit=OFF)
+        assert session.append("edit", edit=MORE, measured={"rbo": 0.5}).measured == {"rbo": 0.5}
+        session.append("label", neuron=3, text="x", state="human")
+        session.append("watch", user="1")
+        assert session.state.measured == {"rbo": 0.5}
+        for action, data in (("drop", {"index": 0}), ("switch", {"index": 1, "on": False}), ("clear", {})):
+            assert session.append(action, **data).measured is None
+            assert session.append("undo").measured == {"rbo": 0.5}
+        assert session.append("edit", edit={**MORE, "amount": 2.0}).measured is None
+    assert Session.read(home, "work").measured is None
+
+
+def test_notes_and_bookmarks_are_kept_in_order_and_taken_back(home: Home) -> None:
+    with open_session(home) as session:
+        session.append("note", text="Too\x1b[31m dark", about="neuron 4")
+        session.append("note", text="Ask Ann")
+        session.append("bookmark", kind="neuron", id="4", on=True)
+        session.append("bookmark", kind="item", id="1032", on=True)
+        session.append("bookmark", kind="neuron", id="4", on=False)
+    state = Session.read(home, "work")
+    assert [(note.text, note.about) for note in state.notes] == [("Too [31m dark", "neuron 4"), ("Ask Ann", None)]
+    assert state.notes[0].time.endswith("Z")
+    assert state.bookmarks == (("item", "1032"),)
+    with open_session(home) as session:
+        assert session.append("undo").bookmarks == (("neuron", "4"), ("item", "1032"))
+
+
+# The run that a session is about
+def trained(home: Home, name: str, sae: str) -> None:
+    home.run(name).mkdir(parents=True, exist_ok=True)
+    hashes = {"recommender.safetensors": "a" * 64, "sae.safetensors": sae * 64}
+    (home.run(name) / "manifest.json").write_text(json.dumps({"hashes": hashes}))
+
+
+def test_a_session_of_another_training_of_the_run_is_refused_and_a_renamed_copy_is_not(home: Home) -> None:
+    trained(home, "run", "b")
+    with open_session(home) as session:
+        session.append("watch", user="1")
+    trained(home, "copy", "b")
+    assert Session.read(home, "work", "copy").watched == ("1",)
+    trained(home, "run", "c")
+    for opened in (lambda: open_session(home), lambda: Session.read(home, "work", "run")):
+        with pytest.raises(SessionError, match="another training of run run"):
+            opened()
+    origin = Session.origin(home, "work")
+    assert origin is not None
+    assert origin.run == "run"
+
+
+@pytest.mark.usefixtures("filled")
+def test_copies_have_the_amounts_too_and_removing_one_leaves_the_other(home: Home) -> None:
+    home.amounts("work").mkdir()
+    (home.amounts("work") / "x.parquet").write_bytes(b"1")
+    copy_session(home, "work", "mine")
+    assert Session.read(home, "mine") == Session.read(home, "work")
+    with pytest.raises(SessionError, match="exists already"):
+        copy_session(home, "work", "mine")
+    with open_session(home), pytest.raises(SessionError, match="another terminal"):
+        remove_session(home, "work")
+    remove_session(home, "work")
+    assert sessions(home) == ["mine"]
+    assert not home.amounts("work").exists()
+    assert (home.amounts("mine") / "x.parquet").read_bytes() == b"1"
+    with pytest.raises(SessionError, match="no session 'work'"):
+        remove_session(home, "work")
 
 
 # Two terminals

@@ -1,0 +1,241 @@
+"""What an analyst's actions on a run add up to: a state that each of them changes, and undo and redo. No disk here.
+
+Actions and their data:
+
+    label       neuron, text, state, concept, model, note   a label arrives, or an analyst decides on one
+    edit        edit, measured                              an edit joins the stack, or replaces the one that changes
+                                                            the same neuron (or has the same goal) for the same rows
+    switch      index, on                                   the edit at this place waits, or applies again
+    drop        index                                       it leaves the stack
+    clear                                                   every edit leaves
+    watch       user                                        a user becomes the one watched last
+    note        text, about                                 a remark is kept
+    bookmark    kind, id, on                                a neuron, item, user or concept is marked, or no longer
+    undo, redo                                              of all of these
+
+An analyst's label ("human", "rejected") is replaced by an analyst's alone ("none" takes it away), and a failure
+replaces no label that names a neuron. `measured` are the figures of the whole stack with that edit; they stand until
+the stack changes.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from operator import index
+from typing import Any, Literal, get_args
+
+from engine.text import plain
+
+LabelState = Literal["none", "metadata", "llm", "human", "rejected", "failed"]
+BookmarkKind = Literal["neuron", "item", "user", "concept"]
+
+_STATES = get_args(LabelState)
+_KINDS = get_args(BookmarkKind)
+_BY_AN_ANALYST = frozenset({"human", "rejected"})
+_NAMING = frozenset({"metadata", "llm", "human"})
+
+_Key = tuple[Any, ...]
+_Cell = tuple[int, Any]
+_Change = tuple[_Key, _Cell | None, _Cell | None]
+_MEASURED: _Key = ("measured",)
+
+
+def now() -> str:
+    """The time as journals and labels hold it: UTC, ISO 8601, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+@dataclass(frozen=True)
+class Label:
+    """What a neuron is called, and who says so. The state "none" takes a label away; "failed" has no text."""
+
+    text: str | None
+    state: LabelState
+    concept: str | None = None
+    """The catalogue's concept that the text names exactly, if it does."""
+    model: str | None = None
+    note: str | None = None
+    """Why a labeller failed, or what a model said for its label."""
+    time: str = ""
+
+
+@dataclass(frozen=True)
+class Note:
+    """An analyst's remark; `about` says on what, in their own words."""
+
+    text: str
+    about: str | None = None
+    time: str = ""
+
+
+@dataclass(frozen=True)
+class State:
+    """What a journal adds up to: edits in the order in which they apply, the user watched last at the end."""
+
+    labels: dict[int, Label] = field(default_factory=dict)
+    edits: tuple[dict[str, Any], ...] = ()
+    watched: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
+    bookmarks: tuple[tuple[str, str], ...] = ()
+    """Kind and id of what is marked, in the order of marking."""
+    measured: dict[str, Any] | None = None
+    """What the edits were measured to do, as they stand; None where nobody has measured them."""
+
+
+class Replay:
+    """The state as cells that actions set, so that an undo costs what its action did, however long the journal is.
+
+    A cell holds its place in the order and its value; None is an empty one.
+    """
+
+    def __init__(self) -> None:
+        self._cells: dict[_Key, _Cell] = {}
+        self._count = 0
+        self._done: list[list[_Change]] = []
+        self._undone: list[list[_Change]] = []
+
+    def changes(self, record: Mapping[str, Any]) -> list[_Change]:
+        """What `record` would change; raises a `ValueError` if it makes no sense here."""
+        match record:
+            case {"action": "label", "neuron": int(neuron)} if neuron >= 0:
+                return self._labelled(neuron, _label(record))
+            case {"action": "edit", "edit": dict(edit)}:
+                return self._edited(_edit_key(edit), dict(edit), record.get("measured"))
+            case {"action": "switch", "index": int(place), "on": bool(on)}:
+                key, edit = self._edit_at(place)
+                switched = {name: value for name, value in edit.items() if name != "on"} | ({} if on else {"on": False})
+                return self._edited(key, switched, None)
+            case {"action": "drop", "index": int(place)}:
+                key, _ = self._edit_at(place)
+                return [(key, self._cells[key], None), *self._unmeasured()]
+            case {"action": "clear"}:
+                gone = [(key, cell, None) for key, cell in self._ordered("edit")]
+                return [*gone, *self._unmeasured()] if gone else []
+            case {"action": "watch", "user": str(user)}:
+                return self._watching(user)
+            case {"action": "note", "text": str(text)} if text.strip():
+                about, when = record.get("about"), str(record.get("time") or "")
+                note = Note(plain(text).strip(), plain(str(about)).strip() if about else None, when)
+                return [(("note", self._count), None, (self._count, note))]
+            case {"action": "bookmark", "kind": str(kind), "id": str(name), "on": bool(on)} if kind in _KINDS:
+                return self._set(("bookmark", kind, name), True if on else None)
+            case {"action": "undo"}:
+                return [(key, after, before) for key, before, after in self._done[-1]] if self._done else []
+            case {"action": "redo"}:
+                return self._undone[-1] if self._undone else []
+            case {"action": str(action)}:
+                raise ValueError(f"{action!r} is no action of this version, or its data do not fit")
+        raise ValueError("this is no action")
+
+    def take(self, action: str, changes: list[_Change]) -> None:
+        """Carry out `changes`, which `changes` gave for an `action`."""
+        if not changes:
+            return
+        self._count += 1
+        for key, _before, after in changes:
+            if after is None:
+                self._cells.pop(key, None)
+            else:
+                self._cells[key] = after
+        if action == "undo":
+            self._undone.append(self._done.pop())
+        elif action == "redo":
+            self._done.append(self._undone.pop())
+        else:
+            self._done.append(changes)
+            self._undone.clear()
+
+    def state(self) -> State:
+        """What the actions so far add up to."""
+        measured = self._cells.get(_MEASURED)
+        return State(
+            labels={key[1]: label for key, (_order, label) in self._ordered("label")},
+            edits=tuple(dict(edit) for _key, (_order, edit) in self._ordered("edit")),
+            watched=tuple(key[1] for key, _cell in self._ordered("watch")),
+            notes=tuple(note for _key, (_order, note) in self._ordered("note")),
+            bookmarks=tuple((key[1], key[2]) for key, _cell in self._ordered("bookmark")),
+            measured=None if measured is None else dict(measured[1]),
+        )
+
+    def _ordered(self, kind: str) -> list[tuple[_Key, _Cell]]:
+        found = [(key, cell) for key, cell in self._cells.items() if key[0] == kind]
+        return sorted(found, key=lambda entry: entry[1][0])
+
+    def _set(self, key: _Key, value: Any) -> list[_Change]:
+        """A cell takes a value (None: becomes empty) and keeps its place."""
+        before = self._cells.get(key)
+        if value == (before[1] if before else None):
+            return []
+        return [(key, before, None if value is None else (before[0] if before else self._count, value))]
+
+    def _edit_at(self, place: int) -> tuple[_Key, dict[str, Any]]:
+        edits = self._ordered("edit")
+        if not 0 <= place < len(edits):
+            raise ValueError(f"there is no edit {place}, but {len(edits)} of them, counted from 0")
+        key, (_order, edit) = edits[place]
+        return key, edit
+
+    def _edited(self, key: _Key, edit: dict[str, Any], measured: Any) -> list[_Change]:
+        if measured is not None and not isinstance(measured, Mapping):
+            raise ValueError("what was measured must be an object")
+        changes = self._set(key, edit)
+        if measured is not None:
+            return [*changes, *self._set(_MEASURED, dict(measured))]
+        return [*changes, *self._unmeasured()] if changes else []
+
+    def _unmeasured(self) -> list[_Change]:
+        """Figures are those of one stack, and go with it."""
+        return self._set(_MEASURED, None)
+
+    def _labelled(self, neuron: int, label: Label) -> list[_Change]:
+        key = ("label", neuron)
+        before = self._cells.get(key)
+        standing = before[1] if before else Label(None, "none")
+        by_analyst = label.state in _BY_AN_ANALYST or label.state == "none"
+        loses = (standing.state in _BY_AN_ANALYST and not by_analyst) or (
+            standing.state in _NAMING and label.state == "failed"
+        )
+        if loses or replace(label, time=standing.time) == standing or (before is None and label.state == "none"):
+            return []
+        return [(key, before, None if label.state == "none" else (self._count, label))]
+
+    def _watching(self, user: str) -> list[_Change]:
+        key, last = ("watch", user), ("watched last",)
+        before = self._cells.get(last)
+        if before is not None and before[1] == user:
+            return []
+        return [(key, self._cells.get(key), (self._count, True)), (last, before, (self._count, user))]
+
+
+def _edit_key(edit: Mapping[str, Any]) -> _Key:
+    """What an edit shares with the one that it replaces: whose rows, and their neuron or goal."""
+    ids = edit.get("ids")
+    who = (edit.get("where"), None if ids is None else tuple(ids))
+    match edit:
+        case {"goal": str(goal), "amounts": str()}:
+            return ("edit", "goal", goal, who)
+        case {"neuron": int(neuron)}:
+            return ("edit", str(edit.get("side", "users")), neuron, who)
+    raise ValueError("an edit has a neuron, or a goal and its amounts")
+
+
+def record(action: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """An action as it is written: a label's texts cleaned, its neuron a plain integer."""
+    told = {**data, "time": data.get("time") or now(), "action": action}
+    if action == "label":
+        told = {"neuron": index(data["neuron"]), **asdict(_label(told)), "action": action}
+    return {"time": told.pop("time"), "action": told.pop("action"), **told}
+
+
+def _label(told: Mapping[str, Any]) -> Label:
+    texts: dict[str, Any] = {}
+    for name in (entry.name for entry in fields(Label)):
+        value = told.get(name)
+        if not isinstance(value, str | None):
+            raise ValueError(f"a label's {name} must be a text")
+        texts[name] = plain(value).strip() or None if value is not None else None
+    if texts["state"] not in _STATES:
+        raise ValueError(f"a label's state is one of {', '.join(_STATES)}, not {texts['state']!r}")
+    if texts["text"] is None and texts["state"] in _NAMING:
+        raise ValueError(f"a label with the state {texts['state']!r} needs a text")
+    return Label(**{**texts, "time": texts["time"] or ""})
