@@ -24,10 +24,8 @@ def rbo(a_uk: np.ndarray, b_uk: np.ndarray, p: float = 0.9) -> np.ndarray:
     depth = np.minimum((a_uk >= 0).sum(axis=1), (b_uk >= 0).sum(axis=1))
     same = (a_uk[:, :, None] == b_uk[:, None, :]) & (a_uk >= 0)[:, :, None]
     # An item shared at ranks i and j counts in the overlap from depth max(i, j) on.
-    first = np.maximum(np.arange(k)[:, None], np.arange(k)[None, :])
-    arrivals = np.zeros((rows, k))
-    for rank in range(k):
-        arrivals[:, rank] = same[:, first == rank].sum(axis=1)
+    row, i, j = np.nonzero(same)
+    arrivals = np.bincount(row * k + np.maximum(i, j), minlength=rows * k).reshape(rows, k)
     overlap = np.cumsum(arrivals, axis=1)
     depths = np.arange(1, k + 1)
     inside = depths <= depth[:, None]

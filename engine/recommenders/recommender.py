@@ -1,15 +1,16 @@
 """A trained two-tower recommender, frozen: vectors with their ids, biases, and a scorer."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from engine.errors import RunError
-from engine.recommenders.scorers import SCORERS, Cosine, Dot, Program, Scorer
+from engine.recommenders.scorers import SCORERS, Cosine, Dot, Over, Program, Scorer
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Tower:
             )
         if len(self.known) != len(self.ids):
             object.__setattr__(self, "known", np.ones(len(self.ids), bool))
+
+    @cached_property
+    def place(self) -> Mapping[str, int]:
+        """The row of each id."""
+        return {one: row for row, one in enumerate(self.ids)}
 
     @classmethod
     def of(cls, ids: Sequence[Any], vectors: Any, bias: Any = None) -> "Tower":
@@ -84,8 +90,12 @@ class Recommender:
         are given: edited or reconstructed ones. Biases are added after scoring, always the same.
         """
         e_ud = self.users.vectors[user] if e_ud is None else e_ud
-        e_id = self.items.vectors if e_id is None else e_id
-        return self.scorer(e_ud, e_id) + self.users.bias[user, None] + self.items.bias
+        scored = self._over_own_items if e_id is None else self.scorer.over(e_id)
+        return scored(e_ud) + self.users.bias[user, None] + self.items.bias
+
+    @cached_property
+    def _over_own_items(self) -> Over:
+        return self.scorer.over(self.items.vectors)
 
     def save(self, path: Path) -> None:
         """Write vectors, biases and scorer to a safetensors file. The ids are stored by the run, once."""

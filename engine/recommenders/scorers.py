@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 PAIRS_A_BLOCK = 16_384
 """Pairs that a multi-layer scorer holds at once: its widest layer then stays in a processor's cache."""
 
+Over = Callable[[np.ndarray], np.ndarray]
+"""Users (n × d) to affinities (n × items, float32) with items that were given before."""
+
 Pairwise = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 """Users (n × d) and items (m × d) to affinities (n × m), differentiable in both; as `pairs`, n and n to n."""
 
@@ -38,6 +41,10 @@ class Scorer(Protocol):
 
     def __call__(self, e_ud: np.ndarray, e_id: np.ndarray) -> np.ndarray:
         """Affinities (users × items, float32) of every user with every item."""
+        ...
+
+    def over(self, e_id: np.ndarray) -> Over:
+        """The same for these items, to be asked often: what the items alone decide is computed here, once."""
         ...
 
     def torch(self, device: str) -> Pairwise:
@@ -68,7 +75,10 @@ class Dot:
     kind = "dot"
 
     def __call__(self, e_ud: np.ndarray, e_id: np.ndarray) -> np.ndarray:
-        return e_ud @ e_id.T
+        return self.over(e_id)(e_ud)
+
+    def over(self, e_id: np.ndarray) -> Over:
+        return lambda e_ud: e_ud @ e_id.T
 
     def torch(self, device: str) -> Pairwise:  # noqa: ARG002 (it has no weights to move)
         return lambda u, v: u @ v.T
@@ -94,7 +104,11 @@ class Cosine:
     kind = "cosine"
 
     def __call__(self, e_ud: np.ndarray, e_id: np.ndarray) -> np.ndarray:
-        return self.scale * (_unit(e_ud) @ _unit(e_id).T)
+        return self.over(e_id)(e_ud)
+
+    def over(self, e_id: np.ndarray) -> Over:
+        unit_id = _unit(e_id)
+        return lambda e_ud: self.scale * (_unit(e_ud) @ unit_id.T)
 
     def torch(self, device: str) -> Pairwise:  # noqa: ARG002 (it has no weights to move)
         from torch.nn.functional import normalize
@@ -147,10 +161,15 @@ class Mlp:
             raise RunError(f"The scorer's layers ({shapes or 'none'}) do not chain into one number a pair.")
 
     def __call__(self, e_ud: np.ndarray, e_id: np.ndarray) -> np.ndarray:
+        return self.over(e_id)(e_ud)
+
+    def over(self, e_id: np.ndarray) -> Over:
         # The first layer is linear in each half, W [e_u; e_i] = W_u e_u + W_i e_i: once a user and once an item.
-        first = self.weights[0]
-        h_u = e_ud @ first[:, : self.d_users].T
-        h_i = e_id @ first[:, self.d_users :].T + self.biases[0]
+        h_i = e_id @ self.weights[0][:, self.d_users :].T + self.biases[0]
+        return lambda e_ud: self._beyond(e_ud @ self.weights[0][:, : self.d_users].T, h_i)
+
+    def _beyond(self, h_u: np.ndarray, h_i: np.ndarray) -> np.ndarray:
+        """Affinities from the two halves of the first layer (users × width, items × width)."""
         if len(self.weights) == 1:
             return (h_u + h_i.T).astype(np.float32)
         act = ACTIVATIONS[self.activation]
@@ -159,7 +178,7 @@ class Mlp:
         users = max(1, PAIRS_A_BLOCK // max(items, 1))
         for u in range(0, len(h_u), users):
             for i in range(0, len(h_i), items):
-                h = (h_u[u : u + users, None, :] + h_i[None, i : i + items, :]).reshape(-1, len(first))
+                h = (h_u[u : u + users, None, :] + h_i[None, i : i + items, :]).reshape(-1, h_i.shape[1])
                 for weight, bias in zip(self.weights[1:], self.biases[1:], strict=True):
                     h = act(h) @ weight.T
                     h += bias
@@ -279,16 +298,23 @@ class Program:
         return module
 
     def __call__(self, e_ud: np.ndarray, e_id: np.ndarray) -> np.ndarray:
+        return self.over(e_id)(e_ud)
+
+    def over(self, e_id: np.ndarray) -> Over:
         import torch
 
-        score, result = self.torch("cpu"), np.empty((len(e_ud), len(e_id)), np.float32)
-        items = torch.from_numpy(np.ascontiguousarray(e_id))
+        score, items = self.torch("cpu"), torch.from_numpy(np.ascontiguousarray(e_id))
         step = max(1, 64 * PAIRS_A_BLOCK // max(len(e_id), 1))
-        with torch.no_grad():
-            for start in range(0, len(e_ud), step):
-                users = torch.from_numpy(np.ascontiguousarray(e_ud[start : start + step]))
-                result[start : start + step] = score(users, items).numpy()
-        return result
+
+        def scored(e_ud: np.ndarray) -> np.ndarray:
+            result = np.empty((len(e_ud), len(items)), np.float32)
+            with torch.no_grad():
+                for start in range(0, len(e_ud), step):
+                    users = torch.from_numpy(np.ascontiguousarray(e_ud[start : start + step]))
+                    result[start : start + step] = score(users, items).numpy()
+            return result
+
+        return scored
 
     def torch(self, device: str) -> Pairwise:
         score = self.pairs(device)

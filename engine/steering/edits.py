@@ -133,7 +133,7 @@ def step_of(edit: Edit, recommender: Recommender, match: Match | None = None) ->
     tower: Tower = getattr(recommender, edit.side)
     word = edit.side[:-1]
     if edit.ids is not None:
-        place = {one: number for number, one in enumerate(tower.ids)}
+        place = tower.place
         unknown = next((one for one in edit.ids if one not in place), None)
         if unknown is not None:
             raise EditError(f"There is no {word} {unknown!r} to edit in this run.")
@@ -188,12 +188,10 @@ def changed(
     """
     mine = [step for step in steps if step.edit.side == side and step.edit.on]
     tower: Tower = getattr(recommender, side)
-    if serve == "all-decoded":
-        rows = np.flatnonzero(tower.known)
-    else:
-        rows = np.unique(np.concatenate([np.empty(0, np.int64), *(step.rows for step in mine)]))
-    if only is not None:
-        rows = rows[np.isin(rows, only)]
+    asked = np.zeros(len(tower.ids), bool)
+    for rows in [tower.known] if serve == "all-decoded" else [step.rows for step in mine]:
+        asked[rows] = True
+    rows = np.flatnonzero(asked) if only is None else only[asked[only]]
     e = tower.vectors[rows]
     z = sae.encode(e, side)
     z_edited = z.copy()
@@ -207,10 +205,18 @@ def changed(
 
 def _carry_out(step: Step, rows: np.ndarray, z_nm: np.ndarray, p99: Sequence[float | None]) -> None:
     if isinstance(step.edit, Edit):
-        apply_to(z_nm, np.isin(rows, step.rows), step.edit, p99)
+        apply_to(z_nm, _within(rows, step.rows), step.edit, p99)
     elif step.amounts is not None:
-        there = np.isin(step.rows, rows)
-        z_nm[np.searchsorted(rows, step.rows[there])] += step.amounts[there]
+        there = _within(rows, step.rows)
+        z_nm[there] += step.amounts[np.searchsorted(step.rows, rows[there])]
+
+
+def _within(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Which of `rows` are among `others`; both ascend. Few of either cost little, however many the other has."""
+    if not len(others):
+        return np.zeros(len(rows), bool)
+    place = np.searchsorted(others, rows)
+    return np.asarray((place < len(others)) & (others[np.minimum(place, len(others) - 1)] == rows))
 
 
 def apply_to(z_nm: np.ndarray, rows: np.ndarray, edit: Edit, p99: Sequence[float | None]) -> None:
@@ -256,10 +262,11 @@ def edited_vectors(
 
 def with_vectors(recommender: Recommender, users: Changed, items: Changed) -> Recommender:
     """`recommender` with edited rows in the place of its own. A side that nothing changes keeps its very array."""
-    return replace(recommender, users=_with_rows(recommender.users, users), items=_with_rows(recommender.items, items))
+    return replace(recommender, users=with_rows(recommender.users, users), items=with_rows(recommender.items, items))
 
 
-def _with_rows(tower: Tower, change: Changed) -> Tower:
+def with_rows(tower: Tower, change: Changed) -> Tower:
+    """`tower` with the changed rows in the place of its own; the very same where there are none."""
     if not len(change.rows):
         return tower
     vectors = tower.vectors.copy()
