@@ -35,11 +35,12 @@ class Planted:
         return np.asarray(vectors[self.concepts[concept].member].mean(axis=0) - vectors.mean(axis=0))
 
 
-def planted(seed: int = 0, *, scorer: str = "dot", turn: bool = False) -> Planted:
+def planted(seed: int = 0, *, scorer: str = "dot", turn: bool = False, knots: int = 33) -> Planted:
     """Items with one or two concepts of eight and a popularity direction; users who like a few of them.
 
-    `scorer` mlp is a perceptron that computes the dot product of vectors with users turned back; `turn` rotates the
-    users by a hidden orthogonal matrix, so that the two towers live in unrelated spaces.
+    `scorer` mlp is a perceptron that computes the dot product of vectors with users turned back, the better and the
+    slower the more `knots` it has; `turn` rotates the users by a hidden orthogonal matrix, so that the two towers live
+    in unrelated spaces.
     """
     random = np.random.default_rng(seed)
     directions = np.linalg.qr(random.standard_normal((D, D)))[0][: CONCEPTS + 1]
@@ -63,7 +64,7 @@ def planted(seed: int = 0, *, scorer: str = "dot", turn: bool = False) -> Plante
         Tower.of([f"i{n}" for n in range(ITEMS)], items, bias),
     )
     if scorer == "mlp":
-        recommender = Recommender(recommender.users, recommender.items, _dot_as_mlp(turned))
+        recommender = Recommender(recommender.users, recommender.items, _dot_as_mlp(turned, np.linspace(-4, 4, knots)))
     return Planted(
         recommender,
         [ConceptItems(f"c{n}", "genre", member[:, n]) for n in range(CONCEPTS)],
@@ -74,12 +75,11 @@ def planted(seed: int = 0, *, scorer: str = "dot", turn: bool = False) -> Plante
     )
 
 
-def _dot_as_mlp(turned: np.ndarray) -> Mlp:
+def _dot_as_mlp(turned: np.ndarray, knots: np.ndarray) -> Mlp:
     """u'R v by |x| = relu(x) + relu(-x) over sums and differences: a sum of hinges at many places approximates x^2.
 
     u.v = (|u + v|^2 - |u - v|^2) / 4, and each square of a coordinate is a piecewise linear function.
     """
-    knots = np.linspace(-4, 4, 33)
     rows, offsets, weights = [], [], []
     for axis in range(D):
         for sign in (1.0, -1.0):

@@ -13,6 +13,7 @@ import numpy as np
 from engine.fidelity import rbo
 from engine.neurons.standing import paired_interval
 from engine.recommenders.ranking import Candidates, Histories, masked_affinities, mean, ndcg, ranked_lists, top_k
+from engine.sae.model import SparseAutoencoder
 from engine.steering.effect import Steering
 from engine.steering.goals import Goal
 from engine.steering.problem import problems
@@ -67,7 +68,7 @@ def cost_of(steering: Steering, goal: Goal, solved: Solved, k: int = 30) -> tupl
 
 
 def _member(steering: Steering, goal: Goal) -> np.ndarray:
-    return next(concept.member for concept in steering.concepts if concept.name == goal.concept)
+    return goal.member(steering.concepts, len(steering.titles))
 
 
 def compare_ways(
@@ -97,17 +98,25 @@ def compare_ways(
 
 
 def _directions(steering: Steering, goal: Goal, member: np.ndarray, seed: int) -> Mapping[str, np.ndarray]:
-    """Rival directions, one for everybody, pointing where the goal wants to go."""
-    from sklearn.linear_model import LogisticRegression
+    """Rival directions for users' vectors, one for everybody, pointing where the goal wants to go.
 
-    eligible = steering.candidates.eligible
-    v_id = steering.recommender.items.vectors.astype(np.float64)
-    found = {"difference of means": v_id[eligible & member].mean(0) - v_id[eligible & ~member].mean(0)}
-    if (eligible & ~member).any():
-        spread = v_id[eligible].std(axis=0) + 1e-12
-        probe = LogisticRegression(C=0.1, max_iter=1000).fit(v_id[eligible] / spread, member[eligible])
-        found["logistic probe"] = probe.coef_[0] / spread
-    rows_md = directions(steering.sae)
+    Those of items need a space that users share: as it is under a dot product or a cosine, else by the rotation that
+    the SAE was trained with ("rotated"); without one there are none. Those of users tell who has more of the concept in
+    their history than the mean user.
+    """
+    sae, users, eligible = steering.sae, steering.recommender.users, steering.candidates.eligible
+    found: dict[str, np.ndarray] = {}
+    if sae.sides["users"].rotation is not None or steering.recommender.scorer.kind in ("dot", "cosine"):
+        suffix = "" if sae.sides["users"].rotation is None else ", rotated"
+        of_items = _telling(steering.recommender.items.vectors[eligible], member[eligible])
+        found |= {f"{name} of items{suffix}": _for_users(sae, one) for name, one in of_items.items()}
+    rows, items = steering.candidates.seen.cells(np.arange(len(users.ids)))
+    lengths = np.bincount(rows, minlength=len(users.ids))
+    share = np.bincount(rows, member[items], len(users.ids)) / np.maximum(lengths, 1)
+    told = users.known & (lengths > 0)
+    of_users = _telling(users.vectors[told], share[told] > share[told].mean()) if told.any() else {}
+    found |= {f"{name} of users": one for name, one in of_users.items()}
+    rows_md = directions(sae)
     own = [n for n in steering.neurons if n.concept == goal.concept]
     if own:
         found["one neuron"] = rows_md[max(own, key=lambda n: n.purity50 or 0.0).neuron]
@@ -116,6 +125,29 @@ def _directions(steering: Steering, goal: Goal, member: np.ndarray, seed: int) -
         found["random neuron"] = rows_md[int(np.random.default_rng(seed).choice(rest))]
     sign = 1 if goal.up else -1
     return {name: sign * direction / max(float(np.linalg.norm(direction)), 1e-12) for name, direction in found.items()}
+
+
+def _telling(e_nd: np.ndarray, member_n: np.ndarray) -> dict[str, np.ndarray]:
+    """Directions (d) that tell the members' vectors from the others'; none where all are alike."""
+    from sklearn.linear_model import LogisticRegression
+
+    if member_n.all() or not member_n.any():
+        return {}
+    e_nd = e_nd.astype(np.float64)
+    spread = e_nd.std(axis=0) + 1e-12
+    probe = LogisticRegression(C=0.1, max_iter=1000).fit(e_nd / spread, member_n)
+    return {
+        "difference of means": e_nd[member_n].mean(0) - e_nd[~member_n].mean(0),
+        "logistic probe": probe.coef_[0] / spread,
+    }
+
+
+def _for_users(sae: SparseAutoencoder, direction: np.ndarray) -> np.ndarray:
+    """A direction among items as one among users, by way of the SAE's space where it rotates one of the two."""
+    if sae.sides["users"].rotation is None:
+        return direction
+    items = sae.sides["items"]
+    return np.asarray(sae.sides["users"].outward((items.inward(items.mean + direction))[None])[0])
 
 
 class _Scale:

@@ -193,13 +193,13 @@ class Problem:
         d = a_udd.shape[1]
         ridge_u = RIDGE / d * np.trace(a_udd, axis1=1, axis2=2)
         b_ud = np.einsum("un,und->ud", weight_un * (moved_un - shift_u), stay_und) + ridge_u[:, None] * delta_ud
-        missing = self.pushed_uc < 0
+        pushed_uc = np.where(self.pushed_uc >= 0, _there(self.pushed_uc, now.ranked_ui) - shift_u, -np.inf)
         return Local(
             a_udd=a_udd + ridge_u[:, None, None] * np.eye(d),
             b_ud=b_ud,
-            g_ud=np.einsum("uc,ucd->ud", self._shares(now), pushed_ucd),
+            g_ud=np.einsum("uc,ucd->ud", self._shares(pushed_uc), pushed_ucd),
             pushed_ucd=pushed_ucd,
-            pushed_uc=np.where(missing, -np.inf, _there(self.pushed_uc, now.ranked_ui) - shift_u),
+            pushed_uc=pushed_uc,
         )
 
     def _gradients(self, delta_ud: np.ndarray) -> np.ndarray:
@@ -217,10 +217,15 @@ class Problem:
         each = SAMPLED_WEIGHT / max(len(self.sampled_s), 1)
         return np.concatenate([weight_uk, np.full((len(weight_uk), len(self.sampled_s)), each)], axis=1)
 
-    def _shares(self, now: Affinities) -> np.ndarray:
-        """Of the concept's best items in its mean: the higher ranked, the more."""
-        affinity = np.where(self.pushed_uc >= 0, _there(self.pushed_uc, now.ranked_ui), -np.inf)
-        share_uc = np.exp(affinity - np.where(self.pushed_uc[:, :1] >= 0, affinity.max(axis=1, keepdims=True), 0.0))
+    def _shares(self, pushed_uc: np.ndarray) -> np.ndarray:
+        """Of the concept's best items in its mean: the higher ranked, the more.
+
+        On a walk up, shares that grew with what was raised before would raise the same few items on and on; all that
+        are above the cut count alike then.
+        """
+        log = pushed_uc if self.linear or not self.up else -np.logaddexp(0, self.cut()[:, None] - pushed_uc)
+        most = log.max(axis=1, keepdims=True, initial=-np.inf)
+        share_uc = np.exp(log - np.where(np.isfinite(most), most, 0.0))
         return np.asarray(share_uc / np.maximum(share_uc.sum(axis=1, keepdims=True), 1e-12))
 
 

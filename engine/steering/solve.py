@@ -38,10 +38,13 @@ VIOLATION = 0.5
 """rho, the price of a squared violation beside d'Ad."""
 NEWTON_STEPS = 6
 SEARCH_STEPS = 16
+SLOW_SEARCH_STEPS = 12
+"""Where every one scores the whole catalogue anew."""
 STEPS = 12
 """In which a walk is to arrive; each covers an equal part of the gap that is left."""
 STEPS_AT_MOST = 24
-HALVINGS = 6
+LATE = 1.5
+HALVINGS = 4
 """Of a walk's last step, which ends where the goal is just reached."""
 
 
@@ -110,16 +113,17 @@ def path_of(problem: Problem, basis_umd: np.ndarray, form: Form) -> Path:
 def smallest_strength(problem: Problem, path: Path) -> tuple[np.ndarray, np.ndarray]:
     """The change of each vector (u × d) at the smallest strength that reaches the goal, and whether one does.
 
-    Found by doubling and bisection, so to one part in some thousands. Where the goal holds already, or none does, the
+    Found by doubling and bisection, to one part in hundreds at least. Where the goal holds already, or none does, the
     change is 0.
     """
     n = len(problem.users)
     best, reached = problem.unchanged, problem.gap(problem.before) < 0
-    idle = reached.copy()
+    live = np.flatnonzero(~reached)
+    left = problem.of(live)
     low, high, t = np.zeros(n), np.full(n, np.inf), np.full(n, 0.5)
-    for _ in range(SEARCH_STEPS):
-        delta = path(t)
-        met = (problem.gap(problem.affinities(delta)) < 0) & ~idle
+    for _ in range(SEARCH_STEPS if problem.linear else SLOW_SEARCH_STEPS):
+        delta, met = path(t), np.zeros(n, bool)
+        met[live] = left.gap(left.affinities(delta[live])) < 0
         best[met] = delta[met]
         reached |= met
         high, low = np.where(met, t, high), np.where(met, low, t)
@@ -137,7 +141,8 @@ def walk(problem: Problem, basis_umd: np.ndarray, form: Form) -> tuple[np.ndarra
     for step in range(STEPS_AT_MOST):
         if not len(live):
             break
-        near, part = left.near(x, now), gap / max(STEPS - step, 1)
+        # A soft push falls short of its level: who is late asks for more, the later the more.
+        near, part = left.near(x, now), gap * (1 / (STEPS - step) if step < STEPS else LATE ** (step - STEPS))
         if form == "least squares":
             after = x + least_squares(near, basis, part if problem.up else -part)
         else:

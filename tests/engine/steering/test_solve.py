@@ -168,7 +168,7 @@ def test_a_solved_edit_moves_less_than_a_direction_for_everyone(steering: Steeri
     asked, member = goal(steering, "share(c1)<=0.5x")
     users = lovers(steering, member)
     ways = {way.name: way for way in compare_ways(steering, asked, users, K)}
-    told = ways["difference of means"].as_dict(ways["solved"])["solved_ahead"]
+    told = ways["difference of means of items"].as_dict(ways["solved"])["solved_ahead"]
     assert told[1] > 0
     assert ways["solved"].rbo_rest.mean() > ways["solved, 2 neurons"].rbo_rest.mean()
     assert ways["filter"].rbo_rest.mean() == pytest.approx(1)
