@@ -4,7 +4,8 @@ Actions and their data:
 
     label       neuron, text, state, concept, model, note   a label arrives, or an analyst decides on one
     edit        edit, measured                              an edit joins the stack, or replaces the one that changes
-                                                            the same neuron (or has the same goal) for the same rows
+                                                            the same neuron for the same rows; one that was solved
+                                                            for a goal goes to the end and replaces that of its goal
     switch      index, on                                   the edit at this place waits, or applies again
     drop        index                                       it leaves the stack
     clear                                                   every edit leaves
@@ -19,7 +20,7 @@ the stack changes.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from operator import index
 from typing import Any, Literal, get_args
@@ -100,11 +101,11 @@ class Replay:
             case {"action": "label", "neuron": int(neuron)} if neuron >= 0:
                 return self._labelled(neuron, _label(record))
             case {"action": "edit", "edit": dict(edit)}:
-                return self._edited(_edit_key(edit), dict(edit), record.get("measured"))
+                return self._edited(edit_key(edit), dict(edit), record.get("measured"), anew="goal" in edit)
             case {"action": "switch", "index": int(place), "on": bool(on)}:
                 key, edit = self._edit_at(place)
                 switched = {name: value for name, value in edit.items() if name != "on"} | ({} if on else {"on": False})
-                return self._edited(key, switched, None)
+                return self._edited(key, switched)
             case {"action": "drop", "index": int(place)}:
                 key, _ = self._edit_at(place)
                 return [(key, self._cells[key], None), *self._unmeasured()]
@@ -175,10 +176,13 @@ class Replay:
         key, (_order, edit) = edits[place]
         return key, edit
 
-    def _edited(self, key: _Key, edit: dict[str, Any], measured: Any) -> list[_Change]:
+    def _edited(self, key: _Key, edit: dict[str, Any], measured: Any = None, *, anew: bool = False) -> list[_Change]:
+        """`anew`: at the end of the stack, on top of which it was solved."""
         if measured is not None and not isinstance(measured, Mapping):
             raise ValueError("what was measured must be an object")
         changes = self._set(key, edit)
+        if changes and anew:
+            changes = [(key, changes[0][1], (self._count, edit))]
         if measured is not None:
             return [*changes, *self._set(_MEASURED, dict(measured))]
         return [*changes, *self._unmeasured()] if changes else []
@@ -207,7 +211,15 @@ class Replay:
         return [(key, self._cells.get(key), (self._count, True)), (last, before, (self._count, user))]
 
 
-def _edit_key(edit: Mapping[str, Any]) -> _Key:
+def stacked(edits: Sequence[Mapping[str, Any]], edit: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """`edits` once `edit` has joined them."""
+    replay = Replay()
+    for one in (*edits, edit):
+        replay.take("edit", replay.changes({"action": "edit", "edit": dict(one)}))
+    return list(replay.state().edits)
+
+
+def edit_key(edit: Mapping[str, Any]) -> _Key:
     """What an edit shares with the one that it replaces: whose rows, and their neuron or goal."""
     ids = edit.get("ids")
     who = (edit.get("where"), None if ids is None else tuple(ids))

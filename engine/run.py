@@ -321,7 +321,8 @@ class Run:
             )
 
         def match(side: Side, where: str) -> np.ndarray:
-            return catalogue.match_users(where) if side == "users" else catalogue.match_items(where)
+            with self.catalogue() as opened:  # the one that was given may be closed by then
+                return opened.match_users(where) if side == "users" else opened.match_items(where)
 
         ranking = Ranking(catalogue, recommender, self.manifest["recommender"].get("trained_on", "train"))
         return Steering(

@@ -6,11 +6,12 @@ catalogue's library comes in with `load`, torch not at all.
 """
 
 import argparse
+import json
 import os
 import queue
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -23,6 +24,7 @@ from engine.protocol import VERSION, Message, ProtocolError, read_message, write
 
 if TYPE_CHECKING:
     from engine.run import Run
+    from engine.steering.edits import Step
     from engine.steering.effect import Steering
 
 Params = Mapping[str, Any]
@@ -42,6 +44,7 @@ class Server:
         self._cancelled: set[int] = set()
         self._run: Run | None = None
         self._steering: Steering | None = None
+        self._steps: tuple[str, list[Step]] | None = None
         self._missing: str | None = None
         self._attributes: Mapping[str, list] = {}
         self._methods: dict[str, Callable[[Params, Progress, Callable[[], bool]], dict[str, Any]]] = {
@@ -116,7 +119,7 @@ class Server:
         from engine.errors import CatalogueError
         from engine.run import Run
 
-        self._run, self._steering, self._missing, self._attributes = None, None, None, {}
+        self._run, self._steering, self._missing, self._attributes, self._steps = None, None, None, {}, None
         run = Run.open(self._home, params["run"])
         try:
             with run.catalogue() as catalogue:
@@ -147,23 +150,31 @@ class Server:
         return {"user": users[with_vector[(place + int(params.get("step", 0))) % len(with_vector)]]}
 
     def _rank(self, params: Params, _progress: Progress, _cancelled: Callable[[], bool]) -> dict[str, Any]:
-        from engine.steering.edits import Edit
-
         number = self._loaded().user_number(str(params["user"]))
         if self._steering is None:
             raise MonoscopeError(self._missing or "This run has no lists here.")
         k = int(params.get("k", 30))
         if k < 1:
             raise EditError(f"A list needs at least one place, not {k}.")
-        edits = [Edit.parse(edit) for edit in params.get("edits", [])]
+        steps = self._steps_of(self._steering, params.get("edits", []), str(params.get("session") or ""))
         return {
             "user": {
                 "user_id": self._steering.recommender.users.ids[number],
                 "attributes": {name: column[number] for name, column in self._attributes.items()},
                 "history": len(self._steering.candidates.seen[number]),
             },
-            **self._steering.rank(number, edits, k),
+            **self._steering.rank(number, steps, k),
         }
+
+    def _steps_of(self, steering: "Steering", edits: Sequence[Mapping[str, Any]], session: str) -> "list[Step]":
+        """The steps of edits; those of the last request are kept, for finding their rows may take a query each."""
+        from engine.steering.kept import steps_of
+
+        asked = json.dumps([session, *edits], sort_keys=True)
+        if self._steps is None or self._steps[0] != asked:
+            folder = self._home.amounts(session or self._loaded().name)
+            self._steps = (asked, steps_of(steering, edits, folder))
+        return self._steps[1]
 
     def _label(self, params: Params, progress: Progress, cancelled: Callable[[], bool]) -> dict[str, Any]:
         from engine.labels.of_run import label_run

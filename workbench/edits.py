@@ -9,7 +9,8 @@ from typing import Any
 from engine.errors import EditError
 
 Edit = Mapping[str, Any]
-"""{"side", "neuron", "operation": "off"|"set"|"add"|"scale", "amount": float|None, "unit": "p99"|"raw"}"""
+"""{"side", "neuron", "operation": "off"|"set"|"add"|"scale"|"cap", "amount": float|None, "unit": "p99"|"raw"},
+with "where" or "ids" where it is not for everyone; a solved one has "goal" and "amounts" instead."""
 
 STEP = 0.5
 """What one key press adds: half of the neuron's p99 among users."""
@@ -41,8 +42,26 @@ def typed(neuron: int, text: str) -> Edit:
     return new_edit(neuron, operation, amount)
 
 
+def is_plain(edit: Edit) -> bool:
+    """Whether the screen can change it: an edit of one neuron for every user."""
+    return edit.get("side", "users") == "users" and "neuron" in edit and not edit.get("where") and not edit.get("ids")
+
+
+def rows_of(edit: Edit) -> str:
+    """For whom an edit is, in a few words; nothing where it is for every user."""
+    side = edit.get("side", "users")
+    if edit.get("ids"):
+        ids = list(edit["ids"])
+        return f"{side} {', '.join(ids[:3])}{f' and {len(ids) - 3:,} more' if len(ids) > 3 else ''}"
+    if edit.get("where"):
+        return f"{side} where {edit['where']}"
+    return "" if side == "users" else "all items"
+
+
 def amount_of(edit: Edit) -> str:
-    """An edit's operation in a few cells: `+1.0`, `= 1.5`, `×2.0`, `off`; raw amounts end in `r`."""
+    """An edit's operation in a few cells: `+1.0`, `= 1.5`, `×2.0`, `≤1.0`, `off`; raw amounts end in `r`."""
+    if "goal" in edit:
+        return "solved"
     if edit["operation"] == "off":
         return "off"
     amount = float(edit["amount"])
@@ -50,7 +69,7 @@ def amount_of(edit: Edit) -> str:
     digits = f"{amount:.1f}" if round(amount, 1) == amount else f"{amount:.4g}"
     if edit["operation"] == "add":
         return f"{'+' if amount >= 0 else ''}{digits}{unit}"
-    return f"{'=' if edit['operation'] == 'set' else '×'}{digits}{unit}"
+    return f"{ {'set': '=', 'cap': '≤'}.get(edit['operation'], '×') }{digits}{unit}"
 
 
 def neuron_command(run: str, neuron: int) -> str:
@@ -66,7 +85,12 @@ def table_command(run: str) -> str:
 def bench_command(run: str, session: str, user: str, edits: Sequence[Edit]) -> str:
     """The command that prints what the bench shows: the one edit itself, or the session where one edit is not all."""
     name = shlex.quote(run)
-    if len(edits) == 1 and (edits[0].get("unit") != "raw" or edits[0]["operation"] in ("off", "scale")):
+    if (
+        len(edits) == 1
+        and is_plain(edits[0])
+        and edits[0].get("on", True)
+        and (edits[0].get("unit") != "raw" or edits[0]["operation"] in ("off", "scale"))
+    ):
         edit = edits[0]
         operation = "--off" if edit["operation"] == "off" else f"--{edit['operation']} {float(edit['amount']):g}"
         where = _quoted("user_id = '" + user.replace("'", "''") + "'")

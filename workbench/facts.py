@@ -233,11 +233,16 @@ def sorted_rows(rows: list[dict[str, Any]], column: str | None) -> list[dict[str
     return known + [row for row in rows if row[column] is None]
 
 
-def recommended(run: Run, user: str, k: int, edits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One user's list under `edits`; without any, every rank is its own rank before."""
-    from engine.steering.edits import Edit
+def recommended(
+    run: Run, user: str, k: int, edits: Sequence[Mapping[str, Any]] = (), session: str | None = None
+) -> dict[str, Any]:
+    """One user's list under a session's `edits`; without any, every rank is its own rank before."""
+    from engine.steering.kept import steps_of
 
     with run.catalogue() as catalogue:
-        ranked = run.steering(catalogue).rank(run.user_number(user), [Edit.parse(edit) for edit in edits], k)
+        steering = run.steering(catalogue)
+        ranked = steering.rank(
+            run.user_number(user), steps_of(steering, edits, run.home.amounts(session or run.name)), k
+        )
     keep = ("rank", "item_id", "title", "affinity", "rank_before")
     return {"user": user, "k": k, "items": [{name: item[name] for name in keep} for item in ranked["after"]]}

@@ -1,6 +1,8 @@
 """`steer --goal`: a goal solved for a cohort, as facts and on the screen."""
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,51 +10,79 @@ import numpy as np
 from engine.errors import EditError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.neurons.table import Neuron
     from engine.run import Run
+    from engine.steering.edits import Step
     from engine.steering.solve import Solved
+    from workbench.steering import Asked
 
 COMPARED_USERS = 300
 """Users of a cohort, drawn by a seed, on whom the other ways to the goal are tried."""
 
 
-def goal_facts(run: "Run", goal: str, users: str, k: int, neurons_at_most: int | None) -> dict[str, Any]:
-    """The solved edit of the cohort that the predicate `users` names, beside the other ways to the same goal."""
-    from engine.steering.costs import compare_ways, cost_of
-    from engine.steering.goals import Goal
-    from engine.steering.solve import solve
+def goal_facts(
+    run: "Run", goal: str, asked: "Asked", users: str, neurons_at_most: int | None, session: str | None = None
+) -> tuple[dict[str, Any], "Callable[[str], Step]"]:
+    """The solved edit of the users whom a predicate names, its effect, and the other ways to the same goal.
 
-    with run.catalogue() as catalogue:
-        steering = run.steering(catalogue)
-        asked = Goal.parse(goal, steering.concepts)
-        matching = catalogue.match_users(users)
-    cohort = matching[run.recommender.users.known[matching]]
-    if not len(cohort):
-        raise EditError(f"No user matches {users!r}, so there is nobody to steer; widen the predicate.")
-    member = next(concept.member for concept in steering.concepts if concept.name == asked.concept)
-    solved = solve(
-        run.recommender, run.sae, steering.candidates, member, asked, cohort, k, neurons_at_most=neurons_at_most
-    )
-    before, after = cost_of(steering, asked, solved, k)
-    sample = cohort
-    if len(cohort) > COMPARED_USERS:
-        sample = np.sort(np.random.default_rng(0).choice(cohort, COMPARED_USERS, replace=False))
-    ways = compare_ways(steering, asked, sample, k, neurons_at_most)
-    wanting = solved.users[~solved.reached]
-    return {
-        "run": run.name,
-        "goal": str(asked),
-        "cohort": users,
-        "k": k,
+    It is solved on top of the edits of `session`. The function that comes along keeps its amounts in a session's
+    folder and gives the step that names them.
+    """
+    from engine.steering.costs import compare_ways, cost_of
+    from engine.steering.kept import written
+    from engine.steering.toward import toward
+    from workbench.steering import effect_of, kept_steps, opened
+
+    with opened(run) as steering:
+        by_id = _by_id(run, goal)
+        same = {"goal": str(steering.goal(by_id, asked.k)), "where": users, "amounts": ""}
+        below = kept_steps(run, steering, session, same)
+        assert steering.match is not None
+        matching = steering.match("users", users)
+        cohort = matching[run.recommender.users.known[matching]]
+        if not len(cohort):
+            raise EditError(f"No user matches {users!r}, so there is nobody to steer; widen the predicate.")
+        found = toward(steering, by_id, cohort, asked.k, neurons_at_most, below, users)
+        effect = effect_of(run, steering, replace(asked, cohort=asked.cohort or users), [*below, found.step])
+        sample = cohort
+        if len(cohort) > COMPARED_USERS:
+            sample = np.sort(np.random.default_rng(0).choice(cohort, COMPARED_USERS, replace=False))
+        depth = found.goal.depth or asked.k
+        ways = compare_ways(found.below, found.goal, sample, depth, neurons_at_most)
+        before, after = cost_of(found.below, found.goal, found.solved, depth)
+    solved = found.solved
+    moved = solved.delta_ud.any(axis=1)
+    ids = run.recommender.users.ids
+    facts = {
+        "goal": str(found.goal),
+        "about": found.goal.concept if found.goal.item is None else run.texts["title"][found.goal.item],
         "users": len(cohort),
+        "neurons_at_most": neurons_at_most,
         "active_set": float(solved.active_set.mean()),
-        "before": before.as_dict(before),
-        "after": after.as_dict(after),
-        "not_reached": [run.recommender.users.ids[user] for user in wanting],
+        "predicted": float(solved.expected[moved].mean()) if moved.any() else None,
+        "achieved": float(solved.achieved[moved].mean()) if moved.any() else None,
+        "cost_before": before.as_dict(before),
+        "cost": after.as_dict(after),
+        "not_reached": [ids[user] for user in solved.users[~solved.reached]],
+        "filtered": [ids[user] for user in found.filtered],
         "neurons": _amounts(solved, run.neurons),
         "compared_users": len(sample),
         "ways": [way.as_dict(ways[0]) for way in ways],
+        **effect,
     }
+    return facts, lambda name: written(steering, found.step, run.home.amounts(name))
+
+
+def _by_id(run: "Run", goal: str) -> str:
+    """`reach(TITLE,30)>=0.5` with the item's id in the place of its title; any other goal as it is."""
+    from engine.inspector import item_number
+
+    found = re.fullmatch(r"(\s*reach\s*\()(.+?)((?:,\s*[0-9]+)?\s*\)\s*>=.*)", goal, re.I)
+    if found is None:
+        return goal
+    return found[1] + run.recommender.items.ids[item_number(run, found[2].strip())] + found[3]
 
 
 def _amounts(solved: "Solved", neurons: Sequence["Neuron"]) -> list[dict[str, Any]]:
@@ -83,13 +113,18 @@ def show_goal(facts: Mapping[str, Any]) -> None:
     """What was asked, what was reached, with which neurons, and what the other ways would have cost."""
     from workbench.tables import percent, say, show
 
-    before, after = facts["before"], facts["after"]
-    concept, k = facts["goal"].split("(", 1)[1].rsplit(")", 1)[0], facts["k"]
+    before, after = facts["cost_before"], facts["cost"]
+    about, k = facts["about"], facts["k"]
     say(
         f"{facts['goal']} for {facts['users']:,} users: reached for {percent(after['reached'])} of them. "
-        f"{concept} goes from {percent(before['share'])} to {percent(after['share'])} of the top {k}; "
+        f"{about} goes from {percent(before['share'])} to {percent(after['share'])} of the top {k}; "
         f"the rest of their lists keeps RBO {_figure(after['rbo_of_the_rest'])} (1 = unchanged)."
     )
+    if facts["predicted"] is not None:
+        say(
+            f"Distance to the goal, mean over the users moved: {facts['predicted']:.2f} of affinity predicted by the "
+            f"gradients, {facts['achieved']:.2f} achieved."
+        )
     show(
         "The edit, mean over the users whom it moves",
         ("neuron", "concept", "users", "mean change", "in p99"),
@@ -100,7 +135,9 @@ def show_goal(facts: Mapping[str, Any]) -> None:
         "neuron, users, mean change, in p99",
     )
     if len(facts["neurons"]) > NEURONS_SHOWN:
-        say(f"and {len(facts['neurons']) - NEURONS_SHOWN} neurons that move less; --neurons-at-most 8 keeps to a few.")
+        each = facts["neurons_at_most"]
+        few = f"at most {each} for a user" if each else "--neurons-at-most 8 keeps to a few for each user"
+        say(f"and {len(facts['neurons']) - NEURONS_SHOWN} neurons that move less; {few}.")
     show(
         f"Ways to the goal, on {facts['compared_users']} of the users",
         ("way", "reached", "RBO of rest", "solved ahead", "NDCG@10", "R@20 rest", "drift"),
@@ -129,8 +166,8 @@ def show_goal(facts: Mapping[str, Any]) -> None:
 def _advice(facts: Mapping[str, Any]) -> str:
     ways = {way["way"]: way for way in facts["ways"]}
     solved, filtered = ways["solved"], ways["filter"]
-    left = f"{len(facts['not_reached'])} users cannot reach the goal by an edit; a filter can serve them. "
-    left = left if facts["not_reached"] else ""
+    n = len(facts["filtered"])
+    left = f"{n} user{'s' if n > 1 else ''} cannot reach the goal by an edit: a filter serves them. " if n else ""
     better = filtered["reached"] >= solved["reached"] and (filtered["ndcg10"] or 0) >= (solved["ndcg10"] or 0)
     if better:
         return left + (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import RunError
 from engine.home import Home
 from engine.text import plain
-from workbench.edits import Edit
+from workbench.edits import Edit, is_plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -307,5 +307,6 @@ class View:
         return "·" if label is None else LETTERS.get(label.state, "·")
 
     def edit_of(self, neuron: int) -> int | None:
-        """Position of the newest edit of `neuron` on the bench."""
-        return next((at for at in reversed(range(len(self.edits))) if self.edits[at]["neuron"] == neuron), None)
+        """Position of the newest edit of `neuron` on the bench that is for every user."""
+        places = reversed(range(len(self.edits)))
+        return next((at for at in places if is_plain(self.edits[at]) and self.edits[at]["neuron"] == neuron), None)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from engine.steering.goals import Limit
 
 WATCHED_AT_MOST = 20
+SHARES_KEPT = 3
+"""Concepts whose share a session remembers, the most changed."""
 
 
 @dataclass(frozen=True)
@@ -74,34 +76,72 @@ def limits_of(run: "Run", steering: "Steering", asked: Asked) -> list["Limit"]:
 
 def steered(run: "Run", edits: Sequence[Mapping[str, Any]], asked: Asked, session: str | None = None) -> dict[str, Any]:
     """The effect of edits, on top of a session's, on a cohort, and how it stands to the guards."""
+    from engine.actions import stacked
+    from engine.session import Session
+    from engine.steering.kept import steps_of
+
     parsed = [Edit.parse(edit) for edit in edits]
     for edit in parsed:
         run.neuron(edit.neuron)
+    stack: list[dict[str, Any]] = [] if session is None else list(Session.read(run.home, session, run.name).edits)
+    for edit in parsed:
+        stack = stacked(stack, edit.as_dict())
+    folder = run.home.amounts(session or run.name)
     with opened(run) as steering:
-        steps = [*_kept(run, steering, session), *steering.steps(parsed)]
-        cohort = cohort_of(run, steering, asked, steps)
-        effect = steering.effect(
-            cohort, steps, asked.k, _watched(steering, cohort, asked.watch), asked.way, asked.about, asked.by
-        )
-        guards = _guards(run, steering, asked, steps, cohort)
+        return effect_of(run, steering, asked, steps_of(steering, stack, folder))
+
+
+def effect_of(run: "Run", steering: "Steering", asked: Asked, steps: Sequence[Step]) -> dict[str, Any]:
+    """What `steps` do to the lists that are asked for."""
+    cohort = cohort_of(run, steering, asked, steps)
+    watched = _watched(steering, cohort, asked.watch)
     return {
         "run": run.name,
         "edits": [step.edit.as_dict() for step in steps],
         "cohort": asked.cohort,
         "k": asked.k,
         "serve": asked.serve,
-        **effect,
-        "guards": guards,
+        **steering.effect(cohort, steps, asked.k, watched, asked.way, asked.about, asked.by),
+        "guards": _guards(run, steering, asked, steps, cohort),
     }
 
 
-def _kept(run: "Run", steering: "Steering", session: str | None) -> list[Step]:
-    """The steps of a session's edits."""
+def kept_steps(
+    run: "Run", steering: "Steering", session: str | None, but: Mapping[str, Any] | None = None
+) -> list[Step]:
+    """The steps of a session's edits, without the one that `but` would replace; of no session, none."""
+    from engine.actions import edit_key
     from engine.session import Session
+    from engine.steering.kept import steps_of
 
     if session is None:
         return []
-    return steering.steps([Edit.parse(edit) for edit in Session.read(run.home, session, run.name).edits])
+    edits = Session.read(run.home, session, run.name).edits
+    kept = [edit for edit in edits if but is None or edit_key(edit) != edit_key(but)]
+    return steps_of(steering, kept, run.home.amounts(session))
+
+
+MEASURED = {
+    "rbo": ("collateral", "rbo"),
+    "rbo_of_the_rest": ("collateral", "rbo_of_the_rest"),
+    "lists_changed": ("collateral", "lists_changed"),
+    "drift_of_other_concepts": ("collateral", "drift_of_other_concepts"),
+    "ndcg10_before": ("before", "ndcg10"),
+    "ndcg10_after": ("after", "ndcg10"),
+    "novelty_after": ("after", "novelty"),
+    "diversity_after": ("after", "diversity"),
+}
+"""Figures of an effect that a session keeps with its edits, and where they stand in it."""
+
+
+def measured(effect: Mapping[str, Any]) -> dict[str, Any]:
+    """What a session remembers of the effect of all of its edits, so that a replay elsewhere can be compared."""
+    shares = {arm: effect[arm]["concept_shares"] for arm in ("before", "after")}
+    moved = sorted(shares["before"], key=lambda name: -abs(shares["after"][name] - shares["before"][name]))
+    figures = {name: effect[part][figure] for name, (part, figure) in MEASURED.items()}
+    figures |= {f"share({name})": shares["after"][name] for name in moved[:SHARES_KEPT]}
+    asked = {name: effect[name] for name in ("cohort", "k", "serve")}
+    return {**asked, "users": effect["collateral"]["users"], "figures": figures}
 
 
 def _watched(steering: "Steering", cohort: np.ndarray, watch: str | None) -> list[int] | None:
@@ -143,7 +183,8 @@ def dosed(
     with opened(run) as steering:
         cohort = cohort_of(run, steering, asked, steering.steps([open_edit]))
         limits = limits_of(run, steering, asked)
-        dose = Dose(steering, open_edit, cohort, asked.k, limits, _kept(run, steering, session), asked.way, asked.about)
+        below = kept_steps(run, steering, session, open_edit.as_dict())
+        dose = Dose(steering, open_edit, cohort, asked.k, limits, below, asked.way, asked.about)
         points = dose.curve(scanned)
         found = dose.minimum(points, start) if limits else None
     told = open_edit.as_dict()
@@ -220,6 +261,13 @@ def show_effect(effect: Mapping[str, Any]) -> None:
             f"Neuron {told['neuron']} stands outside what it was seen to be (0 to {told['observed_most']:.2f}) for "
             f"{told['rows']:,} of {told['of']:,} {told['side']}."
         )
+    show_guards(effect)
+
+
+def show_guards(effect: Mapping[str, Any]) -> None:
+    """Each limit that the edit was to keep to, and whether it does."""
+    from workbench.tables import say
+
     for guard in effect["guards"]:
         state = {True: "holds", False: "is crossed", None: "is unknown"}[guard["holds"]]
         say(f"Guard {guard['limit']} {state}: {_number(guard['before'])} before, {_number(guard['after'])} after.")
@@ -236,6 +284,7 @@ def _show_collateral(collateral: Mapping[str, Any], k: int) -> None:
         [
             ("users in the cohort", collateral["users"]),
             ("users whose code changed", collateral["users_changed"]),
+            *([("users served by a filter", collateral["users_filtered"])] if collateral["users_filtered"] else []),
             ("items whose code changed", collateral["items_changed"]),
             ("lists that changed", collateral["lists_changed"]),
             (f"items of the top {k} that stay, mean", collateral["kept"]),

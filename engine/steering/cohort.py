@@ -1,7 +1,7 @@
 """A cohort's ranked lists, before and after edits, and the figures that are read off them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -10,7 +10,8 @@ from engine.fidelity import rbo, shared
 from engine.neurons.table import ConceptItems
 from engine.recommenders.ranking import Candidates, Histories, masked_affinities, ndcg, ranked_lists, top_k
 from engine.recommenders.recommender import Recommender, Tower
-from engine.steering.edits import Changed
+from engine.steering.edits import Changed, with_vectors
+from engine.steering.filters import Filter, Filtered
 
 USUAL_COVER = 0.8
 """A user's usual genres or tags are the fewest, the commonest first, that cover this share of their history."""
@@ -20,11 +21,32 @@ MERGED_ITEMS = 200
 
 @dataclass(frozen=True)
 class Edited:
-    """A recommender under edits, and the rows that they moved."""
+    """Edits of a recommender: the rows that they are for, and the whole of it if it is asked for."""
 
-    recommender: Recommender
+    original: Recommender
     users: Changed
     items: Changed
+    filters: Sequence[Filter] = ()
+    """Of users whom a solved edit could not bring to its goal."""
+
+    def among(self, candidates: Candidates) -> Candidates:
+        """What of `candidates` the filters leave."""
+        return Filtered(candidates.seen, candidates.eligible, self.filters) if self.filters else candidates
+
+    @property
+    def filtered(self) -> np.ndarray:
+        """Numbers of the users whom a filter serves."""
+        return np.unique(np.concatenate([np.empty(0, np.int64), *(one.users for one in self.filters)]))
+
+    @property
+    def unfiltered(self) -> "Edited":
+        """The same without its filters: for lists that a concept's items are left out of anyway."""
+        return replace(self, filters=())
+
+    @cached_property
+    def recommender(self) -> Recommender:
+        """The recommender under the edits; a side without any keeps its very array."""
+        return with_vectors(self.original, self.users, self.items)
 
 
 @dataclass(frozen=True)
@@ -71,11 +93,11 @@ class Cohort:
 
     def lists(self, edited: Edited) -> np.ndarray:
         """The lists under `edited`. Only what it touches is ranked anew: moved users, and moved items in each list."""
-        among, moved = self.library.candidates, edited.items.moved
+        among, moved = edited.among(self.library.candidates), edited.items.moved
         if len(moved) > MERGED_ITEMS:
             return ranked_lists(edited.recommender, among, self.users, self.k)
         lists = self._merged(edited.recommender, moved) if len(moved) else self.before.copy()
-        rows = np.flatnonzero(np.isin(self.users, edited.users.moved))
+        rows = np.flatnonzero(np.isin(self.users, np.concatenate([edited.users.moved, edited.filtered])))
         if len(rows):
             lists[rows] = ranked_lists(edited.recommender, among, self.users[rows], self.k)
         return lists

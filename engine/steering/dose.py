@@ -104,7 +104,7 @@ class Measured:
                 return cohort.exposure(lists)[name]
 
     def _rest(self, edited: Edited) -> float:
-        return float(self._rest_cohort.rbo(self._rest_cohort.lists(edited)).mean())
+        return float(self._rest_cohort.rbo(self._rest_cohort.lists(edited.unfiltered)).mean())
 
     @cached_property
     def _rest_cohort(self) -> Cohort:

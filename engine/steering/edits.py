@@ -119,6 +119,8 @@ class Step:
     edit: Edit | SolvedEdit
     rows: np.ndarray
     amounts: np.ndarray | None = None
+    bounds: np.ndarray | None = None
+    """Of a solved edit, by row: how many items a filter leaves whom the edit does not bring to the goal; else -1."""
 
     @property
     def neurons(self) -> list[int]:

@@ -1,8 +1,8 @@
 """What edits do to ranked lists: one user's before and after, and a cohort's with its collateral."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,11 @@ from engine.errors import EditError
 from engine.fidelity import kendall_tau, rbo, shared
 from engine.neurons.table import Neuron
 from engine.recommenders.ranking import Candidates, masked_affinities, mean, top_k
+from engine.recommenders.recommender import Recommender
 from engine.sae.model import SparseAutoencoder
 from engine.steering.cohort import Cohort, Edited, Library
-from engine.steering.edits import Changed, Edit, Match, Serve, SolvedEdit, Step, changed, step_of, with_vectors
+from engine.steering.edits import Changed, Edit, Match, Serve, SolvedEdit, Step, changed, step_of, with_rows
+from engine.steering.filters import Filter
 from engine.steering.goals import Goal, concept_named
 
 SHARES_SHOWN = 8
@@ -22,6 +24,23 @@ REACH_SHOWN = 10
 WORST_SHOWN = 5
 GROUPS_AT_MOST = 30
 """Values of a user column that are told apart, the commonest first."""
+USERS_KEPT = 8
+"""Users whose unedited lists are kept: an analyst tries many edits on few."""
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One user's list (k numbers, -1 = no more), read off `affinity_i` (-inf at what may not be recommended)."""
+
+    places: np.ndarray
+    affinity_i: np.ndarray
+    edited: Edited | None = None
+    """What edits did to the user's codes, and to items."""
+
+    @property
+    def items(self) -> np.ndarray:
+        """The numbers of the list's items, the best first."""
+        return np.asarray(self.places[self.places >= 0])
 
 
 @dataclass(frozen=True)
@@ -44,7 +63,21 @@ class Steering(Library):
         """The recommender under `steps`; `users` (ascending) are the only ones whose lists will be asked for."""
         ask = (self.recommender, self.sae, self.neurons, steps)
         on_users, on_items = changed(*ask, "users", users, serve), changed(*ask, "items", None, serve)
-        return Edited(with_vectors(self.recommender, on_users, on_items), on_users, on_items)
+        filters = [one for step in steps if (one := self._filter(step)) is not None]
+        return Edited(self.recommender, on_users, on_items, filters)
+
+    def _filter(self, step: Step) -> Filter | None:
+        """Of a solved edit: of those whom it could not bring to its goal."""
+        if step.bounds is None or not step.edit.on or not isinstance(step.edit, SolvedEdit):
+            return None
+        served = step.bounds >= 0
+        goal = self.goal(step.edit.goal, step.edit.k)
+        member = goal.member(self.concepts, len(self.titles))
+        return Filter(member, goal.up, step.rows[served], step.bounds[served], step.edit.k) if served.any() else None
+
+    def goal(self, text: str, k: int) -> Goal:
+        """What a solved edit is to reach; raises as `Goal.parse` does."""
+        return Goal.parse(text, self.concepts, self.recommender.items.place, k)
 
     @cached_property
     def reconstruction(self) -> Edited:
@@ -53,32 +86,28 @@ class Steering(Library):
 
     def rank(self, user: int, edits: Sequence[Edit | Step], k: int, serve: Serve = "change") -> dict[str, Any]:
         """One user's top k before and after the edits, with rank changes, leavers and list figures."""
-        users = np.array([user])
         steps = self.steps(edits)
-        edited = self.edit(steps, serve, users)
-        _, before = next(masked_affinities(self.recommender, self.candidates, users))
-        _, after = next(masked_affinities(edited.recommender, self.candidates, users))
-        first, second = top_k(before, k), top_k(after, k)
-        was, now = first[0][first[0] >= 0], second[0][second[0] >= 0]
-        rank_before = {int(item): rank for rank, item in enumerate(was, 1)}
-        left = [int(item) for item in was if item not in set(now.tolist())]
-        _, decoded = next(masked_affinities(self.reconstruction.recommender, self.candidates, users))
-        middle = top_k(decoded, k)
+        (before, decoded), after = self._unedited(user, k), self.list_after(user, steps, k, serve)
+        was, now = before.items, after.items
+        left = np.flatnonzero(~np.isin(was, now))
+        first, second, middle = before.places[None], after.places[None], decoded.places[None]
         return {
-            "codes": self._codes(steps, edited.users, user),
-            "before": [self._line(item, rank, before[0]) for rank, item in enumerate(was, 1)],
+            "codes": [] if after.edited is None else self._codes(steps, after.edited.users, user),
+            "before": [self._line(item, rank, before.affinity_i) for rank, item in enumerate(was, 1)],
             "after": [
-                {**self._line(item, rank, after[0]), "rank_before": full_rank(before[0], item)}
-                for rank, item in enumerate(now, 1)
+                {**self._line(item, rank, after.affinity_i), "rank_before": rank_before}
+                for rank, (item, rank_before) in enumerate(zip(now, full_ranks(before.affinity_i, now), strict=True), 1)
             ],
             "left": [
                 {
                     "item_id": self.recommender.items.ids[item],
                     "title": self.titles[item],
-                    "rank_before": rank_before[item],
-                    "rank_after": full_rank(after[0], item),
+                    "rank_before": int(place) + 1,
+                    "rank_after": rank_after,
                 }
-                for item in left
+                for place, item, rank_after in zip(
+                    left, was[left], full_ranks(after.affinity_i, was[left]), strict=True
+                )
             ],
             "rbo": float(rbo(first, second)[0]),
             "tau": float(kendall_tau(first, second)[0]),
@@ -86,6 +115,26 @@ class Steering(Library):
             "reconstruction": {"rbo": float(rbo(first, middle)[0]), "kept": int(shared(first, middle)[0])},
             "shares": self._changed_shares(first, second),
         }
+
+    def list_after(self, user: int, steps: Sequence[Step], k: int, serve: Serve = "change") -> Ranked:
+        """One user's top k under `steps`: nobody else is encoded, and items only where an edit is for them."""
+        edited = self.edit(steps, serve, np.array([user]))
+        e_ud = edited.users.e_edited if len(edited.users.rows) else None
+        e_id = with_rows(self.recommender.items, edited.items).vectors if len(edited.items.rows) else None
+        places, affinity_i = _top(self.recommender, edited.among(self.candidates), user, k, e_ud, e_id)
+        return Ranked(places, affinity_i, edited)
+
+    @cached_property
+    def _unedited(self) -> Callable[[int, int], tuple[Ranked, Ranked]]:
+        """A user's list as it is, and from reconstructions alone."""
+
+        @lru_cache(USERS_KEPT)
+        def arms(user: int, k: int) -> tuple[Ranked, Ranked]:
+            both = (self.recommender, self.reconstruction.recommender)
+            before, decoded = (Ranked(*_top(one, self.candidates, user, k)) for one in both)
+            return before, decoded
+
+        return arms
 
     def _codes(self, steps: Sequence[Step], on_users: Changed, user: int) -> list[dict[str, Any]]:
         """The user's edited neurons, before and after."""
@@ -132,7 +181,7 @@ class Steering(Library):
         if watched is None:
             watched = [int(users[cohort.rbo(lists).argmin()])]
         meant = self.meant(steps, about)
-        shown = edited.items.recoded
+        shown = np.union1d(edited.items.recoded, self._items_meant(steps)).astype(np.int64)
         arms = {
             "before": (cohort.before, None),
             "reconstruction": (cohort.lists(self.reconstruction), self.reconstruction),
@@ -141,7 +190,7 @@ class Steering(Library):
         return {
             **{name: self._arm(cohort, ranked, watched, arm, shown) for name, (ranked, arm) in arms.items()},
             "outside": self._outside(steps, edited),
-            "collateral": self._collateral(cohort, edited, meant, lists),
+            "collateral": self._collateral(cohort, edited, meant, lists, steps),
             "groups": self._groups(cohort, lists, meant, by),
         }
 
@@ -154,7 +203,8 @@ class Steering(Library):
     def _about(self, step: Step) -> list[str]:
         """The concept that a solved edit's goal names, or that of the neuron."""
         if isinstance(step.edit, SolvedEdit):
-            return [Goal.parse(step.edit.goal, self.concepts).concept]
+            goal = self.goal(step.edit.goal, step.edit.k)
+            return [] if goal.item is not None else [goal.concept]
         concept = self.neurons[step.edit.neuron].concept
         return [concept] if concept else []
 
@@ -221,10 +271,18 @@ class Steering(Library):
             ],
         }
 
-    def _collateral(self, cohort: Cohort, edited: Edited, about: Sequence[str], lists: np.ndarray) -> dict[str, Any]:
+    def _items_meant(self, steps: Sequence[Step]) -> list[int]:
+        """Items that solved edits are to bring into lists."""
+        solved = [step.edit for step in steps if isinstance(step.edit, SolvedEdit) and step.edit.on]
+        items = [self.goal(edit.goal, edit.k).item for edit in solved]
+        return [item for item in items if item is not None]
+
+    def _collateral(
+        self, cohort: Cohort, edited: Edited, about: Sequence[str], lists: np.ndarray, steps: Sequence[Step]
+    ) -> dict[str, Any]:
         inside = np.any([concept.member for concept in self.concepts if concept.name in about], axis=0)
         inside = np.broadcast_to(inside, len(self.titles)).copy()
-        promoted = edited.items.recoded
+        promoted = np.union1d(edited.items.recoded, self._items_meant(steps)).astype(np.int64)
         alone = 0 < len(promoted) <= len(self.titles) // 2
         if alone:  # an edit of items is about them, and no longer about all that share their neuron
             inside[:] = False
@@ -233,7 +291,7 @@ class Steering(Library):
         if inside.any():
             candidates = Candidates(self.candidates.seen, self.candidates.eligible & ~inside)
             rest_cohort = Cohort(_without(self, candidates), cohort.users, cohort.k)
-            rest_first, rest = rest_cohort.before, rest_cohort.lists(edited)
+            rest_first, rest = rest_cohort.before, rest_cohort.lists(edited.unfiltered)
         each = cohort.rbo(lists)
         others = [c for c, concept in enumerate(self.concepts) if concept.name not in about]
         drift = np.abs(self._shares(lists) - self._shares(cohort.before))[others]
@@ -245,7 +303,8 @@ class Steering(Library):
             "about_items": [self.recommender.items.ids[item] for item in promoted] if alone else [],
             "users": len(cohort.users),
             "users_changed": int(np.isin(cohort.users, edited.users.recoded).sum()),
-            "items_changed": len(promoted),
+            "users_filtered": int(np.isin(cohort.users, edited.filtered).sum()),
+            "items_changed": len(edited.items.recoded),
             "lists_changed": int((lists != cohort.before).any(axis=1).sum()),
             "rbo": float(each.mean()),
             "rbo_of_the_rest": None if rest is None or rest_first is None else float(rbo(rest_first, rest).mean()),
@@ -298,9 +357,15 @@ class Steering(Library):
 
     def _shares(self, lists: np.ndarray) -> np.ndarray:
         """Share of all list places that carry each concept."""
-        items = lists[lists >= 0]
-        counts = np.bincount(items, minlength=len(self.titles))
-        return np.array([counts[concept.member].sum() for concept in self.concepts]) / max(len(items), 1)
+        counts = np.bincount(lists[lists >= 0], minlength=len(self.titles))
+        items = np.flatnonzero(counts)
+        return np.asarray(counts[items] @ self._members[items] / max(counts.sum(), 1))
+
+    @cached_property
+    def _members(self) -> np.ndarray:
+        """Which item carries which concept (items × concepts, bool)."""
+        members = [concept.member for concept in self.concepts]
+        return np.stack(members, axis=1) if members else np.zeros((len(self.titles), 0), bool)
 
     def _changed_shares(self, first: np.ndarray, second: np.ndarray) -> list[dict[str, Any]]:
         before, after = self._shares(first), self._shares(second)
@@ -316,12 +381,33 @@ def _without(library: Library, candidates: Candidates) -> Library:
     return Library(library.recommender, candidates, library.held_out, library.labels_of_items, library.concepts)
 
 
+def _top(
+    recommender: Recommender,
+    candidates: Candidates,
+    user: int,
+    k: int,
+    e_ud: np.ndarray | None = None,
+    e_id: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """One user's top k, as `top_k` gives it, and the masked affinities (items) behind it."""
+    _, affinity = next(masked_affinities(recommender, candidates, np.array([user]), e_ud, e_id))
+    return top_k(affinity, k)[0], affinity[0]
+
+
 def _known_mean(values: np.ndarray) -> float | None:
     return mean(values[~np.isnan(values)])
 
 
 def full_rank(affinity_i: np.ndarray, item: int) -> int:
     """1-based rank of an item in a full masked ranking, ties by item number."""
-    better = affinity_i > affinity_i[item]
-    tied = affinity_i[:item] == affinity_i[item]
-    return int(better.sum() + tied.sum() + 1)
+    return full_ranks(affinity_i, np.array([item]))[0]
+
+
+def full_ranks(affinity_i: np.ndarray, items: np.ndarray) -> list[int]:
+    """The same of several items: the affinities are sorted once, and ties looked at where there are any."""
+    ascending, own = np.sort(affinity_i), affinity_i[items]
+    first, end = np.searchsorted(ascending, own, "left"), np.searchsorted(ascending, own, "right")
+    ranks = len(ascending) - end + 1
+    for n in np.flatnonzero(end - first > 1):
+        ranks[n] += (affinity_i[: items[n]] == own[n]).sum()
+    return [int(rank) for rank in ranks]

@@ -1,7 +1,7 @@
 """What an analyst wants of a user's list, as text that can be typed and checked: `share(Horror)<=0.02`."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -10,34 +10,45 @@ import numpy as np
 from engine.errors import EditError
 from engine.neurons.table import ConceptItems
 
-_GOAL = re.compile(r"\s*share\s*\((?P<concept>.+)\)\s*(?P<sign><=|>=)\s*(?P<amount>[0-9.]+)\s*(?P<unit>x|%|)\s*", re.I)
+_SHARE = re.compile(r"\s*share\s*\((?P<of>.+)\)\s*(?P<sign><=|>=)\s*(?P<amount>[0-9.]+)\s*(?P<unit>x|%|)\s*", re.I)
+_REACH = re.compile(
+    r"\s*reach\s*\((?P<of>.+?)(?:,\s*(?P<depth>[0-9]+))?\s*\)\s*>=\s*(?P<amount>[0-9.]+)\s*(?P<unit>%|)\s*", re.I
+)
+_GOALS = (
+    "share(CONCEPT)<=0.02, share(CONCEPT)>=30%, share(CONCEPT)<=0.5x (half of what each user has) or "
+    "reach(ITEM,30)>=0.5 (in the top 30 of half of the users)"
+)
 
 
 @dataclass(frozen=True)
 class Goal:
-    """A concept's share of each user's top k: at most or at least `amount`.
+    """What a solved edit is to reach in each user's list.
 
-    `relative`: `amount` is a multiple of the share that the user has without an edit, and no share of the list.
+    Of a concept: its share of the list, at most or at least `amount`; `relative`: `amount` is a multiple of the share
+    that the user has without an edit. Of an `item`: a place in the list, for `amount` of the users.
     """
 
     concept: str
+    """The catalogue's name of it; of an item, its id."""
     sign: Literal["<=", ">="]
     amount: float
     relative: bool = False
+    item: int | None = None
+    depth: int | None = None
+    """How deep to look for an item; None for a concept, which is looked for in the whole list."""
 
     @classmethod
-    def parse(cls, text: str, concepts: Sequence[ConceptItems]) -> "Goal":
-        """From `share(CONCEPT)<=0.02`, `>=30%` or `<=0.5x` (half of what each user has).
+    def parse(
+        cls, text: str, concepts: Sequence[ConceptItems], ids: Mapping[str, int] | None = None, k: int = 30
+    ) -> "Goal":
+        """From `share(CONCEPT)<=0.02`, `>=30%`, `<=0.5x` (half of what each user has) or `reach(ID,30)>=0.5`.
 
-        Raises `EditError` for what is no goal, and for a concept that the catalogue does not have.
+        `ids` are the numbers of the items by id, and `k` is how long the lists are. Raises `EditError` for what is no
+        goal, for a concept that the catalogue does not have, and for an item that there is not.
         """
-        found = _GOAL.fullmatch(text)
+        found = _SHARE.fullmatch(text) or _REACH.fullmatch(text)
         if found is None:
-            raise EditError(
-                f"{text!r} is no goal; write share(CONCEPT)<=0.02, share(CONCEPT)>=30% or share(CONCEPT)<=0.5x "
-                "(half of what each user has)."
-            )
-        concept = concept_named(found["concept"], concepts)
+            raise EditError(f"{text!r} is no goal that can be solved for; write {_GOALS}.")
         try:
             amount = float(found["amount"]) / (100 if found["unit"] == "%" else 1)
         except ValueError as error:
@@ -45,9 +56,20 @@ class Goal:
         relative = found["unit"].casefold() == "x"
         if not relative and amount > 1:
             raise EditError(f"A share is at most 1; {text!r} asks for {amount:g}. Did you mean {found['amount']}%?")
-        return cls(concept, "<=" if found["sign"] == "<=" else ">=", amount, relative)
+        if "depth" not in found.groupdict():
+            concept = concept_named(found["of"], concepts)
+            return cls(concept, "<=" if found["sign"] == "<=" else ">=", amount, relative)
+        depth = int(found["depth"] or k)
+        if not 1 <= depth <= k:
+            raise EditError(f"{text!r} looks {depth} places deep, and the lists have {k}; say so with -k.")
+        name = found["of"].strip()
+        if ids is None or name not in ids:
+            raise EditError(f"There is no item with the id {name!r} in this run.")
+        return cls(name, ">=", amount, item=ids[name], depth=depth)
 
     def __str__(self) -> str:
+        if self.item is not None:
+            return f"reach({self.concept},{self.depth})>={self.amount:g}"
         return f"share({self.concept}){self.sign}{self.amount:g}{'x' if self.relative else ''}"
 
     @property
@@ -55,11 +77,19 @@ class Goal:
         """Whether the concept is to gain."""
         return self.sign == ">="
 
+    def member(self, concepts: Sequence[ConceptItems], items: int) -> np.ndarray:
+        """The items that it is about (items, bool)."""
+        if self.item is not None:
+            return np.arange(items) == self.item
+        return next(concept.member for concept in concepts if concept.name == self.concept)
+
     def bounds(self, counts_u: np.ndarray, lengths_u: np.ndarray) -> np.ndarray:
         """How many of the concept's items each user's list may (or must) hold.
 
         `counts_u` are those that it holds without an edit, `lengths_u` the lengths of the lists.
         """
+        if self.item is not None:
+            return np.minimum(1, lengths_u).astype(np.int64)
         exact = self.amount * (counts_u if self.relative else lengths_u)
         # 0.1 of 30 is 3.0000000000000004 in binary.
         whole = np.ceil(exact - 1e-9) if self.up else np.floor(exact + 1e-9)

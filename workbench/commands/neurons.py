@@ -100,7 +100,7 @@ def recommend(
     from workbench.facts import recommended
 
     edits = session_state(ctx, session, run).edits if session else ()
-    facts = recommended(open_run(ctx, run), user, k, edits)
+    facts = recommended(open_run(ctx, run), user, k, edits, session)
     if as_json:
         return emit_json(facts)
     from workbench.tables import say, show_list

@@ -9,6 +9,8 @@ from workbench.choices import home_of
 from workbench.commands.common import AsJson, RunName, emit_json, group, open_run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from workbench.steering import Asked
 
 steering_app = group("")
@@ -54,7 +56,7 @@ def steer(
         str | None,
         typer.Option(
             help="Solve for the users' edit instead: share(Horror)<=0.02, share(Horror)>=30%, share(Horror)<=0.5x "
-            "(half of what each user has)."
+            "(half of what each user has), reach(ID,30)>=0.5 (an item in the top 30 of half of them)."
         ),
     ] = None,
     neurons_at_most: Annotated[
@@ -98,9 +100,9 @@ def steer(
             raise typer.BadParameter(
                 "--goal finds the amounts itself; leave --off, --set, --add, --scale and --cap out"
             )
-        if watch or items or item or by or cohort or guard or users is None:
-            raise typer.BadParameter("--goal takes --users, --neurons-at-most, -k and --session")
-        return _steer_to_goal(ctx, run, goal, users, k, neurons_at_most, as_json)
+        if items or item or users is None or serve != "change":
+            raise typer.BadParameter("--goal is for --users, and is served as a change of their vectors")
+        return _steer_to_goal(ctx, run, goal, users, asked, neurons_at_most, session, as_json)
     if neurons_at_most is not None:
         raise typer.BadParameter("--neurons-at-most goes with --goal")
     if len(chosen) != 1:
@@ -179,38 +181,67 @@ def _edit(
 def _steer(
     ctx: typer.Context, run: str, edit: dict[str, Any], asked: "Asked", session: str | None, as_json: bool
 ) -> None:
-    from engine.session import Session
+    from engine.steering.edits import Edit
     from workbench.steering import show_effect, steered
-    from workbench.tables import progress_bar, say
+    from workbench.tables import progress_bar
 
     opened = open_run(ctx, run)
     with progress_bar("Steering") as progress:
         progress(0.1, "ranking the cohort")
         effect = steered(opened, [edit], asked, session)
-    crossed = [guard["limit"] for guard in effect["guards"] if not guard["holds"]]
     if as_json:
         emit_json(effect)
     else:
         show_effect(effect)
+    _keep(ctx, opened.name, effect, session, lambda _: Edit.parse(edit).as_dict(), as_json)
+
+
+def _keep(
+    ctx: typer.Context,
+    run: str,
+    effect: "Mapping[str, Any]",
+    session: str | None,
+    edit_of: "Callable[[str], dict[str, Any]]",
+    as_json: bool,
+) -> None:
+    """Put the newest edit into the session with the figures of the whole stack; refuse where a guard is crossed."""
+    from engine.session import Session
+    from workbench.steering import measured
+    from workbench.tables import say
+
+    crossed = [guard["limit"] for guard in effect["guards"] if not guard["holds"]]
     if crossed:
         kept = f" Session {session} was left as it was." if session else ""
         raise MonoscopeError(f"{' and '.join(crossed)} does not hold after this edit.{kept}")
-    if session is not None:
-        with Session.open(home_of(ctx), session, opened.name) as journal:
-            journal.append("edit", edit=effect["edits"][-1])
-        if not as_json:
-            say(f"Kept in session {session}.")
+    if session is None:
+        return
+    with Session.open(home_of(ctx), session, run) as journal:
+        journal.append("edit", edit=edit_of(session), measured=measured(effect))
+    if not as_json:
+        say(f"Kept in session {session}.")
 
 
 def _steer_to_goal(
-    ctx: typer.Context, run: str, goal: str, users: str, k: int, neurons_at_most: int | None, as_json: bool
+    ctx: typer.Context,
+    run: str,
+    goal: str,
+    users: str,
+    asked: "Asked",
+    neurons_at_most: int | None,
+    session: str | None,
+    as_json: bool,
 ) -> None:
     from workbench.goal import goal_facts, show_goal
+    from workbench.steering import show_guards
     from workbench.tables import progress_bar
 
+    opened = open_run(ctx, run)
     with progress_bar("Solving") as progress:
         progress(0.1, "and comparing with other ways")
-        facts = goal_facts(open_run(ctx, run), goal, users, k, neurons_at_most)
+        facts, write = goal_facts(opened, goal, asked, users, neurons_at_most, session)
     if as_json:
-        return emit_json(facts)
-    return show_goal(facts)
+        emit_json(facts)
+    else:
+        show_goal(facts)
+        show_guards(facts)
+    _keep(ctx, opened.name, facts, session, lambda name: write(name).edit.as_dict(), as_json)

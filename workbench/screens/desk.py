@@ -268,6 +268,7 @@ class Desk:
         view = self.view
         if view.user is not None and view.lists is None:
             params = {"user": view.user, "k": LIST_LENGTH, "edits": [dict(edit) for edit in view.edits]}
+            params["session"] = view.session
             self._engine.ask("rank", params, ANSWER_SECONDS, newest=True)
 
     def _show(self, **changes: Any) -> None:

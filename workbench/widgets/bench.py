@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from workbench.edits import amount_of
+from engine.text import plain
+from workbench.edits import amount_of, is_plain, rows_of
 from workbench.model import Code, Listed, Ranking, View
 from workbench.widgets.line import UNKNOWN, Line, cut, decimal, fit, packed, percent, right, wrap
 
@@ -30,7 +31,8 @@ def bench(view: View, width: int) -> Bench:
     rows: list[Line] = [cut(((f"user {view.user}", "strong"), (about, "")), width)]
     neuron_at = {}
     for at, edit in enumerate(view.edits):
-        neuron_at[len(rows)] = edit["neuron"]
+        if "neuron" in edit:
+            neuron_at[len(rows)] = edit["neuron"]
         rows.append(_edit(view, at, width))
     if not view.edits:
         neuron = "" if view.current is None else f" neuron {view.current}"
@@ -57,7 +59,17 @@ def which_list(view: View) -> Line:
 
 def _edit(view: View, at: int, width: int) -> Line:
     edit = view.edits[at]
+    waits = "" if edit.get("on", True) else "waits"
+    if "goal" in edit:
+        told = plain(f"{edit['goal']} for {rows_of(edit) or 'every user'}")
+        return (("  ", ""), (fit(told, max(0, width - 2 - 7)), "dim" if waits else "strong"),
+                (right(waits or "solved", 7), "dim" if waits else "strong"))  # fmt: skip
     neuron = edit["neuron"]
+    if not is_plain(edit) or waits:
+        told = plain(f"{neuron} {view.name(neuron)}{f' · {rows_of(edit)}' if rows_of(edit) else ''}")
+        amount = f"{waits} {amount_of(edit)}".strip()
+        return (("  ", ""), (fit(told, max(0, width - 3 - len(amount))), "dim" if waits else "strong"),
+                (f" {amount}", "dim" if waits else "strong"))  # fmt: skip
     code = None if view.ranking is None else view.ranking.codes.get(neuron)
     amount = right(amount_of(edit), 6)
     mark = "▸" if neuron == view.current and view.edit_of(neuron) == at else " "

@@ -1,0 +1,95 @@
+"""Edits as a session keeps them: plain data, and beside the journal the amounts of solved ones in Parquet.
+
+A row is a user: `user_id`, the neurons that are moved and by how much, and `bound`, how many of the concept's items
+the list of a user may (must) hold whom no edit brings to the goal and a filter serves instead; null for the others.
+"""
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.errors import EditError
+from engine.home import write_whole
+from engine.steering.edits import Edit, SolvedEdit, Step, parsed
+from engine.steering.effect import Steering
+
+SERVED = -1
+"""In `Step.bounds`: this user needs no filter."""
+
+
+def written(steering: Steering, step: Step, folder: Path) -> Step:
+    """`step` with its amounts written to `folder` and its edit naming them by their hash."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    assert step.amounts is not None
+    bounds = np.full(len(step.rows), SERVED) if step.bounds is None else step.bounds
+    neurons = [np.flatnonzero(row).tolist() for row in step.amounts]
+    table = pa.table(
+        {
+            "user_id": pa.array([steering.recommender.users.ids[row] for row in step.rows], pa.string()),
+            "neuron": pa.array(neurons, pa.list_(pa.uint16())),
+            "amount": pa.array(
+                [row[used].tolist() for row, used in zip(step.amounts, neurons, strict=True)], pa.list_(pa.float32())
+            ),
+            "bound": pa.array([None if bound == SERVED else int(bound) for bound in bounds], pa.uint16()),
+        }
+    )
+    file = io.BytesIO()
+    pq.write_table(table, file)
+    sha256 = hashlib.sha256(file.getvalue()).hexdigest()
+    write_whole(folder / f"{sha256}.parquet", file.getvalue())
+    return replace(step, edit=step.edit.model_copy(update={"amounts": sha256}))
+
+
+def steps_of(steering: Steering, edits: Sequence[Mapping[str, Any]], folder: Path) -> list[Step]:
+    """The steps of a session's edits; `folder` holds the amounts of solved ones.
+
+    Raises `EditError` for an edit that makes no sense in this run, and for amounts that are missing or altered.
+    """
+    found: list[Step] = []
+    for data in edits:
+        edit = parsed(data)
+        if isinstance(edit, Edit):
+            if not 0 <= edit.neuron < steering.sae.neurons:
+                raise EditError(
+                    f"An edit changes neuron {edit.neuron}, and this run has neurons 0 to {steering.sae.neurons - 1}; "
+                    "it was made on another run."
+                )
+            found += steering.steps([edit])
+        else:
+            found.append(_read(steering, edit, folder / f"{edit.amounts}.parquet"))
+    return found
+
+
+def _read(steering: Steering, edit: SolvedEdit, path: Path) -> Step:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise EditError(
+            f"The amounts of the edit {edit.goal} are missing ({path}: {error.strerror}); copy the session's folder of "
+            "amounts along with it, or solve for the goal again."
+        ) from error
+    if hashlib.sha256(content).hexdigest() != edit.amounts:
+        raise EditError(f"{path} is not what the session kept (its hash differs); solve for {edit.goal} again.")
+    table = pq.ParquetFile(pa.BufferReader(content)).read()
+    place = steering.recommender.users.place
+    ids = table["user_id"].to_pylist()
+    unknown = next((one for one in ids if one not in place), None)
+    if unknown is not None:
+        raise EditError(f"The edit {edit.goal} is for user {unknown!r}, who is not in this run.")
+    rows = np.array([place[one] for one in ids], np.int64)
+    amounts = np.zeros((len(rows), steering.sae.neurons), np.float32)
+    for row, (neurons, values) in enumerate(zip(table["neuron"].to_pylist(), table["amount"].to_pylist(), strict=True)):
+        amounts[row, neurons] = values
+    bounds = np.array([SERVED if bound is None else bound for bound in table["bound"].to_pylist()], np.int64)
+    order = np.argsort(rows)
+    return Step(edit, rows[order], amounts[order], bounds[order])
