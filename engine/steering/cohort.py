@@ -89,7 +89,7 @@ class Cohort:
     @cached_property
     def before(self) -> np.ndarray:
         """The lists without an edit (users × k)."""
-        return ranked_lists(self.library.recommender, self.library.candidates, self.users, self.k)
+        return self._deep[0][:, : self.k]
 
     def lists(self, edited: Edited) -> np.ndarray:
         """The lists under `edited`. Only what it touches is ranked anew: moved users, and moved items in each list."""
@@ -102,28 +102,42 @@ class Cohort:
             lists[rows] = ranked_lists(edited.recommender, among, self.users[rows], self.k)
         return lists
 
+    @cached_property
+    def _deep(self) -> tuple[np.ndarray, np.ndarray]:
+        """The lists without an edit at twice the depth (users × 2k, -1 = no more), and their affinities."""
+        library, depth = self.library, min(2 * self.k, len(self.library.recommender.items.ids))
+        lists = np.empty((len(self.users), depth), np.int32)
+        affinities = np.empty(lists.shape, np.float32)
+        for part, affinity in masked_affinities(library.recommender, library.candidates, self.users):
+            lists[part] = top_k(affinity, depth)
+            affinities[part] = np.take_along_axis(affinity, np.maximum(lists[part], 0), axis=1)
+        return lists, affinities
+
     def _merged(self, recommender: Recommender, moved: np.ndarray) -> np.ndarray:
-        """The lists when `moved` items alone have other vectors: the best of the others, and the moved put in."""
-        candidates = self.library.candidates
-        others = Candidates(candidates.seen, candidates.eligible.copy())
-        others.eligible[moved] = False
-        items = recommender.items
+        """The lists when `moved` items alone have other vectors: the best of the others, and the moved put in.
+
+        The others come out of deeper lists; whoever loses too much of theirs is ranked anew.
+        """
+        deep, affinity = self._deep
+        items, candidates = recommender.items, self.library.candidates
+        is_moved = np.zeros(len(items.ids), bool)
+        is_moved[moved] = True
+        others = (deep >= 0) & ~is_moved[deep]
         few = Recommender(
             recommender.users,
             Tower([items.ids[item] for item in moved], items.vectors[moved], items.bias[moved]),
             recommender.scorer,
         )
         unseen = Candidates(_renumbered(candidates.seen, moved), candidates.eligible[moved])
-        lists = np.full_like(self.before, -1)
-        for part, affinity in masked_affinities(self.library.recommender, others, self.users):
-            best = top_k(affinity, self.k)
-            known = np.take_along_axis(affinity, np.maximum(best, 0), axis=1)
-            _, moved_affinity = next(masked_affinities(few, unseen, self.users[part]))
-            both = np.concatenate([np.where(best >= 0, known, -np.inf), moved_affinity], axis=1)
-            number = np.concatenate([best, np.broadcast_to(moved, moved_affinity.shape)], axis=1)
+        lists = np.empty_like(self.before)
+        for part, moved_affinity in masked_affinities(few, unseen, self.users):
+            both = np.concatenate([np.where(others[part], affinity[part], -np.inf), moved_affinity], axis=1)
+            number = np.concatenate([deep[part], np.broadcast_to(moved, moved_affinity.shape)], axis=1)
             order = np.lexsort((number, -both), axis=1)[:, : self.k]
             there = np.isfinite(np.take_along_axis(both, order, axis=1))
             lists[part] = np.where(there, np.take_along_axis(number, order, axis=1), -1)
+        short = np.flatnonzero((deep[:, -1] >= 0) & (others.sum(axis=1) < self.k))
+        lists[short] = ranked_lists(recommender, candidates, self.users[short], self.k)
         return lists
 
     def share(self, lists: np.ndarray, member: np.ndarray) -> np.ndarray:

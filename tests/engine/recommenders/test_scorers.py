@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,20 @@ def test_numpy_and_torch_are_one_function_with_gradients_to_both_vectors(scorer:
     assert b.grad is not None
     assert a.grad.abs().sum() > 0
     assert b.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("scorer", [Dot(), Cosine(3.0), mlp(), mlp(widths=())], ids=["dot", "cosine", "mlp", "linear"])
+def test_a_recommender_that_has_prepared_its_items_scores_as_one_that_has_not(scorer: Scorer) -> None:
+    users, items = vectors(6, 1), vectors(9, 2)
+    made = Recommender.of((range(6), users), (range(9), items, np.arange(9)), scorer)
+    for rows in (np.arange(6), np.array([2])):
+        expected = scorer(users[rows], items) + np.arange(9, dtype=np.float32)
+        for _ in range(2):
+            assert made.affinities(rows).tobytes() == expected.tobytes()
+        assert made.affinities(rows, e_id=items).tobytes() == expected.tobytes()
+    moved = Tower.of(range(9), items + 1, np.arange(9))
+    others = replace(made, items=moved).affinities(np.arange(6))
+    assert others.tobytes() == (scorer(users, items + 1) + np.arange(9, dtype=np.float32)).tobytes()
 
 
 def bent(u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
