@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import CatalogueError
-from engine.experiments import dose_response, tables
+from engine.experiments import dose_response, steering_table, tables
 from engine.experiments.ablation import Curve, ablation
 from engine.experiments.drawing import Picture
 from engine.experiments.figures import (
@@ -80,10 +80,14 @@ def needed(order: Order, what: str) -> str:
         wanted = [_nested(order, start, levels) for start in STARTS for levels in (4, 1)]
     elif what in ("figure4", "figure5", "interventions"):
         wanted = [Wanted(model, "best", order.seeds[0]) for model in order.models]
+    elif what == "steering":
+        wanted = [Wanted(model, "best", seed) for model in order.models for seed in order.seeds]
     said = plan(order.home, order.dataset, wanted).sentence()
     if what == "figure4":
         trainings = 2 * len(published().figure4.beta) * len(order.seeds) * len(order.models)
         said += f" Then {trainings} autoencoders, some ten seconds each for MF and a minute for NCF."
+    elif what == "steering":
+        said += f" Then about {steering_table.minutes(order.models, len(order.seeds))} minutes of steering."
     return said
 
 
@@ -307,6 +311,16 @@ def _dosed(name: str, title: str, cases: Sequence[Case], order: Order, progress:
     return Reproduced(name, facts, dose_response.tables(title, order.dataset, list(runs.values()), found), drawn)
 
 
+def _steering(order: Order, progress: Progress) -> Reproduced:
+    kept = order.folder / "steering-cells"
+    by_model = {}
+    for number, model in enumerate(order.models):
+        share = part(progress, number / len(order.models), (number + 1) / len(order.models), model)
+        by_model[model] = steering_table.measure(order.home, order.dataset, model, order.seeds, kept, share)
+    found = {"dataset": order.dataset, "models": steering_table.facts(by_model)}
+    return Reproduced("steering", found, steering_table.markdown(order.dataset, by_model))
+
+
 MAKERS: dict[str, Callable[[Order, Progress], Reproduced]] = {
     "table1": _table1,
     "figure2": _figure2,
@@ -315,4 +329,5 @@ MAKERS: dict[str, Callable[[Order, Progress], Reproduced]] = {
     "figure5": _figure5,
     "interventions": _interventions,
     "matryoshka": _matryoshka,
+    "steering": _steering,
 }

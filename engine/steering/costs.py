@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from engine.fidelity import rbo
+from engine.neurons.concept import concept_neurons
 from engine.neurons.standing import paired_interval
 from engine.recommenders.ranking import Candidates, Histories, masked_affinities, mean, ndcg, ranked_lists, top_k
 from engine.sae.model import SparseAutoencoder
@@ -37,9 +38,9 @@ class Cost:
     """The concept's share of all list places afterwards."""
     ndcg10: float | None
     """On held-out items, over the users that have some."""
-    recall_rest: float | None
-    """Recall@20 of held-out items outside the concept, in lists without the concept's items."""
-    drift: float
+    recall_rest: np.ndarray
+    """Recall@20 of held-out items outside the concept, in lists without the concept's items; nan without such items."""
+    drift: np.ndarray
     """Mean change of the other concepts' shares of the lists without the concept's items."""
 
     def as_dict(self, best: "Cost") -> dict[str, Any]:
@@ -55,8 +56,8 @@ class Cost:
             "solved_ahead": ahead,
             "share": self.share,
             "ndcg10": self.ndcg10,
-            "recall20_of_the_rest": self.recall_rest,
-            "drift_of_other_concepts": self.drift,
+            "recall20_of_the_rest": mean(self.recall_rest[~np.isnan(self.recall_rest)]),
+            "drift_of_other_concepts": float(self.drift.mean()),
         }
 
 
@@ -65,6 +66,12 @@ def cost_of(steering: Steering, goal: Goal, solved: Solved, k: int = 30) -> tupl
     scale = _Scale(steering, goal.concept, _member(steering, goal), solved.users, k)
     before = scale.cost("before", None, np.ones(len(solved.users), bool))
     return before, scale.cost(SOLVED, solved.delta_ud, solved.reached)
+
+
+def unedited(steering: Steering, goal: Goal, users: np.ndarray, k: int = 30) -> Cost:
+    """The lists of `users` as they are."""
+    scale = _Scale(steering, goal.concept, _member(steering, goal), users, k)
+    return scale.cost("before", None, np.ones(len(users), bool))
 
 
 def _member(steering: Steering, goal: Goal) -> np.ndarray:
@@ -117,10 +124,10 @@ def _directions(steering: Steering, goal: Goal, member: np.ndarray, seed: int) -
     of_users = _telling(users.vectors[told], share[told] > share[told].mean()) if told.any() else {}
     found |= {f"{name} of users": one for name, one in of_users.items()}
     rows_md = directions(sae)
-    own = [n for n in steering.neurons if n.concept == goal.concept]
-    if own:
-        found["one neuron"] = rows_md[max(own, key=lambda n: n.purity50 or 0.0).neuron]
-    rest = [n.neuron for n in steering.neurons if n.concept != goal.concept and not n.dead]
+    z_im = sae.encode(steering.recommender.items.vectors, "items")
+    own = concept_neurons(z_im, eligible, member)[0].neuron
+    found["one neuron"] = rows_md[own]
+    rest = [n.neuron for n in steering.neurons if n.neuron != own and not n.dead]
     if rest:
         found["random neuron"] = rows_md[int(np.random.default_rng(seed).choice(rest))]
     sign = 1 if goal.up else -1
@@ -198,7 +205,6 @@ class _Scale:
     def _cost(self, name: str, lists: np.ndarray, rest: np.ndarray, reached: np.ndarray) -> Cost:
         held_out, users = self._steering.held_out, self._users
         tested = held_out.lengths()[users] > 0
-        kept = self._held_out_rest.lengths()[users] > 0
         drift = np.abs(self._shares(rest) - self._shares(self._rest_first))
         places = lists[lists >= 0]
         return Cost(
@@ -207,8 +213,8 @@ class _Scale:
             rbo_rest=rbo(self._rest_first, rest),
             share=float(self._member[places].mean()) if len(places) else 0.0,
             ndcg10=mean(ndcg(lists[tested], held_out, users[tested])),
-            recall_rest=_recall(rest[kept, :20], self._held_out_rest, users[kept]),
-            drift=float(drift.mean()) if len(drift) else 0.0,
+            recall_rest=_recall(rest[:, :20], self._held_out_rest, users),
+            drift=drift.mean(axis=0) if len(drift) else np.zeros(len(users)),
         )
 
     def _shares(self, lists: np.ndarray) -> np.ndarray:
@@ -218,9 +224,9 @@ class _Scale:
         return np.array([(member[lists] & there).sum(axis=1) / lengths for member in self._others])
 
 
-def _recall(lists: np.ndarray, held_out: Histories, users: np.ndarray) -> float | None:
-    each = [
-        np.isin(held_out[int(user)], row).sum() / len(held_out[int(user)])
-        for user, row in zip(users, lists, strict=True)
-    ]
-    return mean(np.array(each))
+def _recall(lists: np.ndarray, held_out: Histories, users: np.ndarray) -> np.ndarray:
+    rows, items = held_out.cells(users)
+    found = (lists[rows] == items[:, None]).any(axis=1)
+    lengths = held_out.lengths()[users]
+    hits = np.bincount(rows, found, len(users))
+    return np.divide(hits, lengths, out=np.full(len(users), np.nan), where=lengths > 0)

@@ -81,7 +81,10 @@ def reproduce(
     ctx: typer.Context,
     what: Annotated[
         str,
-        typer.Argument(metavar="WHAT", help="table1, figure2, figure3, figure4, figure5, interventions or matryoshka."),
+        typer.Argument(
+            metavar="WHAT",
+            help="table1, figure2, figure3, figure4, figure5, interventions, steering or matryoshka.",
+        ),
     ],
     dataset: Annotated[str, typer.Option(help="ml-1m, lastfm-2k or lastfm-msd.", autocompletion=complete_dataset)],
     models: Annotated[str, typer.Option(help="Recommenders: mf, ncf or both.")] = "mf,ncf",
