@@ -77,28 +77,30 @@ def top_k(affinity_ui: np.ndarray, k: int) -> np.ndarray:
     step = max(1, BLOCK_CELLS // max(items, 1))
     for start in range(0, rows, step):
         block = affinity_ui[start : start + step]
-        chosen = _best_cells(block, k) if k < items else np.broadcast_to(np.arange(items), block.shape)
-        affinity = np.take_along_axis(block, chosen, axis=1)
-        order = np.argsort(-affinity, axis=1, kind="stable")
-        places = np.take_along_axis(chosen, order, axis=1)
-        blocked = np.isneginf(np.take_along_axis(affinity, order, axis=1))
-        result[start : start + step] = np.where(blocked, -1, places)
+        row = np.arange(len(block))[:, None]
+        cells = _best_cells(block, k) if k < items else row * items + np.arange(items)
+        affinity = np.take(block, cells)
+        order = row * k + np.argsort(-affinity, axis=1, kind="stable")
+        blocked = np.isneginf(np.take(affinity, order))
+        result[start : start + step] = np.where(blocked, -1, np.take(cells, order) - row * items)
     return result
 
 
 def _best_cells(block: np.ndarray, k: int) -> np.ndarray:
-    """The columns (rows × k, ascending) of each row's k best cells; of equal ones at the cut, the first."""
+    """Each row's k best cells (rows × k, ascending) by their place in `block`; of equal ones at the cut, the first."""
     rows, items = block.shape
     # argpartition breaks ties at the cut as it likes: the cut's value decides, then the number.
     cut = np.partition(block, items - k, axis=1)[:, items - k, None]
     cells = np.flatnonzero(block >= cut)
+    if len(cells) == rows * k:
+        return cells.reshape(rows, k)
     row = cells // items
     tied = np.take(block, cells) == cut[row, 0]
     better = np.bincount(row[~tied], minlength=rows)
     ties_so_far = np.cumsum(tied)
     before_row = np.concatenate([[0], np.cumsum(np.bincount(row[tied], minlength=rows))])[row]
     kept = ~tied | (ties_so_far - before_row <= (k - better)[row])
-    return (cells[kept] % items).reshape(rows, k)
+    return cells[kept].reshape(rows, k)
 
 
 def masked_affinities(

@@ -195,6 +195,9 @@ def changed(
         asked[rows] = True
     rows = np.flatnonzero(asked) if only is None else only[asked[only]]
     e = tower.vectors[rows]
+    if not len(rows) and not mine:
+        nothing = np.empty((0, sae.neurons), np.float32)
+        return Changed(rows, nothing, nothing, e, e)
     z = sae.encode(e, side)
     z_edited = z.copy()
     p99 = [getattr(neuron, f"p99_{side}") for neuron in neurons]

@@ -1,6 +1,7 @@
 """What the benchmarks measure with: processes with their cost, the best of some runs, a line of a table."""
 
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -34,6 +35,12 @@ def seconds(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
+
+
+def timed(runs: int, work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds of the fastest of some runs, and of the median one: far apart where others use the machine."""
+    took = sorted(seconds(work) for _ in range(runs))
+    return took[0], statistics.median(took)
 
 
 def row(what: str, figure: str, yardstick: str, reach: str) -> None:

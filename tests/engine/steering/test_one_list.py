@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from engine.errors import EditError
 from engine.recommenders.ranking import Candidates, Histories
 from engine.recommenders.scorers import Dot, Mlp, Scorer
 from engine.sae.model import Side
@@ -98,6 +99,13 @@ def test_without_an_edit_the_affinities_are_the_same_to_the_bit(scored: Steering
     before = scored.list_after(5, [], K).affinity_i
     for edit in (everyone_else, nothing, nothing.model_copy(update={"side": "items"})):
         assert scored.list_after(5, scored.steps([edit]), K).affinity_i.tobytes() == before.tobytes()
+
+
+def test_an_edit_that_cannot_be_is_refused_also_where_it_is_for_others(scored: Steering) -> None:
+    for side, ids in (("users", ("u6",)), ("items", ("i6",))):
+        edit = Edit(side=side, neuron=99, operation="off", ids=ids)  # type: ignore[arg-type]
+        with pytest.raises(EditError, match="no neuron 99"):
+            scored.list_after(5, scored.steps([edit]), K)
 
 
 def test_the_list_of_one_is_that_of_the_cohort_and_what_rank_tells(scored: Steering) -> None:
