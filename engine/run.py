@@ -256,12 +256,12 @@ class Run:
     def user_number(self, user_id: str) -> int:
         """The number of a user; `RunError` for an id that is not there or has no vector."""
         users = self.recommender.users
-        if user_id not in users.ids:
+        number = users.place.get(user_id)
+        if number is None:
             raise RunError(
                 f"There is no user {user_id!r}; run {self.name} has {len(users.ids)} users, {users.ids[0]} to "
                 f"{users.ids[-1]}."
             )
-        number = users.ids.index(user_id)
         if not users.known[number]:
             raise RunError(f"User {user_id!r} has no vector in run {self.name}: the model brought none.")
         return number
