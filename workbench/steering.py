@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from engine.steering.goals import Limit
 
 WATCHED_AT_MOST = 20
-SHARES_KEPT = 3
-"""Concepts whose share a session remembers, the most changed."""
 
 
 @dataclass(frozen=True)
@@ -119,29 +117,6 @@ def kept_steps(
     edits = Session.read(run.home, session, run.name).edits
     kept = [edit for edit in edits if but is None or edit_key(edit) != edit_key(but)]
     return steps_of(steering, kept, run.home.amounts(session))
-
-
-MEASURED = {
-    "rbo": ("collateral", "rbo"),
-    "rbo_of_the_rest": ("collateral", "rbo_of_the_rest"),
-    "lists_changed": ("collateral", "lists_changed"),
-    "drift_of_other_concepts": ("collateral", "drift_of_other_concepts"),
-    "ndcg10_before": ("before", "ndcg10"),
-    "ndcg10_after": ("after", "ndcg10"),
-    "novelty_after": ("after", "novelty"),
-    "diversity_after": ("after", "diversity"),
-}
-"""Figures of an effect that a session keeps with its edits, and where they stand in it."""
-
-
-def measured(effect: Mapping[str, Any]) -> dict[str, Any]:
-    """What a session remembers of the effect of all of its edits, so that a replay elsewhere can be compared."""
-    shares = {arm: effect[arm]["concept_shares"] for arm in ("before", "after")}
-    moved = sorted(shares["before"], key=lambda name: -abs(shares["after"][name] - shares["before"][name]))
-    figures = {name: effect[part][figure] for name, (part, figure) in MEASURED.items()}
-    figures |= {f"share({name})": shares["after"][name] for name in moved[:SHARES_KEPT]}
-    asked = {name: effect[name] for name in ("cohort", "k", "serve")}
-    return {**asked, "users": effect["collateral"]["users"], "figures": figures}
 
 
 def _watched(steering: "Steering", cohort: np.ndarray, watch: str | None) -> list[int] | None:

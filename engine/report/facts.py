@@ -23,8 +23,19 @@ def report_facts(run: Run, state: State) -> dict[str, Any]:
         "fidelity": manifest["fidelity"],
         "neurons": [_neuron(run, neuron.neuron, state) for neuron in run.neurons],
         "concepts": manifest["concepts"],
-        "edits": [dict(edit) for edit in state.edits],
+        "edits": [_without_users(edit) for edit in state.edits],
     }
+
+
+def _without_users(edit: Mapping[str, Any]) -> dict[str, Any]:
+    """An edit with the number of its users in the place of their ids; a predicate over ids is left out too."""
+    told = dict(edit)
+    if told.get("side", "users") == "users":
+        if told.get("ids") is not None:
+            told["ids"] = f"{len(told['ids'])} users"
+        if "user_id" in str(told.get("where") or "").casefold():
+            told |= {"where": None, "ids": "users by id"}
+    return told
 
 
 def _neuron(run: Run, number: int, state: State) -> Mapping[str, Any]:

@@ -191,12 +191,31 @@ def _edits(facts: Mapping[str, Any]) -> str:
     if not facts["edits"]:
         return ""
     rows = [
-        (str(edit["neuron"]), edit["operation"], _number(edit.get("amount"), 2), str(edit.get("unit", "p99")))
-        for edit in facts["edits"]
+        (str(number), *_edit(edit), escaped(_for(edit)), "" if edit.get("on", True) else "switched off")
+        for number, edit in enumerate(facts["edits"], 1)
     ]
-    return "## Edits of the session\n\nIn order, on the codes of users.\n\n" + _table(
-        ("neuron", "operation", "amount", "unit"), rows
-    )
+    return "## Edits of the session\n\nIn order.\n\n" + _table(("n", "edit", "amount", "for", ""), rows)
+
+
+def _edit(edit: Mapping[str, Any]) -> tuple[str, str]:
+    """What an edit does, and how much."""
+    if "goal" in edit:
+        few = edit.get("neurons_at_most")
+        return f"solved for {escaped(edit['goal'])}", f"at most {few} neurons a user" if few else "all neurons"
+    if edit["operation"] == "off":
+        return f"neuron {edit['neuron']} off", ""
+    unit = "times" if edit["operation"] == "scale" else str(edit.get("unit", "p99"))
+    return f"neuron {edit['neuron']} {edit['operation']}", f"{_number(edit.get('amount'), 2)} {unit}"
+
+
+def _for(edit: Mapping[str, Any]) -> str:
+    side = edit.get("side", "users")
+    ids = edit.get("ids")
+    if isinstance(ids, str):
+        return ids
+    if ids is not None:
+        return f"{side} {', '.join(ids[:3])}{f' and {len(ids) - 3} more' if len(ids) > 3 else ''}"
+    return f"{side} where {edit['where']}" if edit.get("where") else f"all {side}"
 
 
 def _methods() -> str:

@@ -40,3 +40,7 @@ class Monoscope:
             code = ended.code if isinstance(ended.code, int) else 1
         out, err = self._capture.readouterr()
         return Answer(code, out, err)
+
+
+def neuron_of(monoscope: Monoscope, concept: str) -> int:
+    return next(row["neuron"] for row in monoscope("neurons", "demo", "--json").json if row["concept"] == concept)

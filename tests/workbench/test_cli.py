@@ -6,24 +6,7 @@ import pytest
 
 from engine.home import Home, content
 from engine.run import Run
-from tests.workbench.cli import Monoscope
-
-
-@pytest.fixture
-def monoscope(demo_run: Run, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Monoscope:
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    monkeypatch.delenv("MONOSCOPE_LLM_MODEL", raising=False)
-    return Monoscope(demo_run.home.root, monkeypatch, capfd)
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Monoscope:
-    return Monoscope(tmp_path / "home", monkeypatch, capfd)
-
-
-def neuron_of(monoscope: Monoscope, concept: str) -> int:
-    return next(row["neuron"] for row in monoscope("neurons", "demo", "--json").json if row["concept"] == concept)
+from tests.workbench.cli import Monoscope, neuron_of
 
 
 def test_neurons_says_every_promised_fact(monoscope: Monoscope) -> None:

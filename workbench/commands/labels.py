@@ -1,14 +1,13 @@
-"""Names for neurons, and the sessions that keep them."""
+"""Names for neurons."""
 
 from typing import Annotated
 
 import typer
 
-from workbench.choices import home_of, pick_numbers
+from workbench.choices import pick_numbers
 from workbench.commands.common import AsJson, RunName, SessionName, emit_json, group, open_run, session_state
 
 labels_app = group("")
-sessions_app = group("Saved work on runs.", invoke_without_command=True)
 
 
 @labels_app.command()
@@ -70,22 +69,3 @@ def labels(
     from workbench.tables import say
 
     return show_labels(rows) if rows else say(f"No labels yet; ask for some with `monoscope label {run}`.")
-
-
-@sessions_app.callback()
-def sessions(ctx: typer.Context, as_json: AsJson = False) -> None:
-    if ctx.invoked_subcommand is None:
-        sessions_list(ctx, as_json)
-
-
-@sessions_app.command("list")
-def sessions_list(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """The saved sessions."""
-    from engine.session import sessions as known
-
-    names = known(home_of(ctx))
-    if as_json:
-        return emit_json(names)
-    for name in names:
-        typer.echo(name)
-    return None

@@ -206,7 +206,7 @@ def _keep(
 ) -> None:
     """Put the newest edit into the session with the figures of the whole stack; refuse where a guard is crossed."""
     from engine.session import Session
-    from workbench.steering import measured
+    from engine.steering.kept import measured
     from workbench.tables import say
 
     crossed = [guard["limit"] for guard in effect["guards"] if not guard["holds"]]

@@ -33,8 +33,24 @@ def test_text_from_data_never_acts_as_markup(text: str, shown: str) -> None:
 def test_a_report_shows_labels_and_edits_of_the_session_and_no_watched_user(demo_run: Run) -> None:
     text = render(demo_run, STATE, "md")
     assert r"Scary \| \[films\](http://x) \<b\>" in text
-    assert "| 3 | add | 1.50 | p99 |" in text
+    assert "| 1 | neuron 3 add | 1.50 p99 | all users |  |" in text
     assert "v0001" not in text
+
+
+def test_edits_of_all_kinds_are_told_without_ids_of_users(demo_run: Run) -> None:
+    off = {"side": "users", "neuron": 3, "operation": "off", "amount": None, "unit": "p99"}
+    edits = (
+        {**off, "ids": ["v0001", "v0002"]},
+        {**off, "where": "user_id = 'v0001'", "on": False},
+        {**off, "side": "items", "ids": ["f001"]},
+        {"goal": "share(Sci-Fi | x)<=0.1", "where": "age_band = 'under 18'", "amounts": "a", "neurons_at_most": 4},
+    )
+    text = render(demo_run, State(edits=edits), "md")
+    assert "| 1 | neuron 3 off |  | 2 users |  |" in text
+    assert "| 2 | neuron 3 off |  | users by id | switched off |" in text
+    assert "| 3 | neuron 3 off |  | items f001 |  |" in text
+    assert r"| 4 | solved for share(Sci-Fi \| x)\<=0.1 | at most 4 neurons a user | users where age" in text
+    assert "v0001" not in text + render(demo_run, State(edits=edits), "json")
 
 
 def test_every_row_of_every_table_has_as_many_cells_as_its_head(demo_run: Run) -> None:
