@@ -12,6 +12,9 @@ from engine.sae.model import SparseAutoencoder
 TAU_CELLS = 4_000_000
 """Pairs of items whose order is compared at once."""
 
+OF_LISTS = ("rbo", "rbo_p5", "rbo_median", "tau", "overlap", "rbo_ablated")
+"""Figures of `Fidelity` that come from the lists of the users measured."""
+
 
 def rbo(a_uk: np.ndarray, b_uk: np.ndarray, p: float = 0.9) -> np.ndarray:
     """Extrapolated rank-biased overlap of two top-k lists a row: identical 1, disjoint 0.
@@ -100,7 +103,8 @@ class Fidelity:
     """Users measured."""
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """As plain values; where nobody could be measured, what lists would have told is None."""
+        return asdict(self) | ({} if self.users else dict.fromkeys(OF_LISTS))
 
 
 @dataclass(frozen=True)

@@ -221,6 +221,9 @@ def _readings(whole: np.ndarray, parts: Sequence[np.ndarray]) -> dict[Reading, _
     from scipy.optimize import linear_sum_assignment
 
     concepts = np.arange(whole.shape[1])
+    if not len(whole):  # a dictionary of vectors that do not vary has no directions
+        nobody = _Chosen(np.full(len(concepts), -1), np.full(whole.shape[1:], np.nan))
+        return dict.fromkeys(READINGS, nobody)
     score = np.nan_to_num(whole).mean(axis=2)
     best = score.argmax(axis=0)
     crossed = []

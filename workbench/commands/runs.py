@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -106,31 +107,35 @@ def run_summary(run: "Run") -> list[str]:
     about, fidelity = run.manifest["recommender"], run.manifest["fidelity"]
     quality, popular = about["metrics"], about["popularity"]
     named = sum(neuron.named_by is not None for neuron in run.neurons)
-    kept = "an unknown share" if fidelity["ndcg_kept"] is None else f"{fidelity['ndcg_kept']:.0%}"
     known = (
         f"Recommender: NDCG@10 {figure(quality['ndcg10'])}, HR@10 {figure(quality['hr10'])}, recall@20 "
         f"{figure(quality['recall20'])}, MRR@10 {figure(quality.get('mrr10'))}, MPR {figure(quality['mpr'])}, "
         f"coverage@10 {figure(quality.get('coverage10'))} (popularity alone: NDCG@10 "
         f"{figure(popular['ndcg10'])}, MPR {figure(popular['mpr'])})."
     )
-    alone = (
-        f"Biases alone keep RBO {fidelity['rbo_ablated']:.2f}"
-        + (
-            ""
-            if fidelity["ndcg_recovered"] is None
-            else f"; {fidelity['ndcg_recovered']:.0%} of what vectors add to NDCG is kept"
-        )
-        + f". One user in twenty keeps less than RBO {fidelity['rbo_p5']:.2f}."
-    )
     return [
         known if quality["ndcg10"] is not None else "Recommender: its quality on held-out items is unknown.",
-        f"Reconstruction: RBO {fidelity['rbo']:.2f}, Kendall tau {fidelity['tau']:.2f}, {kept} of NDCG kept, "
-        f"{fidelity['l0_items']:.1f} active neurons an item and {fidelity['l0_users']:.1f} a user.",
-        alone,
+        *fidelity_sentences(fidelity),
         f"Neurons: {len(run.neurons)}, of which {named} are named by a concept and "
         f"{sum(neuron.dead for neuron in run.neurons)} are dead.",
         *run.manifest["notes"],
         f"Run {run.name} is ready. Next: monoscope tui {run.name}",
+    ]
+
+
+def fidelity_sentences(fidelity: Mapping[str, Any]) -> list[str]:
+    """What reconstruction keeps, and what biases alone would."""
+    active = f"{fidelity['l0_items']:.1f} active neurons an item and {fidelity['l0_users']:.1f} a user"
+    if fidelity["rbo"] is None:
+        return [f"Reconstruction: what it keeps is unknown, as nobody has an unseen item to be ranked; {active}."]
+    kept = "an unknown share" if fidelity["ndcg_kept"] is None else f"{fidelity['ndcg_kept']:.0%}"
+    recovered = fidelity["ndcg_recovered"]
+    added = "" if recovered is None else f"; {recovered:.0%} of what vectors add to NDCG is kept"
+    return [
+        f"Reconstruction: RBO {fidelity['rbo']:.2f} (identical lists 1, disjoint 0), Kendall tau "
+        f"{fidelity['tau']:.2f} (identical 1, disjoint about -0.67), {kept} of NDCG kept, {active}.",
+        f"Biases alone keep RBO {fidelity['rbo_ablated']:.2f}{added}. One user in twenty keeps less than RBO "
+        f"{fidelity['rbo_p5']:.2f}.",
     ]
 
 
