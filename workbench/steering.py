@@ -1,8 +1,8 @@
-"""`steer` and `dose`: what an edit does to a cohort, as facts and on the screen."""
+"""`steer`: what edits do to a cohort, as facts and on the screen."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +32,8 @@ class Asked:
     by: str | None = None
     serve: str = "change"
     limits: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    """Limits that are told of, and not kept to."""
 
     @property
     def way(self) -> Serve:
@@ -66,7 +68,6 @@ def cohort_of(run: "Run", steering: "Steering", asked: Asked, steps: Sequence[St
 
 def limits_of(run: "Run", steering: "Steering", asked: Asked) -> list["Limit"]:
     """The goals or guards that were typed."""
-    from engine.inspector import item_number
     from engine.steering.goals import Limit
 
     return [Limit.parse(one, steering.concepts, lambda name: item_number(run, name), asked.k) for one in asked.limits]
@@ -132,56 +133,15 @@ def _watched(steering: "Steering", cohort: np.ndarray, watch: str | None) -> lis
 def _guards(
     run: "Run", steering: "Steering", asked: Asked, steps: Sequence[Step], cohort: np.ndarray
 ) -> list[dict[str, Any]]:
-    """Each limit with the figure before and after, and whether it holds (None: unknown)."""
+    """Each limit with the figure before and after, whether it holds (None: unknown), and whether it refuses."""
     from engine.steering.dose import Measured
 
-    limits = limits_of(run, steering, asked)
+    limits = limits_of(run, steering, replace(asked, limits=[*asked.limits, *asked.warnings]))
     if not limits:
         return []
     measured = Measured(steering, cohort, asked.k, limits, steering.meant(steps, asked.about))
-    return measured.against(steering.edit(steps, asked.way, cohort))
-
-
-def dosed(
-    run: "Run",
-    edit: Mapping[str, Any],
-    asked: Asked,
-    amounts: tuple[float | None, float | None, int],
-    session: str | None = None,
-) -> dict[str, Any]:
-    """The response of a cohort to growing amounts of an edit, and the smallest that keeps to every limit."""
-    from engine.steering.dose import Dose, grid
-
-    open_edit = Edit.parse(edit)
-    run.neuron(open_edit.neuron)
-    scanned, start = grid(open_edit.operation, *amounts)
-    with opened(run) as steering:
-        cohort = cohort_of(run, steering, asked, steering.steps([open_edit]))
-        limits = limits_of(run, steering, asked)
-        below = kept_steps(run, steering, session, open_edit.as_dict())
-        dose = Dose(steering, open_edit, cohort, asked.k, limits, below, asked.way, asked.about)
-        points = dose.curve(scanned)
-        found = dose.minimum(points, start) if limits else None
-    told = open_edit.as_dict()
-    del told["amount"]
-    return {
-        "run": run.name,
-        "edit": told,
-        "observed": observed(run, open_edit),
-        "cohort": asked.cohort,
-        "users": len(cohort),
-        "k": asked.k,
-        "goals": list(asked.limits),
-        "before": dict(dose.before),
-        "points": [asdict(point) for point in points],
-        "minimum": None if found is None else asdict(found),
-    }
-
-
-def observed(run: "Run", edit: Edit) -> dict[str, float | None]:
-    """The neuron's own range on the edited side, raw, and its unit."""
-    neuron = run.neuron(edit.neuron)
-    return {"most": getattr(neuron, f"max_{edit.side}"), "p99": getattr(neuron, f"p99_{edit.side}")}
+    held = measured.against(steering.edit(steps, asked.way, cohort))
+    return [{**one, "refuses": number < len(asked.limits)} for number, one in enumerate(held)]
 
 
 def show_effect(effect: Mapping[str, Any]) -> None:
@@ -245,7 +205,8 @@ def show_guards(effect: Mapping[str, Any]) -> None:
 
     for guard in effect["guards"]:
         state = {True: "holds", False: "is crossed", None: "is unknown"}[guard["holds"]]
-        say(f"Guard {guard['limit']} {state}: {_number(guard['before'])} before, {_number(guard['after'])} after.")
+        word = "Guard" if guard["refuses"] else "Limit" if guard["holds"] else "WARNING: limit"
+        say(f"{word} {guard['limit']} {state}: {number(guard['before'])} before, {number(guard['after'])} after.")
 
 
 def _show_collateral(collateral: Mapping[str, Any], k: int) -> None:
@@ -300,45 +261,5 @@ def _show_groups(groups: Mapping[str, Any] | None) -> None:
     )
 
 
-def show_dose(facts: Mapping[str, Any]) -> None:
-    """The response at each amount, and the minimum dose."""
-    from workbench.tables import say, show
-
-    edit, goals = facts["edit"], facts["goals"]
-    unit = "times" if edit["operation"] == "scale" else edit["unit"]
-    say(
-        f"Neuron {edit['neuron']}, {edit['operation']} on {edit['side']}; the top {facts['k']} of {facts['users']:,} "
-        f"users. 1 p99 is {_number(facts['observed']['p99'])} raw, the most seen "
-        f"{_number(facts['observed']['most'])}."
-    )
-    show(
-        "",
-        (unit, *goals, "RBO", "NDCG@10", "goals"),
-        [
-            (
-                f"{point['amount']:.3g}",
-                *(point["figures"][goal] for goal in goals),
-                point["rbo"],
-                point["ndcg10"],
-                ("kept" if point["kept"] else "") if goals else "",
-            )
-            for point in facts["points"]
-        ],
-        ", ".join([unit, *goals, "RBO", "NDCG@10"]),
-    )
-    if goals:
-        told = ", ".join(f"{goal.split('<')[0].split('>')[0]} {_number(facts['before'][goal])}" for goal in goals)
-        say(f"Without an edit: {told}.")
-        say(_minimum(facts["minimum"], unit))
-
-
-def _minimum(found: Mapping[str, Any], unit: str) -> str:
-    if found["amount"] is None:
-        return "No amount in this range keeps to every goal; widen it with --from and --to, or choose another neuron."
-    how = "solved exactly" if found["exact"] else "bisected between two amounts of the grid"
-    lost = f" It is lost again at {found['lost_again']:.3g}." if found["lost_again"] is not None else ""
-    return f"Minimum dose: {found['amount']:.4g} {unit} ({how}).{lost}"
-
-
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.3g}"

@@ -155,6 +155,12 @@ class Dose:
         """The figures without any edit, by the limits' texts."""
         return self._measured.before
 
+    @cached_property
+    def reconstruction(self) -> Mapping[str, float | None]:
+        """The figures where every vector is what its code decodes to, and nothing is edited."""
+        decoded = self.steering.reconstruction
+        return self._measured.figures(self.cohort.lists(decoded), decoded)
+
     def edited(self, amount: float) -> Edited:
         """The recommender at an amount."""
         step = Step(self._edit.model_copy(update={"amount": amount}), self._rows)

@@ -323,13 +323,17 @@ class Steering(Library):
             ],
         }
 
-    def _groups(self, cohort: Cohort, lists: np.ndarray, about: Sequence[str], by: str | None) -> dict[str, Any] | None:
-        if by is None:
-            return None
+    def values(self, users: np.ndarray, by: str) -> np.ndarray:
+        """A column of these users, as texts; `EditError` where there is no such column."""
         if by not in self.attributes:
             has = ", ".join(self.attributes) or "none"
             raise EditError(f"The users have no column {by!r}; there are {has}.")
-        values = np.array([str(self.attributes[by][user]) for user in cohort.users])
+        return np.array([str(self.attributes[by][user]) for user in users])
+
+    def _groups(self, cohort: Cohort, lists: np.ndarray, about: Sequence[str], by: str | None) -> dict[str, Any] | None:
+        if by is None:
+            return None
+        values = self.values(cohort.users, by)
         names, counts = np.unique(values, return_counts=True)
         member = np.any([concept.member for concept in self.concepts if concept.name in about], axis=0)
         member = np.broadcast_to(member, len(self.titles))

@@ -116,6 +116,30 @@ def test_a_guard_that_is_crossed_refuses_and_leaves_the_session_alone(monoscope:
     assert (allowed.code, len(allowed.json["edits"])) == (0, 1)
 
 
+def test_a_warning_is_said_and_the_edit_is_kept_all_the_same(monoscope: Monoscope) -> None:
+    neuron = neuron_of(monoscope, "Horror")
+    words = ("steer", "demo", "--neuron", neuron, "--users", "true", "--set", -6, "--session", "warned")
+    answer = monoscope(*words, "--warn", "ndcg>=99%")
+    assert answer.code == 0
+    assert "WARNING: limit ndcg>=99% is crossed" in answer.out
+    assert "Kept in session warned" in answer.out
+
+
+def test_each_group_has_a_dose_of_its_own_beside_the_reconstruction(monoscope: Monoscope) -> None:
+    neuron = neuron_of(monoscope, "Horror")
+    words = ("dose", "demo", "--neuron", neuron, "--users", "true", "--goal", "share(Horror)<=5%", "--steps", 5)
+    facts = monoscope(*words, "--by", "age_band", "--json").json
+    assert 0 < facts["reconstruction"]["share(Horror)<=5%"] != facts["before"]["share(Horror)<=5%"]
+    assert sum(group["users"] for group in facts["groups"]) == facts["users"]
+    doses = {group["value"]: group["minimum"]["amount"] for group in facts["groups"]}
+    assert len(doses) == 6
+    assert len(set(doses.values())) > 3
+    for group in facts["groups"]:
+        assert group["minimum"]["point"]["figures"]["share(Horror)<=5%"] <= 0.05
+    assert "no column 'shoe_size'" in monoscope(*words, "--by", "shoe_size").err
+    assert monoscope("dose", "demo", "--neuron", neuron, "--users", "true", "--by", "age_band").code == 2
+
+
 def test_an_item_is_edited_for_an_audience_and_its_reach_is_told(monoscope: Monoscope) -> None:
     neuron = neuron_of(monoscope, "Western")
     words = ("--neuron", neuron, "--item", "Psycho", "--cohort", "age_band = 'under 18'")

@@ -79,6 +79,9 @@ def steer(
             metavar="LIMIT", help="Refuse where it is crossed: ndcg>=0.99, rest>=0.8, reach(ID,30)>=0.5; repeatable."
         ),
     ] = None,
+    warn: Annotated[
+        list[str] | None, typer.Option(metavar="LIMIT", help="As --guard, but only say so where it is crossed.")
+    ] = None,
     k: Depth = 30,
     session: InSession = None,
     as_json: AsJson = False,
@@ -94,7 +97,7 @@ def steer(
     chosen = [(operation, amount) for operation, amount in given.items() if amount is not None]
     if (goal is None) == (neuron is None):
         raise typer.BadParameter("give --neuron and what to do with it, or --goal")
-    asked = Asked(cohort, k, watch, about, by, serve, guard or ())
+    asked = Asked(cohort, k, watch, about, by, serve, guard or (), warn or ())
     if goal is not None:
         if chosen:
             raise typer.BadParameter(
@@ -134,6 +137,9 @@ def dose(
     steps: Annotated[int, typer.Option(min=2, max=200, help="How many amounts are tried.")] = 17,
     unit: Unit = "p99",
     cohort: CohortOption = None,
+    by: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The minimum dose of each group of users, too.")
+    ] = None,
     about: About = None,
     serve: ServeOption = "change",
     k: Depth = 30,
@@ -141,13 +147,16 @@ def dose(
     as_json: AsJson = False,
 ) -> None:
     """What a growing edit does to a cohort, and the smallest that reaches a goal: the minimum dose."""
-    from workbench.steering import Asked, dosed, show_dose
+    from workbench.dose import dosed, show_dose
+    from workbench.steering import Asked
     from workbench.tables import progress_bar
 
     if operation not in ("set", "add", "scale", "cap"):
         raise typer.BadParameter("--operation is set, add, scale or cap")
     edit = {**_edit(ctx, run, neuron, users, items, item, operation, unit), "amount": 0.0}
-    asked = Asked(cohort, k, about=about, serve=serve, limits=goal or ())
+    if by is not None and not goal:
+        raise typer.BadParameter("--by tells the minimum doses of groups apart, so it needs a --goal")
+    asked = Asked(cohort, k, about=about, by=by, serve=serve, limits=goal or ())
     with progress_bar("Trying amounts") as progress:
         progress(0.1, "")
         facts = dosed(open_run(ctx, run), edit, asked, (low, high, steps), session)
@@ -209,10 +218,14 @@ def _keep(
     from engine.steering.kept import measured
     from workbench.tables import say
 
-    crossed = [guard["limit"] for guard in effect["guards"] if not guard["holds"]]
+    crossed = [
+        f"{guard['limit']} {'is unknown' if guard['holds'] is None else 'does not hold'}"
+        for guard in effect["guards"]
+        if guard["refuses"] and not guard["holds"]
+    ]
     if crossed:
         kept = f" Session {session} was left as it was." if session else ""
-        raise MonoscopeError(f"{' and '.join(crossed)} does not hold after this edit.{kept}")
+        raise MonoscopeError(f"{' and '.join(crossed)} after this edit.{kept}")
     if session is None:
         return
     with Session.open(home_of(ctx), session, run) as journal:
