@@ -68,6 +68,7 @@ def cohort_of(run: "Run", steering: "Steering", asked: Asked, steps: Sequence[St
 
 def limits_of(run: "Run", steering: "Steering", asked: Asked) -> list["Limit"]:
     """The goals or guards that were typed."""
+    from engine.inspector import item_number
     from engine.steering.goals import Limit
 
     return [Limit.parse(one, steering.concepts, lambda name: item_number(run, name), asked.k) for one in asked.limits]
