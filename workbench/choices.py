@@ -20,6 +20,12 @@ def complete_run(ctx: typer.Context, incomplete: str) -> list[str]:
     return _names(_completing_home(ctx).runs, incomplete, "manifest.json")
 
 
+def complete_run_or_session(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of runs and of sessions, for the shell."""
+    saved = (path.stem for path in _completing_home(ctx).sessions.glob("[!.]*.jsonl"))
+    return sorted({*complete_run(ctx, incomplete), *(name for name in saved if name.startswith(incomplete))})
+
+
 def complete_dataset(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of data sets, for the shell: those that ship and those that are here."""
     shipped = _names(content("datasets"), incomplete, "dataset.toml")

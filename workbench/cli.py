@@ -12,8 +12,20 @@ import typer
 
 from engine.home import Home
 from workbench.choices import complete_run, home_of
-from workbench.commands import adopt, concepts, datasets, experiments, labels, neurons, pages, runs, steering
-from workbench.commands.common import AsJson, RunName, SessionName, emit_json, group, open_run, session_state
+from workbench.commands import (
+    adopt,
+    concepts,
+    datasets,
+    experiments,
+    export,
+    labels,
+    neurons,
+    pages,
+    runs,
+    sessions,
+    steering,
+)
+from workbench.commands.common import AsJson, SessionName, emit_json, group
 
 app = group(
     "See what a two-tower recommender has learned, neuron by neuron, and what happens if you change it.",
@@ -72,25 +84,6 @@ def tui(
 
 
 @app.command()
-def export(
-    ctx: typer.Context,
-    run: RunName,
-    kind: Annotated[str, typer.Option("--format", help="md or json.")] = "md",
-    output: Annotated[Path | None, typer.Option(help="The file to write; default: standard output.")] = None,
-    session: SessionName = None,
-) -> None:
-    """A report of a run. It holds no user ids and no histories."""
-    from engine.report import formats
-
-    text = formats.render(open_run(ctx, run), session_state(ctx, session, run), kind)
-    if output is None:
-        return typer.echo(text, nl=False)
-    from engine.home import write_whole
-
-    return write_whole(output.absolute(), text)
-
-
-@app.command()
 def serve(
     ctx: typer.Context,
     stdio: Annotated[bool, typer.Option("--stdio", help="Speak on standard input and output.")] = False,
@@ -134,5 +127,6 @@ app.add_typer(runs.runs_app, name="runs")
 app.add_typer(neurons.neurons_app)
 app.add_typer(steering.steering_app)
 app.add_typer(pages.pages_app)
+app.add_typer(export.export_app)
 app.add_typer(labels.labels_app)
-app.add_typer(labels.sessions_app, name="sessions")
+app.add_typer(sessions.sessions_app, name="sessions")

@@ -14,6 +14,7 @@ import pytest
 
 from engine.errors import EditError, HomeError, MonoscopeError
 from engine.explain import explain
+from engine.recommenders.external import read_side
 from engine.recommenders.ranking import Candidates
 from engine.recommenders.recommender import Recommender
 from engine.recommenders.scorers import Cosine, read_mlp
@@ -168,6 +169,23 @@ def test_changed_rows_put_into_the_table_of_old_give_the_full_table_bit_by_bit(
             assert getattr(table, name).tobytes() == getattr(full, name).tobytes()
         assert full.vectors.tobytes() == getattr(edited.recommender, side).vectors.tobytes()
         assert full.vectors.dtype == full.bias.dtype == np.float32
+
+
+@pytest.mark.parametrize("file_format", ["parquet", "npy", "safetensors"])
+def test_every_format_is_read_back_as_a_model_that_a_user_brings(
+    steering: Steering, tmp_path: Path, file_format: str
+) -> None:
+    steps, out = everything(steering), tmp_path / "out"
+    write_vectors(steering, steps, out, replace(ALL, file_format=file_format), ABOUT)
+    edited = steering.edit(steps).recommender
+    for side, tower in (("users", edited.users), ("items", edited.items)):
+        ids = None if file_format == "parquet" else out / f"{side}.ids.json"
+        bias = out / f"{side}.bias.npy" if file_format == "npy" else None
+        found = read_side(side, out / f"{side}.{file_format}", ids, bias)
+        assert found.ids == list(tower.ids)
+        assert found.vectors.tobytes() == tower.vectors.tobytes()
+        assert found.bias is not None
+        assert found.bias.tobytes() == tower.bias.tobytes()
 
 
 def test_a_row_that_the_model_brought_no_vector_for_is_not_exported(steering: Steering, tmp_path: Path) -> None:

@@ -1,0 +1,106 @@
+"""`monoscope export`: reports of a run, and edited vectors for the system that serves them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from workbench.choices import complete_run_or_session, home_of
+from workbench.commands.common import SessionName, group, session_state
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from engine.report.vectors import Wanted
+    from engine.run import Run
+
+export_app = group("")
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN|SESSION", help="A run's name, or that of a session.", autocompletion=complete_run_or_session
+    ),
+]
+
+
+@export_app.command()
+def export(
+    ctx: typer.Context,
+    name: Name,
+    kind: Annotated[str, typer.Option("--format", help="md, json, or vectors.")] = "md",
+    output: Annotated[
+        Path | None, typer.Option(help="The file to write, else standard output; a folder for vectors.")
+    ] = None,
+    session: SessionName = None,
+    rows: Annotated[str | None, typer.Option(help="Vectors that are written: changed (default), or all.")] = None,
+    file_format: Annotated[
+        str | None, typer.Option(help="Files of vectors: parquet (default), npy or safetensors.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="Length of the lists that vectors' effect is measured on.")] = 30,
+    with_users: Annotated[
+        bool, typer.Option("--with-users", help="Ids of users may leave: with the vectors of theirs that edits change.")
+    ] = False,
+) -> None:
+    """A report of a run, or the vectors of users and items under a session's edits.
+
+    A report holds no user ids and no histories. Vectors come with their ids, biases and scorer, whom a filter serves,
+    and a manifest of the edits, their measured effect and the files' hashes; `monoscope adopt` reads them.
+    """
+    run, session = _opened(ctx, name, session)
+    if kind == "vectors":
+        if output is None:
+            raise typer.BadParameter("vectors are files: name a folder for them with --output")
+        from engine.report.vectors import Wanted
+
+        wanted = Wanted(rows or "changed", file_format or "parquet", with_users, k)
+        return _export_vectors(run, session or run.name, output, wanted)
+    if rows or file_format or with_users:
+        raise typer.BadParameter("--rows, --file-format and --with-users go with --format vectors")
+    from engine.report import formats
+
+    text = formats.render(run, session_state(ctx, session, run.name), kind)
+    if output is None:
+        return typer.echo(text, nl=False)
+    from engine.home import write_whole
+
+    return write_whole(output.absolute(), text)
+
+
+def _opened(ctx: typer.Context, name: str, session: str | None) -> tuple["Run", str | None]:
+    """The run of that name, or else the run that the session of that name is about, and the session."""
+    from engine.run import Run
+    from engine.session import Session
+
+    home = home_of(ctx)
+    if session is None and not home.run(name).exists():
+        origin = Session.origin(home, name)
+        if origin is not None:
+            return Run.open(home, origin.run), name
+    return Run.open(home, name), session
+
+
+def _export_vectors(run: "Run", session: str, output: Path, wanted: "Wanted") -> None:
+    from engine.report.vectors import export_session
+    from workbench.tables import progress_bar, say
+
+    with progress_bar("Exporting vectors") as progress:
+        progress(0.1, "and measuring their effect")
+        manifest = export_session(run, session, output, wanted)
+    for sentence in _summary(manifest, output):
+        say(sentence)
+
+
+def _summary(manifest: "Mapping[str, Any]", output: Path) -> list[str]:
+    users, items = manifest["users"], manifest["items"]
+    counts = f"{users['rows']:,} of {users['of']:,} users and {items['rows']:,} of {items['of']:,} items"
+    told = [f"Wrote the vectors of {counts} to {output}."]
+    if manifest["rows"] == "all":
+        told.append(f"Edits changed those of {users['changed']:,} users and {items['changed']:,} items.")
+    elif users["rows"] + items["rows"]:
+        told.append(f"They take the places of the same ids among the vectors of run {manifest['run']['name']}.")
+    else:
+        told = [f"No vector changed; wrote filters to {output}."]
+    if manifest["filters"]:
+        told.append(f"{manifest['filters']['users']:,} users are served by a filter: see filters.json.")
+    return told
