@@ -313,7 +313,7 @@ def _dosed(name: str, title: str, cases: Sequence[Case], order: Order, progress:
 
 def _steering(order: Order, progress: Progress) -> Reproduced:
     kept = order.folder / "steering-cells"
-    by_model = {}
+    by_model: dict[str, Sequence[steering_table.Cell]] = {}
     for number, model in enumerate(order.models):
         share = part(progress, number / len(order.models), (number + 1) / len(order.models), model)
         by_model[model] = steering_table.measure(order.home, order.dataset, model, order.seeds, kept, share)

@@ -55,6 +55,10 @@ class Scorer(Protocol):
         """The same for pairs: row n of the users with row n of the items."""
         ...
 
+    def own(self, e_ud: np.ndarray, e_und: np.ndarray) -> np.ndarray:
+        """Affinities (u × n, float32) of each user (u × d) with n items of that user's own."""
+        ...
+
     def user_gradients(self, e_ud: np.ndarray, e_und: np.ndarray) -> np.ndarray:
         """Gradients (u × n × d) in each user's vector (u × d) of the affinities with n items of that user's own."""
         ...
@@ -85,6 +89,9 @@ class Dot:
 
     def pairs(self, device: str) -> Pairwise:  # noqa: ARG002
         return lambda u, v: (u * v).sum(1)
+
+    def own(self, e_ud: np.ndarray, e_und: np.ndarray) -> np.ndarray:
+        return np.asarray(np.matmul(e_und, e_ud[..., None])[..., 0])
 
     def user_gradients(self, e_ud: np.ndarray, e_und: np.ndarray) -> np.ndarray:  # noqa: ARG002 (the same anywhere)
         return e_und
@@ -119,6 +126,9 @@ class Cosine:
         from torch.nn.functional import cosine_similarity
 
         return lambda u, v: self.scale * cosine_similarity(u, v, eps=1e-12)
+
+    def own(self, e_ud: np.ndarray, e_und: np.ndarray) -> np.ndarray:
+        return np.asarray(self.scale * np.matmul(_unit(e_und), _unit(e_ud)[..., None])[..., 0], np.float32)
 
     def user_gradients(self, e_ud: np.ndarray, e_und: np.ndarray) -> np.ndarray:
         # Of v^ . u / |u|: (v^ - (u^ . v^) u^) / |u|.
@@ -208,6 +218,25 @@ class Mlp:
 
         return score
 
+    def own(self, e_ud: np.ndarray, e_und: np.ndarray) -> np.ndarray:
+        users, items, act = len(e_ud), e_und.shape[1], ACTIVATIONS[self.activation]
+        result = np.empty((users, items), np.float32)
+        step = max(1, PAIRS_A_BLOCK // max(items, 1))
+        for start in range(0, users, step):
+            part = slice(start, start + step)
+            h = self._first(e_ud[part], e_und[part])
+            for weight, bias in zip(self.weights[1:], self.biases[1:], strict=True):
+                h = act(h) @ weight.T
+                h += bias
+            result[part] = h.reshape(-1, items)
+        return result
+
+    def _first(self, e_ud: np.ndarray, e_und: np.ndarray) -> np.ndarray:
+        """The first layer before its activation (u n × width)."""
+        first = self.weights[0]
+        h = (e_ud @ first[:, : self.d_users].T)[:, None] + e_und @ first[:, self.d_users :].T + self.biases[0]
+        return h.astype(np.float32).reshape(-1, len(first))
+
     def user_gradients(self, e_ud: np.ndarray, e_und: np.ndarray) -> np.ndarray:
         users, items, d = len(e_ud), e_und.shape[1], self.d_users
         result = np.empty((users, items, d), np.float32)
@@ -220,8 +249,7 @@ class Mlp:
     def _backward(self, e_ud: np.ndarray, e_und: np.ndarray) -> np.ndarray:
         """Gradients (u n × d): slopes of the activations are kept on the way up and multiplied on the way down."""
         first, act, slope = self.weights[0], ACTIVATIONS[self.activation], SLOPES[self.activation]
-        h = (e_ud @ first[:, : self.d_users].T)[:, None] + e_und @ first[:, self.d_users :].T + self.biases[0]
-        h = h.astype(np.float32).reshape(-1, len(first))
+        h = self._first(e_ud, e_und)
         slopes = []
         for weight, bias in zip(self.weights[1:], self.biases[1:], strict=True):
             slopes.append(slope(h))
@@ -331,6 +359,19 @@ class Program:
             return module(u, v)
 
         return score
+
+    def own(self, e_ud: np.ndarray, e_und: np.ndarray) -> np.ndarray:
+        import torch
+
+        users, items, d = e_und.shape
+        score, result = self.pairs("cpu"), np.empty((users, items), np.float32)
+        step = max(1, 64 * PAIRS_A_BLOCK // max(items, 1))
+        with torch.no_grad():
+            for start in range(0, users, step):
+                u = torch.from_numpy(np.repeat(e_ud[start : start + step].astype(np.float32), items, axis=0))
+                v = np.ascontiguousarray(e_und[start : start + step], np.float32).reshape(-1, d)
+                result[start : start + step] = score(u, torch.from_numpy(v)).numpy().reshape(-1, items)
+        return result
 
     def user_gradients(self, e_ud: np.ndarray, e_und: np.ndarray) -> np.ndarray:
         import torch

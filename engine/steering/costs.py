@@ -17,8 +17,7 @@ from engine.recommenders.ranking import Candidates, Histories, masked_affinities
 from engine.sae.model import SparseAutoencoder
 from engine.steering.effect import Steering
 from engine.steering.goals import Goal
-from engine.steering.problem import problems
-from engine.steering.solve import Solved, directions, smallest_strength, solve, straight
+from engine.steering.solve import Solved, directions, reach_along, solve
 
 SOLVED = "solved"
 FILTER = "filter"
@@ -94,11 +93,10 @@ def compare_ways(
         if n != neurons_at_most and (n is None or n < steering.sae.neurons):
             other = solve(*asked, neurons_at_most=n, seed=seed)
             ways.append(scale.cost(f"solved, {n or 'all'} neurons", other.delta_ud, other.reached))
+    pooled = solve(*asked, seed=seed, pooled=True)
+    ways.append(scale.cost("pooled", pooled.delta_ud, pooled.reached))
     for name, direction in _directions(steering, goal, member, seed).items():
-        delta, reached = np.zeros_like(solved.delta_ud), np.zeros(len(users), bool)
-        for part, problem in problems(steering.recommender, steering.candidates, member, goal, users, k, seed):
-            everyone = np.broadcast_to(direction, problem.unchanged.shape)
-            delta[part], reached[part] = smallest_strength(problem, straight(everyone))
+        delta, reached = reach_along(steering.recommender, steering.candidates, member, goal, users, k, direction, seed)
         ways.append(scale.cost(name, delta, reached))
     ways.append(scale.filtered(goal))
     return ways

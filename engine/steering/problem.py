@@ -1,7 +1,9 @@
 """What a solved edit has to do for some users: which items should stay, which should move, and what a change does.
 
-Affinities after a change of the users' vectors are measured by the recommender's own scorer over the whole catalogue.
-Where it is a dot product they are the old ones and a product, exactly; elsewhere every change is scored anew.
+A problem looks at a working set: the head of each user's list without the concept, the concept's best items, and a
+sample of the rest. What is found there is checked on the whole ranking (`served`), and tried again on wider sets for
+whom something from outside came in. Affinities after a change are the recommender's own; where it is a dot product
+they are the old ones and a product, exactly.
 """
 
 from collections.abc import Iterator
@@ -16,32 +18,34 @@ from engine.recommenders.recommender import Recommender
 from engine.steering.goals import Goal
 
 USERS_AT_ONCE = 256
-KEPT_ITEMS = 200
-"""Items at the top of a user's list, without the concept's, that should stay; the first counts most."""
+KEPT_ITEMS, PUSHED_ITEMS = 100, 60
+"""Items of the head without the concept, and of the concept, of each user."""
+WIDE_ITEMS = 2000
+"""Both, where that is not enough."""
 KEPT_DECAY = 0.9
-SAMPLED_ITEMS = 300
+SAMPLED_ITEMS = 150
 SAMPLED_WEIGHT = 0.1
-"""Weight of all the sampled items together; the top's add up to 1."""
-PUSHED_ITEMS = 60
-"""The concept's items that an edit looks at: the best of each user."""
+"""Weight of all the sampled items together; the head's add up to 1."""
 RIDGE = 0.005
 """Of the mean diagonal of A."""
 SPARE = 1e-5
 """By how much of the largest affinity a goal is overshot: lists are ranked in single precision."""
 
+_NONE = np.empty(0, np.int64)
+
 
 @dataclass(frozen=True)
 class Affinities:
-    """Of each user with every item, after some change of their vectors."""
+    """Of each user with the items of the working set, after some change of their vectors; -inf where there are fewer
+    items."""
 
-    ranked_ui: np.ndarray
-    """-inf at what may not be recommended."""
+    kept_uk: np.ndarray
     sampled_us: np.ndarray
-    """With the sampled items, of which a user may have seen some."""
+    pushed_uc: np.ndarray
 
     def of(self, rows: np.ndarray) -> "Affinities":
         """Those of some of the users."""
-        return Affinities(self.ranked_ui[rows], self.sampled_us[rows])
+        return Affinities(self.kept_uk[rows], self.sampled_us[rows], self.pushed_uc[rows])
 
 
 @dataclass(frozen=True)
@@ -57,10 +61,6 @@ class Local:
     """0 where nothing is changed yet."""
     g_ud: np.ndarray
     """Gradient of the concept's mean affinity less that of the others."""
-    pushed_ucd: np.ndarray
-    """Gradients of the concept's best items, less the mean of the others."""
-    pushed_uc: np.ndarray
-    """Their affinities, less the shift that all share so far; -inf where there are fewer."""
 
 
 @dataclass(frozen=True)
@@ -102,113 +102,134 @@ class Problem:
         per_user = {name: getattr(self, name)[rows] for name in ("users", "bounds", "kept_uk", "pushed_uc")}
         return replace(self, before=self.before.of(rows), **per_user)
 
+    def widened(self, rows: np.ndarray) -> "Problem":
+        """The problem of some of the users on a far wider working set."""
+        users = self.users[rows]
+        whole, _ = _measured(self.recommender, self.candidates, users, self.recommender.users.vectors[users])
+        kept_uk, pushed_uc, kept, pushed = _working_set(whole, self.member_i, max(WIDE_ITEMS, self.depth), WIDE_ITEMS)
+        before = Affinities(kept, self.before.sampled_us[rows], pushed)
+        return replace(self, users=users, bounds=self.bounds[rows], kept_uk=kept_uk, pushed_uc=pushed_uc, before=before)
+
     def affinities(self, delta_ud: np.ndarray) -> Affinities:
         """Measured after a change of the users' vectors."""
         if self.linear:
-            moved = delta_ud @ self.recommender.items.vectors.T
-            return Affinities(self.before.ranked_ui + moved, self.before.sampled_us + moved[:, self.sampled_s])
-        edited = (self.recommender.users.vectors[self.users] + delta_ud).astype(np.float32)
-        return measured(self.recommender, self.candidates, self.users, edited, self.sampled_s)
+            moved_s = delta_ud @ self.recommender.items.vectors[self.sampled_s].T
+            delta = delta_ud.astype(np.float32)[..., None]
+            return Affinities(
+                self.before.kept_uk + np.matmul(self._kept_ukd, delta)[..., 0],
+                self.before.sampled_us + moved_s,
+                self.before.pushed_uc + np.matmul(self._pushed_ucd, delta)[..., 0],
+            )
+        recommender = self.recommender
+        e_ud = self._edited(delta_ud)
+        items_un = np.concatenate([self.kept_uk, self._sampled_us, self.pushed_uc], axis=1)
+        own = recommender.scorer.own(e_ud, recommender.items.vectors[items_un])
+        own = own + recommender.items.bias[items_un] + recommender.users.bias[self.users, None]
+        return Affinities(*self._split(np.where(items_un >= 0, own, -np.inf)))
 
     def expected(self, delta_ud: np.ndarray) -> Affinities:
         """What the gradients where nothing is changed yet let expect of a change."""
         if self.linear:
             return self.affinities(delta_ud)
-        v_id, ranked_ui = self.recommender.items.vectors, self.before.ranked_ui.copy()
-        e_ud = self.recommender.users.vectors[self.users]
-        for row in np.flatnonzero(delta_ud.any(axis=1)):
-            alone = slice(row, row + 1)
-            ranked_ui[row] += self.recommender.scorer.user_gradients(e_ud[alone], v_id[None])[0] @ delta_ud[row]
-        return Affinities(ranked_ui, self.before.sampled_us)
+        moved = np.einsum("und,ud->un", self._gradients(self.unchanged), delta_ud)
+        kept, sampled, pushed = self._split(moved)
+        before = self.before
+        return Affinities(before.kept_uk + kept, before.sampled_us + sampled, before.pushed_uc + pushed)
 
-    def served(self, delta_ud: np.ndarray) -> tuple[Affinities, np.ndarray]:
-        """The affinities that lists with a change are made of, and which of these lists keep to the goal."""
-        edited = (self.recommender.users.vectors[self.users] + delta_ud).astype(np.float32)
-        now = measured(self.recommender, self.candidates, self.users, edited, self.sampled_s)
-        lists = top_k(now.ranked_ui, self.depth)
+    def served(self, delta_ud: np.ndarray) -> np.ndarray:
+        """Which lists, made from the whole ranking with a change, keep to the goal."""
+        now, _ = _measured(self.recommender, self.candidates, self.users, self._edited(delta_ud))
+        lists = top_k(now, self.depth)
         counts = (self.member_i[lists] & (lists >= 0)).sum(axis=1)
-        return now, counts >= self.bounds if self.up else counts <= self.bounds
+        return counts >= self.bounds if self.up else counts <= self.bounds
 
     def gap(self, now: Affinities) -> np.ndarray:
-        """How far each list is from its goal, in affinities; below 0 it is reached."""
-        members, others = now.ranked_ui[:, self._columns[0]], now.ranked_ui[:, self._columns[1]]
-        gap = np.empty(len(members))
-        for bound in np.unique(self.bounds):
-            rows = self.bounds == bound
-            gap[rows] = self._gap(members[rows], others[rows], int(bound))
-        return gap + self._spare
+        """How far each list is from its goal, in affinities; below 0 it is reached.
 
-    def _gap(self, members: np.ndarray, others: np.ndarray, bound: int) -> np.ndarray:
-        """At most b members in the top k: the member b + 1 is below the other k - b. At least b: the member b is
-        above the other k - b + 1."""
-        if self.up:
-            if bound == 0:
-                return np.full(len(members), -np.inf)
-            return _nth(others, self.depth - bound + 1) - _nth(members, bound)
-        if bound >= self.depth:
-            return np.full(len(members), -np.inf)
-        return _nth(members, bound + 1) - _nth(others, self.depth - bound)
-
-    @cached_property
-    def _columns(self) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers of the items with the concept, and of those without."""
-        return np.flatnonzero(self.member_i), np.flatnonzero(~self.member_i)
+        At most b members in the top k: the member b + 1 is below the other k - b. At least b: the member b is above the
+        other k - b + 1.
+        """
+        members, others = -np.sort(-now.pushed_uc, axis=1), -np.sort(-now.kept_uk, axis=1)
+        k, b = self.depth, self.bounds
+        with np.errstate(invalid="ignore"):  # -inf less -inf: what there is not neither enters nor has to leave
+            if self.up:
+                gap = _place(others, k - b) - _place(members, b - 1)
+                gap = np.where(np.isnan(gap), np.inf, gap)
+                return np.where(b <= 0, -np.inf, gap + self._spare)
+            gap = _place(members, b) - _place(others, k - b - 1)
+        gap = np.where(np.isnan(gap), -np.inf, gap)
+        return np.where(b >= k, -np.inf, gap + self._spare)
 
     @cached_property
     def _spare(self) -> float:
-        affinity = self.before.ranked_ui
+        affinity = self.before.kept_uk
         return SPARE * float(np.abs(affinity, where=np.isfinite(affinity), out=np.zeros_like(affinity)).max(initial=1))
 
     def rest_kept(self, delta_ud: np.ndarray) -> np.ndarray:
         """RBO of each list without the concept's items, before against after."""
-        after = np.where(self.member_i, -np.inf, self.affinities(delta_ud).ranked_ui)
-        return rbo(self.kept_uk[:, : self.depth], top_k(after, self.depth))
+        best = top_k(self.affinities(delta_ud).kept_uk, self.depth)
+        after = np.where(best >= 0, np.take_along_axis(self.kept_uk, np.maximum(best, 0), axis=1), -1)
+        return rbo(self.kept_uk[:, : self.depth], after)
 
     def cut(self) -> np.ndarray:
-        """The affinity of the other item that a member has to stay below, without an edit."""
-        others, cut = self.before.ranked_ui[:, self._columns[1]], np.empty(len(self.users))
-        for bound in np.unique(self.bounds):
-            rows = self.bounds == bound
-            cut[rows] = _nth(others[rows], max(self.depth - int(bound), 1))
-        return cut
+        """The affinity of the other item that a member has to pass, without an edit."""
+        return _place(self.before.kept_uk, np.maximum(self.depth - self.bounds - (0 if self.up else 1), 0))
 
     def near(self, delta_ud: np.ndarray, now: Affinities) -> Local:
         """The problem around a change of the vectors, after which the affinities are `now`."""
-        gradient_und = self._gradients(delta_ud)
-        split = self.kept_uk.shape[1] + len(self.sampled_s)
-        stay_und, pushed_ucd = gradient_und[:, :split], gradient_und[:, split:]
-        weight_un = self._weights()
+        kept, sampled, pushed_ucd = self._split(self._gradients(delta_ud))
+        stay_und, weight_un = np.concatenate([kept, sampled], axis=1), self._weights()
         moved_un = np.concatenate(
-            [
-                _there(self.kept_uk, now.ranked_ui) - _there(self.kept_uk, self.before.ranked_ui),
-                now.sampled_us - self.before.sampled_us,
-            ],
-            axis=1,
+            [_change(now.kept_uk, self.before.kept_uk), _change(now.sampled_us, self.before.sampled_us)], axis=1
         )
         total = weight_un.sum(axis=1, keepdims=True)
         mean_ud = np.einsum("un,und->ud", weight_un, stay_und) / total
         shift_u = (weight_un * moved_un).sum(axis=1, keepdims=True) / total
-        stay_und, pushed_ucd = stay_und - mean_ud[:, None], pushed_ucd - mean_ud[:, None]
-        a_udd = gram(stay_und, weight_un)
+        a_udd = gram(stay_und, weight_un) - total[:, :, None] * mean_ud[:, :, None] * mean_ud[:, None, :]
         d = a_udd.shape[1]
         ridge_u = RIDGE / d * np.trace(a_udd, axis1=1, axis2=2)
-        b_ud = np.einsum("un,und->ud", weight_un * (moved_un - shift_u), stay_und) + ridge_u[:, None] * delta_ud
-        pushed_uc = np.where(self.pushed_uc >= 0, _there(self.pushed_uc, now.ranked_ui) - shift_u, -np.inf)
+        off_un = weight_un * (moved_un - shift_u)
+        b_ud = np.einsum("un,und->ud", off_un, stay_und) + ridge_u[:, None] * delta_ud
+        share_uc = self._shares(now.pushed_uc - shift_u)
         return Local(
             a_udd=a_udd + ridge_u[:, None, None] * np.eye(d),
             b_ud=b_ud,
-            g_ud=np.einsum("uc,ucd->ud", self._shares(pushed_uc), pushed_ucd),
-            pushed_ucd=pushed_ucd,
-            pushed_uc=pushed_uc,
+            g_ud=np.einsum("uc,ucd->ud", share_uc, pushed_ucd) - share_uc.sum(axis=1, keepdims=True) * mean_ud,
         )
+
+    def head_gradients(self, delta_ud: np.ndarray, items: int) -> tuple[np.ndarray, np.ndarray]:
+        """Of the first so many kept items, and of those pushed."""
+        if self.linear:
+            return self._kept_ukd[:, :items], self._pushed_ucd
+        items_un = np.concatenate([self.kept_uk[:, :items], self.pushed_uc], axis=1)
+        found = self.recommender.scorer.user_gradients(self._edited(delta_ud), self.recommender.items.vectors[items_un])
+        return found[:, : -self.pushed_uc.shape[1]], found[:, -self.pushed_uc.shape[1] :]
 
     def _gradients(self, delta_ud: np.ndarray) -> np.ndarray:
         """Of the items that are kept, sampled and pushed, in this order."""
-        v_id, users = self.recommender.items.vectors, len(self.users)
-        sampled = np.broadcast_to(self.sampled_s, (users, len(self.sampled_s)))
-        e_ud = (self.recommender.users.vectors[self.users] + delta_ud).astype(np.float32)
-        items_un = np.concatenate([self.kept_uk, sampled, self.pushed_uc], axis=1)
-        return self.recommender.scorer.user_gradients(e_ud, v_id[items_un])
+        items_un = np.concatenate([self.kept_uk, self._sampled_us, self.pushed_uc], axis=1)
+        e_und = self.recommender.items.vectors[items_un]
+        return self.recommender.scorer.user_gradients(self._edited(delta_ud), e_und)
+
+    def _split(self, of_un: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        kept = self.kept_uk.shape[1]
+        sampled = kept + len(self.sampled_s)
+        return of_un[:, :kept], of_un[:, kept:sampled], of_un[:, sampled:]
+
+    @property
+    def _sampled_us(self) -> np.ndarray:
+        return np.broadcast_to(self.sampled_s, (len(self.users), len(self.sampled_s)))
+
+    @cached_property
+    def _kept_ukd(self) -> np.ndarray:
+        return self.recommender.items.vectors[self.kept_uk]
+
+    @cached_property
+    def _pushed_ucd(self) -> np.ndarray:
+        return self.recommender.items.vectors[self.pushed_uc]
+
+    def _edited(self, delta_ud: np.ndarray) -> np.ndarray:
+        return (self.recommender.users.vectors[self.users] + delta_ud).astype(np.float32)
 
     def _weights(self) -> np.ndarray:
         """Of the items that are kept, and of those sampled."""
@@ -229,32 +250,52 @@ class Problem:
         return np.asarray(share_uc / np.maximum(share_uc.sum(axis=1, keepdims=True), 1e-12))
 
 
-def _there(items_un: np.ndarray, affinity_ui: np.ndarray) -> np.ndarray:
-    """The affinities of each user's items; 0 where there is none."""
-    found = np.take_along_axis(affinity_ui, np.maximum(items_un, 0), axis=1)
-    return np.where(items_un >= 0, found, 0.0)
+def _change(now_un: np.ndarray, before_un: np.ndarray) -> np.ndarray:
+    """0 where there is no item."""
+    there = np.isfinite(before_un)
+    return np.subtract(now_un, before_un, where=there, out=np.zeros_like(before_un, dtype=np.float64))
 
 
-def _nth(values_ui: np.ndarray, n: int) -> np.ndarray:
-    """The n-th largest of each row; -inf where there are fewer."""
-    width = values_ui.shape[1]
-    if n > width:
-        return np.full(len(values_ui), -np.inf)
-    return np.partition(values_ui, width - n, axis=1)[:, width - n]
+def _place(sorted_un: np.ndarray, place_u: np.ndarray) -> np.ndarray:
+    """The value of each row at a place (0-based); -inf beyond its end, anything before its start."""
+    width = sorted_un.shape[1]
+    if not width:
+        return np.full(len(sorted_un), -np.inf)
+    found = np.take_along_axis(sorted_un, np.clip(place_u, 0, width - 1)[:, None], axis=1)[:, 0]
+    return np.where(place_u >= width, -np.inf, found)
 
 
-def gram(x_und: np.ndarray, weight_un: np.ndarray) -> np.ndarray:
-    """Each user's X'WX (u × d × d)."""
-    return np.matmul((x_und * weight_un[..., None]).transpose(0, 2, 1), x_und)
+def gram(v_und: np.ndarray, weight_un: np.ndarray) -> np.ndarray:
+    """Weighted sum of each user's v v' (u × d × d)."""
+    weighted = v_und * weight_un[..., None].astype(v_und.dtype)
+    return np.matmul(weighted.transpose(0, 2, 1), v_und).astype(np.float64)
 
 
-def measured(
-    recommender: Recommender, candidates: Candidates, users: np.ndarray, e_ud: np.ndarray, sampled_s: np.ndarray
-) -> Affinities:
-    """The affinities of `users` with the vectors `e_ud`."""
+def _measured(
+    recommender: Recommender,
+    candidates: Candidates,
+    users: np.ndarray,
+    e_ud: np.ndarray,
+    sampled_s: np.ndarray = _NONE,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Affinities (u × items) of edited users, -inf at what may not be recommended; and those with the sampled items."""
     affinity_ui = recommender.affinities(users, e_ud)
     sampled_us = affinity_ui[:, sampled_s]
-    return Affinities(candidates.mask(affinity_ui, users), sampled_us)
+    return candidates.mask(affinity_ui, users), sampled_us
+
+
+def _working_set(
+    whole_ui: np.ndarray, member_i: np.ndarray, kept: int, pushed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The head without the concept, the concept's best, and the affinities of both."""
+    items, values = [], []
+    for own, n in ((np.flatnonzero(~member_i), kept), (np.flatnonzero(member_i), pushed)):
+        affinity = whole_ui[:, own]
+        best = top_k(affinity, n)
+        there = best >= 0
+        items.append(np.where(there, own[best], -1))
+        values.append(np.where(there, np.take_along_axis(affinity, np.maximum(best, 0), axis=1), -np.inf))
+    return items[0], items[1], values[0], values[1]
 
 
 def problems(
@@ -272,10 +313,14 @@ def problems(
     sampled_s = rng.choice(outside, min(SAMPLED_ITEMS, len(outside)), replace=False)
     for start in range(0, len(users), USERS_AT_ONCE):
         part = slice(start, start + USERS_AT_ONCE)
-        before = measured(recommender, candidates, users[part], recommender.users.vectors[users[part]], sampled_s)
-        lists = top_k(before.ranked_ui, k)
+        e_ud = recommender.users.vectors[users[part]]
+        whole, sampled_us = _measured(recommender, candidates, users[part], e_ud, sampled_s)
+        lists = top_k(whole, k)
         counts = (member_i[lists] & (lists >= 0)).sum(axis=1)
         bounds = goal.bounds(counts, (lists >= 0).sum(axis=1))
+        # A list that keeps to its goal already is held to what it has, so that its bound asks for nothing.
+        bounds = np.where(goal.met(counts, bounds), counts, bounds)
+        kept_uk, pushed_uc, kept, pushed = _working_set(whole, member_i, max(KEPT_ITEMS, 2 * k), PUSHED_ITEMS)
         yield (
             part,
             Problem(
@@ -283,13 +328,12 @@ def problems(
                 candidates=candidates,
                 member_i=member_i,
                 users=users[part],
-                # A list that keeps to its goal already is held to what it has, so that its bound asks for nothing.
-                bounds=np.where(goal.met(counts, bounds), counts, bounds),
+                bounds=bounds,
                 depth=k,
                 up=goal.up,
-                before=before,
-                kept_uk=top_k(np.where(member_i, -np.inf, before.ranked_ui), max(KEPT_ITEMS, k)),
+                before=Affinities(kept, sampled_us, pushed),
+                kept_uk=kept_uk,
                 sampled_s=sampled_s,
-                pushed_uc=top_k(np.where(member_i, before.ranked_ui, -np.inf), PUSHED_ITEMS),
+                pushed_uc=pushed_uc,
             ),
         )

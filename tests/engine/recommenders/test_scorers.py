@@ -135,6 +135,16 @@ def test_user_gradients_are_the_differences_of_affinities(scorer: Scorer) -> Non
     np.testing.assert_allclose(scorer.user_gradients(u, v), expected, atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    "scorer", [Dot(), Cosine(3.0), Program.of(bent, D, D), mlp(widths=()), mlp("gelu")], ids=lambda one: one.kind
+)
+def test_affinities_with_items_of_ones_own_are_those_with_all(scorer: Scorer) -> None:
+    u, v = vectors(4, 1), vectors(12, 2)
+    own = np.array([[0, 3, 3], [11, 2, 1], [5, 6, 7], [9, 8, 0]])
+    whole = np.take_along_axis(scorer(u, v), own, axis=1)
+    np.testing.assert_allclose(scorer.own(u, v[own]), whole, atol=1e-5)
+
+
 def test_user_gradients_are_alike_in_blocks_and_at_once() -> None:
     scorer, u = mlp("tanh"), vectors(5, 1)
     v = np.broadcast_to(vectors(PAIRS_A_BLOCK // 2, 2), (5, PAIRS_A_BLOCK // 2, D))

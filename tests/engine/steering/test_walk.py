@@ -14,15 +14,15 @@ from engine.steering.costs import compare_ways
 from engine.steering.effect import Steering
 from engine.steering.goals import Goal
 from engine.steering.problem import problems
-from engine.steering.solve import Form, Solved, directions, smallest_strength, solve, straight
+from engine.steering.solve import Form, Solved, directions, smallest_strength, solve
 from tests.planted import planted
 
-K, USERS = 10, 16
+K, USERS = 10, 12
 ASKED = ("share(c1)<=0", "share(c1)<=0.5x", "share(c2)>=40%")
 
 
 def steering_of(scorer: str, *, turn: bool) -> Steering:
-    model = planted(scorer=scorer, turn=turn, knots=9)
+    model = planted(scorer=scorer, turn=turn, knots=5)
     ids = model.recommender.items.ids
     concepts = {one.name: [ids[i] for i in np.flatnonzero(one.member)] for one in model.concepts}
     seen = {
@@ -158,27 +158,22 @@ def test_a_bent_scorer_does_not_do_what_its_gradients_let_expect() -> None:
     assert (np.abs(edit.expected - edit.achieved) > 0.01)[edit.reached].mean() > 0.5
 
 
-def test_a_walk_keeps_more_of_the_rest_than_one_linear_step_and_than_one_direction_for_all(turned: Steering) -> None:
-    goal, _, users = asked_of(turned, "share(c1)<=0")
+def test_a_walk_keeps_more_of_the_rest_than_one_direction_for_all(turned: Steering) -> None:
+    """Directions of items take the rotation: without it they point anywhere, at the cost of the rest of the lists."""
+    goal, member, users = asked_of(turned, "share(c1)<=0.5x")
     ways = {way.name: way for way in compare_ways(turned, goal, users, K)}
     rivals = [name for name in ways if "difference of means" in name or "probe" in name]
     assert len(rivals) == 4
     for name in rivals:
         assert ways[name].reached.mean() > 0.5
         assert ways["solved"].rbo_rest.mean() > ways[name].rbo_rest[ways[name].reached].mean()
-
-
-def test_directions_of_items_reach_turned_users_by_the_rotation(turned: Steering) -> None:
-    """Without it they point anywhere: the concept's share falls along the rotated direction alone."""
-    goal, member, users = asked_of(turned, "share(c1)<=0.5x")
-    ways = {way.name: way for way in compare_ways(turned, goal, users, K)}
-    assert ways["difference of means of items, rotated"].reached.mean() > 0.9
+    rotated = ways["difference of means of items, rotated"]
+    assert rotated.reached.mean() > 0.9
     items = turned.recommender.items.vectors
     plain = items[~member].mean(axis=0) - items[member].mean(axis=0)
     _, problem = next(problems(turned.recommender, turned.candidates, member, goal, users, K))
-    delta, reached = smallest_strength(problem, straight(np.tile(plain / np.linalg.norm(plain), (len(users), 1))))
-    kept = np.where(reached, problem.rest_kept(delta), 0.0).mean()
-    assert kept < ways["difference of means of items, rotated"].rbo_rest.mean() - 0.2
+    delta, reached = smallest_strength(problem, np.tile(plain / np.linalg.norm(plain), (len(users), 1)))
+    assert np.where(reached, problem.rest_kept(delta), 0.0).mean() < rotated.rbo_rest.mean() - 0.2
 
 
 def test_no_more_directions_than_the_users_space_has(turned: Steering) -> None:
