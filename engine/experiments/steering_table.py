@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,7 @@ def _kept(folder: Path, run: Run, steering: Steering, train: Histories, concept:
     return made
 
 
+@cache
 def _solver() -> str:
     """A hash of the code that was measured, so that its next version measures anew."""
     modules = sorted((Path(str(files("engine"))) / "steering").glob("*.py"))
