@@ -146,7 +146,10 @@ RUN_WORDS = (
     ("pop%", "popularity percentile of its top items; lower is more popular"),
     ("p99", "the unit of an edit: 1.0 is the neuron's 99th percentile among users where it fires"),
     ("z", "the neuron's activation for this user, before → after the edit"),
-    ("RBO, τ", "how alike the two lists are, weighted to the top (RBO) and by order (Kendall's τ); equal lists 1, disjoint 0 and -0.67"),
+    (
+        "RBO, τ",
+        "how alike two lists are, weighted to the top (RBO), by order (Kendall's τ): equal 1; disjoint 0, -0.7",
+    ),
     ("kept", "how many of the list's items were in it before"),
     ("–", "unknown: not measured, or the neuron fires on too few items to say"),
     ("label", "h written by hand · l language model · m metadata · x rejected · ! failed · … asked · · none yet"),
