@@ -23,7 +23,14 @@ COMPARED_USERS = 300
 
 
 def goal_facts(
-    run: "Run", goal: str, asked: "Asked", users: str, neurons_at_most: int | None, session: str | None = None
+    run: "Run",
+    goal: str,
+    asked: "Asked",
+    users: str,
+    neurons_at_most: int | None,
+    session: str | None = None,
+    *,
+    pooled: bool = False,
 ) -> tuple[dict[str, Any], "Callable[[str], Step]"]:
     """The solved edit of the users whom a predicate names, its effect, and the other ways to the same goal.
 
@@ -44,13 +51,13 @@ def goal_facts(
         cohort = matching[run.recommender.users.known[matching]]
         if not len(cohort):
             raise EditError(f"No user matches {users!r}, so there is nobody to steer; widen the predicate.")
-        found = toward(steering, by_id, cohort, asked.k, neurons_at_most, below, users)
+        found = toward(steering, by_id, cohort, asked.k, neurons_at_most, below, users, pooled)
         effect = effect_of(run, steering, replace(asked, cohort=asked.cohort or users), [*below, found.step])
         sample = cohort
         if len(cohort) > COMPARED_USERS:
             sample = np.sort(np.random.default_rng(0).choice(cohort, COMPARED_USERS, replace=False))
         depth = found.goal.depth or asked.k
-        ways = compare_ways(found.below, found.goal, sample, depth, neurons_at_most)
+        ways = compare_ways(found.below, found.goal, sample, depth, neurons_at_most, pooled=pooled)
         before, after = cost_of(found.below, found.goal, found.solved, depth)
     solved = found.solved
     moved = solved.delta_ud.any(axis=1)
@@ -60,6 +67,7 @@ def goal_facts(
         "about": found.goal.concept if found.goal.item is None else run.texts["title"][found.goal.item],
         "users": len(cohort),
         "neurons_at_most": neurons_at_most,
+        "pooled": pooled,
         "active_set": float(solved.active_set.mean()),
         "predicted": float(solved.expected[moved].mean()) if moved.any() else None,
         "achieved": float(solved.achieved[moved].mean()) if moved.any() else None,

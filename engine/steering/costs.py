@@ -78,23 +78,30 @@ def _member(steering: Steering, goal: Goal) -> np.ndarray:
 
 
 def compare_ways(
-    steering: Steering, goal: Goal, users: np.ndarray, k: int = 30, neurons_at_most: int | None = None, seed: int = 0
+    steering: Steering,
+    goal: Goal,
+    users: np.ndarray,
+    k: int = 30,
+    neurons_at_most: int | None = None,
+    seed: int = 0,
+    pooled: bool = False,
 ) -> list[Cost]:
-    """Reach `goal` for `users` in every way that there is, the solved edit with `neurons_at_most` first.
+    """Reach `goal` for `users` in every way that there is, the edit that `solve` finds as asked first.
 
     Raises `EditError` as `solve` does.
     """
     member = _member(steering, goal)
     asked = (steering.recommender, steering.sae, steering.candidates, member, goal, users, k)
-    solved = solve(*asked, neurons_at_most=neurons_at_most, seed=seed)
+    solved = solve(*asked, neurons_at_most=neurons_at_most, seed=seed, pooled=pooled)
     scale = _Scale(steering, goal.concept, member, users, k)
     ways = [scale.cost(SOLVED, solved.delta_ud, solved.reached)]
     for n in (None, *NEURONS):
-        if n != neurons_at_most and (n is None or n < steering.sae.neurons):
+        if (n != neurons_at_most or pooled) and (n is None or n < steering.sae.neurons):
             other = solve(*asked, neurons_at_most=n, seed=seed)
             ways.append(scale.cost(f"solved, {n or 'all'} neurons", other.delta_ud, other.reached))
-    pooled = solve(*asked, seed=seed, pooled=True)
-    ways.append(scale.cost("pooled", pooled.delta_ud, pooled.reached))
+    if not pooled or neurons_at_most is not None:
+        together = solve(*asked, seed=seed, pooled=True)
+        ways.append(scale.cost("pooled", together.delta_ud, together.reached))
     for name, direction in _directions(steering, goal, member, seed).items():
         delta, reached = reach_along(steering.recommender, steering.candidates, member, goal, users, k, direction, seed)
         ways.append(scale.cost(name, delta, reached))

@@ -77,6 +77,8 @@ class SolvedEdit(BaseModel):
     ids: tuple[str, ...] | None = None
     k: int = 30
     neurons_at_most: int | None = None
+    pooled: bool = False
+    """The same neurons in the same proportion for everybody."""
     seed: int = 0
     amounts: str
     """SHA-256 of the file of amounts: one row for each user and neuron."""

@@ -38,6 +38,7 @@ def toward(
     neurons_at_most: int | None = None,
     below: Sequence[Step] = (),
     where: str | None = None,
+    pooled: bool = False,
     seed: int = 0,
 ) -> Toward:
     """Solve for `goal` in the lists (k long) of `users` (ascending), whom the predicate `where` names.
@@ -51,12 +52,13 @@ def toward(
         on = replace(steering, recommender=steering.edit(below, users=users).recommender)
     member = asked.member(on.concepts, len(on.titles))
     depth = asked.depth or k
-    solved = solve(
-        on.recommender, on.sae, on.candidates, member, asked, users, depth, neurons_at_most=neurons_at_most, seed=seed
-    )
+    model = (on.recommender, on.sae, on.candidates)
+    solved = solve(*model, member, asked, users, depth, neurons_at_most, seed=seed, pooled=pooled)
     if asked.item is not None:
         solved = _cheapest(on, asked, solved, depth)
-    edit = SolvedEdit(goal=str(asked), where=where, k=k, neurons_at_most=neurons_at_most, seed=seed, amounts="")
+    edit = SolvedEdit(
+        goal=str(asked), where=where, k=k, neurons_at_most=neurons_at_most, pooled=pooled, seed=seed, amounts=""
+    )
     if where is None:
         edit = edit.model_copy(update={"ids": tuple(on.recommender.users.ids[user] for user in users)})
     return Toward(asked, solved, _step(steering, asked, solved, edit, below), on)

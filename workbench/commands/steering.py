@@ -62,6 +62,9 @@ def steer(
     neurons_at_most: Annotated[
         int | None, typer.Option(min=1, help="With --goal: how many neurons a user's edit may move.")
     ] = None,
+    pooled: Annotated[
+        bool, typer.Option("--pooled", help="With --goal: the same neurons in the same proportion for everybody.")
+    ] = False,
     off: Annotated[bool, typer.Option("--off", help="Set the neuron to 0.")] = False,
     set_to: Annotated[float | None, typer.Option("--set", help="Set it to this amount.")] = None,
     add: Annotated[float | None, typer.Option(help="Add this amount.")] = None,
@@ -105,9 +108,9 @@ def steer(
             )
         if items or item or users is None or serve != "change":
             raise typer.BadParameter("--goal is for --users, and is served as a change of their vectors")
-        return _steer_to_goal(ctx, run, goal, users, asked, neurons_at_most, session, as_json)
-    if neurons_at_most is not None:
-        raise typer.BadParameter("--neurons-at-most goes with --goal")
+        return _steer_to_goal(ctx, run, goal, users, asked, (neurons_at_most, pooled), session, as_json)
+    if neurons_at_most is not None or pooled:
+        raise typer.BadParameter("--neurons-at-most and --pooled go with --goal")
     if len(chosen) != 1:
         raise typer.BadParameter("give exactly one of --off, --set, --add, --scale and --cap")
     operation, amount = chosen[0]
@@ -240,7 +243,7 @@ def _steer_to_goal(
     goal: str,
     users: str,
     asked: "Asked",
-    neurons_at_most: int | None,
+    which: tuple[int | None, bool],
     session: str | None,
     as_json: bool,
 ) -> None:
@@ -251,7 +254,7 @@ def _steer_to_goal(
     opened = open_run(ctx, run)
     with progress_bar("Solving") as progress:
         progress(0.1, "and comparing with other ways")
-        facts, write = goal_facts(opened, goal, asked, users, neurons_at_most, session)
+        facts, write = goal_facts(opened, goal, asked, users, which[0], session, pooled=which[1])
     if as_json:
         emit_json(facts)
     else:

@@ -83,6 +83,17 @@ def test_an_edit_is_solved_on_top_of_those_below_it(steering: Steering, users: n
     assert (before != member[lists_of(steering, [], users)].sum(axis=1)).any()
 
 
+def test_a_pooled_edit_moves_the_same_neurons_in_the_same_proportion_and_says_so(
+    steering: Steering, users: np.ndarray, tmp_path: Path
+) -> None:
+    step = written(steering, toward(steering, "share(c1)<=0.5x", users, K, 2, pooled=True).step, tmp_path)
+    assert step.edit.as_dict()["pooled"] is True
+    moved = step.amounts[(step.amounts != 0).any(axis=1)]  # type: ignore[index]
+    assert len(moved) > 10
+    parts = moved / np.abs(moved).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(parts, np.broadcast_to(parts[0], parts.shape), atol=1e-4)
+
+
 def test_one_that_is_switched_off_changes_no_list(steering: Steering, users: np.ndarray) -> None:
     step = toward(steering, "share(c1)<=0", users, K).step
     off = replace(step, edit=step.edit.model_copy(update={"on": False}))
