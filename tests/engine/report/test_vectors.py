@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import resource
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -142,6 +143,27 @@ def test_served_by_numpy_and_by_faiss_the_lists_are_those_that_monoscope_shows(
     assert_same(lists(users, items, order(users, items), seen, filters, K), told)
     for missing in ([], filters[:1], filters[1:]):  # neither filter may be left out
         assert lists(users, items, order(users, items), seen, missing, K) != told
+
+
+def test_the_code_that_the_documentation_gives_serves_the_same_lists(
+    steering: Steering, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = everything(steering)
+    write_vectors(steering, steps, tmp_path / "out", ALL, ABOUT)
+    monkeypatch.chdir(tmp_path)
+    text = (Path(__file__).parents[3] / "docs" / "serving.md").read_text(encoding="utf-8")
+    there: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", text, re.S):
+        exec(block, there)
+    seen, ranked = seen_of(steering), steering.candidates.eligible
+    served = {}
+    for user, row in zip(there["user_ids"], there["nearest"], strict=True):
+        allowed = [there["item_ids"][item] for item in row if ranked[item]]
+        served[user] = there["filtered"](user, [item for item in allowed if item not in seen[user]], K)
+    told = shown(steering, steps)
+    short = {user for user in told if len(served[user]) < len(told[user])}  # 200 nearest were too few
+    assert len(short) < len(told) // 20
+    assert_same(*({user: each[user] for user in told if user not in short} for each in (served, told)))
 
 
 def test_changed_rows_put_into_the_table_of_old_give_the_full_table_bit_by_bit(
