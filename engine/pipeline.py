@@ -1,10 +1,11 @@
 """From a frozen recommender to a run: autoencoder, neuron table, fidelity, folder. Trained or adopted models alike."""
 
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
@@ -13,7 +14,7 @@ import engine
 from engine.catalogue.catalogue import Catalogue
 from engine.comparison import compare, other_beta
 from engine.errors import RunError
-from engine.fidelity import audit
+from engine.fidelity import Fidelity, audit
 from engine.home import Home
 from engine.neurons.evidence import top_items
 from engine.neurons.standing import panel
@@ -132,6 +133,7 @@ def make_run(
             *_quality_notes(ranking, metrics, popular),
             *describe(sae_config, d_users),
             *_spaces(ranking, alignment),
+            *_went_wrong(fidelity, table.neurons),
         ],
         "versions": _versions(device),
     }
@@ -189,10 +191,23 @@ def _spaces(ranking: Ranking, alignment: Alignment | None) -> list[str]:
     ]
 
 
+def _went_wrong(fidelity: Fidelity, neurons: Sequence[Neuron]) -> list[str]:
+    """Sentences about an autoencoder that did not learn: worse than a constant, or silent."""
+    explained = fidelity.explained_items
+    if explained is not None and all(neuron.dead for neuron in neurons):
+        told = "every neuron is dead, so codes say nothing"
+    elif explained is not None and explained < -0.1:
+        told = f"the reconstruction is worse than the mean vector (explained variance of items {explained:.2g})"
+    else:
+        return []
+    return [f"WARNING: {told}; lower sae.learning_rate, or the weights of the penalties (sae.l1, sae.kl)."]
+
+
 def checked(model: type[BaseModel], values: Mapping[str, Any], where: str = "") -> Any:
     """`values` as a `model`; a `RunError` in one sentence for a setting that does not fit."""
+    _check_kinds(model, values, where)
     try:
-        return model.model_validate(values)
+        settings = model.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         parts = [str(part) for part in first["loc"] if str(part) not in ("mf", "ncf")]
@@ -200,6 +215,30 @@ def checked(model: type[BaseModel], values: Mapping[str, Any], where: str = "") 
         raise RunError(
             f"The setting {place or 'given'} does not fit: {first['msg'].removeprefix('Value error, ')}."
         ) from error
+    _check_finite(settings, where)
+    return settings
+
+
+def _check_kinds(model: type[BaseModel], values: Mapping[str, Any], where: str) -> None:
+    """Refuse true and false where pydantic would take them for 1 and 0."""
+    for name, field in model.model_fields.items():
+        given, place = values.get(name), f"{where}.{name}" if where else name
+        if isinstance(given, bool) and field.annotation is not bool:
+            raise RunError(f"The setting {place} does not fit: it cannot be {str(given).lower()}.")
+        if isinstance(given, Mapping):
+            # Of a union the model that is meant is not known yet; names that several have are of one kind.
+            for one in get_args(field.annotation) or (field.annotation,):
+                if isinstance(one, type) and issubclass(one, BaseModel):
+                    _check_kinds(one, given, place)
+
+
+def _check_finite(settings: BaseModel, where: str) -> None:
+    for name in type(settings).model_fields:
+        value, place = getattr(settings, name), f"{where}.{name}" if where else name
+        if isinstance(value, BaseModel):
+            _check_finite(value, place)
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise RunError(f"The setting {place} does not fit: it must be a finite number, not {value}.")
 
 
 def check_new_name(home: Home, name: str | None, default: str) -> str:

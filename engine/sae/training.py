@@ -11,7 +11,7 @@ relu       (the paper's) every positive activation stays; the L1 and KL penaltie
 Matryoshka levels (Bussmann et al. 2025): each of the nested dictionaries must reconstruct alone; L_emb is their mean.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -130,12 +130,36 @@ def _train(
             losses = learner.step(batch, step)
             if (step + 1) % LOG_EVERY == 0 or step + 1 == steps:
                 own_lines.append({"step": step + 1, **{name: float(value) for name, value in losses.items()}})
+                _check_finite(learner, own_lines[-1], checkpoint)
                 log(own_lines[-1])
         if (step + 1) % LOG_EVERY == 0 or step + 1 == steps:
             progress((step + 1) / steps, f"step {step + 1} of {steps}")
             if checkpoint is not None:
                 checkpoint.save(partial(_arrays, stream, learners), {"step": step + 1, "lines": lines})
     return [learner.served() for learner in learners]
+
+
+USUAL_RATE, USUAL_WEIGHT = 0.1, 100.0
+"""What a learning rate, and a loss's weight, hardly ever exceeds in a training that settles."""
+
+
+def _check_finite(learner: Learner, line: Mapping[str, float], checkpoint: Checkpoint | None) -> None:
+    """A `RunError` that names what ran away, and the settings to lower."""
+    amiss = [name for name, value in line.items() if not np.isfinite(value)]
+    if not amiss and all(bool(value.isfinite().all()) for value in learner.parameters.values()):
+        return
+    if checkpoint is not None:
+        checkpoint.remove()  # there is nothing to go on with
+    config = learner.config
+    weights = {name: getattr(config, name) for name in ("alpha", "beta", "l1", "kl")}
+    high = [f"sae.{name} ({value:g})" for name, value in weights.items() if value > USUAL_WEIGHT]
+    if config.learning_rate > USUAL_RATE or not high:
+        high.insert(0, f"sae.learning_rate ({config.learning_rate:g})")
+    what = f"the loss {amiss[0]}" if amiss else "its weights"
+    raise RunError(
+        f"The autoencoder diverged: at step {int(line['step'])} {what} left the finite numbers; lower "
+        f"{' and '.join(high)}."
+    )
 
 
 def rotates(config: SaeConfig, recommender: Recommender, seen: Histories | None) -> bool:

@@ -64,3 +64,16 @@ def test_no_neurons_stand_for_no_concept() -> None:
         for reading in READINGS:
             assert row.readings[reading].neuron is None
             assert set(row.readings[reading].purity.values()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"learning_rate": 0.05, "steps": 100}, "worse than the mean vector"),
+        ({"learning_rate": 0.02, "steps": 200}, "every neuron is dead"),
+    ],
+)
+def test_a_training_that_came_to_nothing_says_so(home: Home, more: dict, told: str) -> None:
+    settings = {"variant": "relu", "l1": 1e4, "revive": 0, "rows_a_step": 64, **more}
+    run = adopt(home, "much", of_size(60, 80), Adoption(sae=settings), None, silent)
+    assert any(note.startswith("WARNING") and told in note for note in run.manifest["notes"])

@@ -5,6 +5,7 @@ import pytest
 
 from engine.errors import RunError
 from engine.progress import silent
+from engine.recommenders.checkpoint import Checkpoint
 from engine.recommenders.recommender import Recommender, Tower
 from engine.sae.align import fit_side
 from engine.sae.config import SaeConfig
@@ -155,3 +156,43 @@ def test_held_out_users_and_training_users_are_all_users_once() -> None:
 def test_a_setting_that_does_not_fit_is_named(values: dict, told: str) -> None:
     with pytest.raises(RunError, match=told):
         TrainConfig.of(values, "any", 10, 10, 10)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"sae": {"neurons": True}}, r"sae\.neurons does not fit: it cannot be true"),
+        ({"sae": {"beta": float("inf")}}, r"sae\.beta does not fit: it must be a finite number"),
+        ({"sae": {"l1": float("nan")}}, r"sae\.l1"),
+        ({"recommender": {"d": True}}, r"recommender\.d does not fit: it cannot be true"),
+        ({"recommender": {"learning_rate": float("inf")}}, r"recommender\.learning_rate"),
+    ],
+)
+def test_true_is_no_number_and_infinity_no_setting(values: dict, told: str) -> None:
+    with pytest.raises(RunError, match=told):
+        TrainConfig.of(values, "any", 10, 10, 10)
+    assert TrainConfig.of({"sae": {"tied": False}, "baselines": False}, "any", 10, 10, 10).sae.tied is False
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"learning_rate": 1e30}, r"diverged: at step 25 .* lower sae\.learning_rate \(1e\+30\)\."),
+        ({"alpha": 1e39, "steps": 5}, r"diverged: at step 5 .* lower sae\.alpha \(1e\+39\)\."),
+    ],
+)
+def test_a_training_that_runs_away_names_the_setting_to_lower(more: dict, told: str, tmp_path: Path) -> None:
+    recommender, _ = planted(seed=1)
+    config = SaeConfig.model_validate({**SMALL.model_dump(), **more})
+    checkpoint = Checkpoint(tmp_path, "diverging")
+    with pytest.raises(RunError, match=told):
+        train_sae(
+            config,
+            recommender,
+            users=np.arange(300),
+            items=np.arange(400),
+            progress=silent,
+            log=lambda _line: None,
+            checkpoint=checkpoint,
+        )
+    assert not list(tmp_path.iterdir())  # nothing to go on with
