@@ -55,7 +55,7 @@ class Column:
     met: Mapping[str, tuple[int, int]]
     """How many of the paper's filled cells our mean meets or beats, and how many there are."""
     ahead: Mapping[str, Mapping[Reading, Spread]]
-    """Purity@20 of the best recipe less that of a baseline: mean and 95 % interval over concepts and bases."""
+    """Purity@20 of the best recipe less that of a baseline: mean over bases, 95 % interval over concepts."""
     popularity_paper: Cells
     popularity: Mapping[str, Mapping[int, Spread | None]]
     quality: Mapping[str, Mapping[str, Spread | None]]
@@ -216,8 +216,8 @@ def _ahead(found: Sequence[_Measured]) -> dict[str, Mapping[Reading, Spread]]:
     return {
         name: {
             reading: paired_interval(
-                np.concatenate([one.strict.purity(reading, 20) for one in found]),
-                np.concatenate([one.peers[name][reading] for one in found]),
+                np.stack([one.strict.purity(reading, 20) for one in found], axis=1),
+                np.stack([one.peers[name][reading] for one in found], axis=1),
             )
             for reading in READINGS
         }

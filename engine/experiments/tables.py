@@ -73,7 +73,8 @@ def _column(one: Stored) -> list[str]:
         lines.append(_line([name, *cells]))
     lines += [
         "",
-        "Best recipe less each baseline at equal candidates, purity@20, paired over concepts and bases, 95 %:",
+        "Best recipe less each baseline at equal candidates, purity@20: mean over bases, 95 % over concepts "
+        "(each drawn with all its bases):",
         "",
     ]
     lines += _rule(["baseline", "chosen", "split-half", "one-to-one"])

@@ -71,7 +71,7 @@ class Standing:
     means: Mapping[Reading, Mapping[int, float]]
     popularity_neuron: int | None
     popularity: Mapping[int, float | None]
-    """Mean popularity percentile of that neuron's top K (0: the most popular item)."""
+    """Mean popularity percentile of that neuron's top K (0: the most popular item), lowest over the mean of the K."""
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values; JSON turns the depths into text."""
@@ -175,10 +175,16 @@ def random_standing(
 
 
 def paired_interval(a: np.ndarray, b: np.ndarray, seed: int = 0) -> tuple[float, float, float]:
-    """Mean of a - b with its 95 % bootstrap interval over the pairs: concepts, or concepts of several bases."""
+    """Mean of a - b with its 95 % bootstrap interval over concepts.
+
+    One row a concept (C), or a concept's row over several bases (C × bases): a concept is drawn with all its bases,
+    since its figures over two bases of one data set are no independent evidence.
+    """
     from scipy.stats import bootstrap
 
     difference = np.asarray(a, float) - np.asarray(b, float)
+    if difference.ndim > 1:
+        difference = difference.mean(axis=1)
     if len(difference) < 2 or not np.ptp(difference):
         return (float(difference.mean()),) * 3
     interval = bootstrap(
@@ -261,14 +267,12 @@ def _purest(chosen: _Chosen, c: int) -> Purest:
 
 
 def _most_popular(top_mt: np.ndarray, popularity: np.ndarray) -> tuple[int | None, dict[int, float | None]]:
+    """The popularity neuron, chosen as every concept's is: by the mean over the depths, an unknown one the worst."""
     percentile = popularity_percentiles(popularity)
-    complete = (top_mt[:, : DEPTHS[0]] >= 0).all(axis=1)
-    if percentile is None or not complete.any():
+    if percentile is None or not (top_mt[:, DEPTHS[0] - 1] >= 0).any():
         return None, dict.fromkeys(DEPTHS)
-    mean = np.where(complete, percentile[np.maximum(top_mt[:, : DEPTHS[0]], 0)].mean(axis=1), np.inf)
-    neuron = int(mean.argmin())
-    found: dict[int, float | None] = {}
-    for depth in DEPTHS:
-        top = top_mt[neuron, :depth]
-        found[depth] = float(percentile[top].mean()) if (top >= 0).all() else None
-    return neuron, found
+    known = [top_mt[:, depth - 1] >= 0 for depth in DEPTHS]
+    means = [percentile[np.maximum(top_mt[:, :depth], 0)].mean(axis=1) for depth in DEPTHS]
+    neuron = int(np.mean([np.where(*pair, 100.0) for pair in zip(known, means, strict=True)], axis=0).argmin())
+    found = zip(DEPTHS, known, means, strict=True)
+    return neuron, {depth: float(mean[neuron]) if complete[neuron] else None for depth, complete, mean in found}

@@ -152,3 +152,25 @@ def test_the_panel_takes_large_genres_and_the_commonest_tags_or_what_is_named() 
     concepts = [concept("Drama", "genre", 300), concept("Rare", "genre", 19), concept("1990s", "decade", 400), *tags]
     assert [one.name for one in panel(concepts, ALL)] == ["Drama", *(f"t{n}" for n in range(10, 40))]
     assert [one.name for one in panel(concepts, ALL, ["1990s", "Rare", "nothing"])] == ["1990s", "Rare"]
+
+
+def test_a_concept_measured_over_three_bases_counts_once() -> None:
+    random = np.random.default_rng(0)
+    ahead = 0.05 + 0.1 * random.standard_normal(16)
+    once = paired_interval(ahead, np.zeros(16))
+    over_bases = paired_interval(np.repeat(ahead[:, None], 3, axis=1), np.zeros((16, 3)))
+    assert over_bases == pytest.approx(once)
+    as_if_independent = paired_interval(np.tile(ahead, 3), np.zeros(48))
+    assert as_if_independent[2] - as_if_independent[1] < 0.7 * (once[2] - once[1])
+
+
+def test_the_popularity_neuron_is_chosen_over_all_depths_as_a_concepts_is() -> None:
+    popularity = np.arange(ITEMS, 0, -1)
+    head = np.where(np.arange(ITEMS) < 60, popularity + 5000, 0)
+    narrow = np.where(np.arange(ITEMS) < 12, popularity + 9000, popularity[::-1])  # the head's first 12, then the tail
+    z = np.stack([np.roll(head, 3), narrow], axis=1).astype(np.float32)
+    found = standing(z, ALL, world()[1], popularity, 0)
+    assert found.popularity_neuron == 0
+    assert (found.popularity[50] or 100) < 10
+    alone = standing(z[:, 1:] * (np.arange(ITEMS) < 12)[:, None], ALL, world()[1], popularity, 0)
+    assert alone.popularity == {10: pytest.approx(100 * 4.5 / ITEMS), 20: None, 50: None}
