@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 LIST_TOP, LIST_RANDOM = 60, 60
 """Items of a user's list that the listwise loss looks at, and random ones beside them."""
 
+TRIED_ROWS = 16
+"""Users, and items, whose pairs are tried to see whether gradients come through a scorer."""
+
 
 def published_kl(z_nm: "torch.Tensor", rho: float) -> "torch.Tensor":
     """Sum over neurons of KL(rho || mean activation), the mean clamped to (0, 1) as the authors' code has it.
@@ -214,16 +217,28 @@ def _share(after: "torch.Tensor", before: "torch.Tensor") -> "torch.Tensor":
 
 
 def lets_gradients_through(recommender: Recommender) -> bool:
-    """Whether the scorer can be trained through."""
+    """Whether the scorer can be trained through: gradients of real pairs are finite, and not zero everywhere.
+
+    A scorer with steps in it (floor, sign, argmax) has gradients, and all of them are 0.
+    """
     import torch
 
     u, v = (
-        torch.from_numpy(tower.vectors[:2].copy()).requires_grad_(True)
+        torch.from_numpy(tower.vectors[_spread(len(tower.vectors))]).requires_grad_(True)
         for tower in (recommender.users, recommender.items)
     )
     try:
-        recommender.scorer.torch("cpu")(u, v).sum().backward()
+        scores = recommender.scorer.torch("cpu")(u, v)
+        # Weights of one's own for every pair, so that no two gradients cancel.
+        weights = torch.rand(scores.shape, generator=torch.Generator().manual_seed(0)) + 0.5
+        (scores * weights).sum().backward()
     except RuntimeError:  # torch's own: there is nothing to differentiate
         return False
     found = [x.grad.flatten() for x in (u, v) if x.grad is not None]
-    return bool(found) and bool(torch.isfinite(torch.cat(found)).all())
+    gradient = torch.cat(found) if found else torch.zeros(1)
+    return bool(torch.isfinite(gradient).all()) and bool((gradient != 0).any())
+
+
+def _spread(rows: int) -> np.ndarray:
+    """Numbers of up to `TRIED_ROWS` rows, evenly spread."""
+    return np.unique(np.linspace(0, rows - 1, min(rows, TRIED_ROWS)).astype(np.int64))

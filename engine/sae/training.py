@@ -113,8 +113,8 @@ def _train(
             frozen[turned] = FrozenRecommender(recommender, rows, maps[turned], device)
     if any(config.beta for config in configs) and not lets_gradients_through(recommender):
         raise RunError(
-            "No gradient comes through the scorer, so the prediction loss cannot be trained; use --beta 0, or bring a "
-            "scorer written with differentiable torch operations."
+            "No gradient comes through the scorer, so the prediction loss cannot be trained; use --beta 0 (--set "
+            "sae.beta=0), or bring a scorer written with differentiable torch operations."
         )
     kinds: set[str] = {config.prediction for config in configs if config.beta}
     stream, steps = Stream(configs[0], recommender, rows, kinds), configs[0].steps

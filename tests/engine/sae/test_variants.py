@@ -1,6 +1,7 @@
 """Every variant, loss and start of the autoencoder, on vectors whose directions are known."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from engine.sae.align import fit_side, procrustes
 from engine.sae.baselines import baselines
 from engine.sae.config import SaeConfig
 from engine.sae.learner import Learner
-from engine.sae.losses import FrozenRecommender, Rows, published_kl, rate_kl
+from engine.sae.losses import FrozenRecommender, Rows, lets_gradients_through, published_kl, rate_kl
 from engine.sae.model import SIDES, SideMap, SparseAutoencoder
 from engine.sae.training import side_maps, train_sae, train_saes
 from tests.engine.sae.test_sae import planted
@@ -200,11 +201,28 @@ def test_gradients_come_through_any_scorer_and_never_reach_the_recommender(
     assert lines[-1]["prediction"] < lines[0]["prediction"]
 
 
-def test_a_scorer_without_gradients_is_refused_in_a_sentence_unless_beta_is_0(world: tuple) -> None:
-    steps = Recommender.of(world[0].users, world[0].items, lambda u, v: (u * v).sum(1).detach())
+@pytest.mark.parametrize(
+    "score",
+    [lambda u, v: (u * v).sum(1).detach(), lambda u, v: ((u * v).sum(1) * 4).floor(), lambda u, v: (u * v).sum(1) * 0],
+    ids=["cut off", "steps", "constant"],
+)
+def test_a_scorer_without_gradients_is_refused_in_a_sentence_unless_beta_is_0(world: tuple, score: Callable) -> None:
+    steps = Recommender.of(world[0].users, world[0].items, score)
     with pytest.raises(RunError, match="use --beta 0"):
         trained((steps, world[1]), SMALL)
     trained((steps, world[1]), changed(beta=0))
+
+
+def test_a_gradient_of_a_few_real_pairs_is_enough_to_train_through(world: tuple) -> None:
+    # A clipped score is flat for whoever is below the clip, the first users among them.
+    towers = [Tower(one.ids, one.vectors.copy(), one.bias) for one in (world[0].users, world[0].items)]
+    towers[0].vectors[:20] = 0
+    clipped = Recommender.of(towers[0], towers[1], lambda u, v: (u * v).sum(1).clamp(min=0.05))
+    assert lets_gradients_through(clipped)
+    # Gradients that cancel over all pairs are gradients still.
+    v = towers[1].vectors[0]
+    opposed = [Tower.of([f"{side}0", f"{side}1"], np.stack([v, -v])) for side in "ui"]
+    assert lets_gradients_through(Recommender.of(opposed[0], opposed[1], "dot"))
 
 
 def test_procrustes_finds_a_rotation_that_was_hidden_and_decoding_undoes_it(world: tuple) -> None:
