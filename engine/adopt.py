@@ -12,7 +12,7 @@ from engine.device import one_thread, usable_device
 from engine.errors import RunError
 from engine.home import Home
 from engine.pipeline import check_new_name, checked, make_run
-from engine.presets import autoencoder_for
+from engine.presets import autoencoder_for, fit_notes, fitted
 from engine.progress import Progress
 from engine.recommenders.recommender import Recommender, Tower
 from engine.recommenders.scorers import Program
@@ -63,8 +63,9 @@ def adopt(
     name = check_new_name(home, name, f"{dataset}-adopted")
     device = usable_device(adoption.device)
     d = brought.items.vectors.shape[1]
-    sae = checked(SaeConfig, {**autoencoder_for(d, brought.scorer.kind), **adoption.sae}, "sae")
-    notes = [*adoption.notes]
+    usual = autoencoder_for(d, brought.scorer.kind)
+    sae = checked(SaeConfig, fitted(usual, adoption.sae), "sae")
+    notes = [*adoption.notes, *fit_notes(usual, adoption.sae)]
     if adoption.pairs is not None:
         notes.append(parity(brought, adoption.pairs))
     notes += _ensured(home, dataset, brought)

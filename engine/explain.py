@@ -12,7 +12,7 @@ from engine.neurons.evidence import top_items
 from engine.neurons.standing import Standing, panel, standing
 from engine.neurons.table import ConceptItems, Neuron, neuron_table
 from engine.pipeline import checked
-from engine.presets import autoencoder_for
+from engine.presets import autoencoder_for, fitted
 from engine.progress import Progress, silent
 from engine.recommenders.ranking import Candidates, Histories
 from engine.recommenders.recommender import Recommender
@@ -84,7 +84,7 @@ def explain(
     d_users, d_items = users.vectors.shape[1], items.vectors.shape[1]
     if d_users != d_items:
         raise RunError(f"Users have vectors of {d_users} numbers and items of {d_items}; they need to be alike.")
-    config: SaeConfig = checked(SaeConfig, {**autoencoder_for(d_items, recommender.scorer.kind), **settings})
+    config: SaeConfig = checked(SaeConfig, fitted(autoencoder_for(d_items, recommender.scorer.kind), settings))
     history = _histories(recommender, seen or {})
     popularity = np.bincount(history.items, minlength=len(items.ids))
     candidates = Candidates(history, items.known)

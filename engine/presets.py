@@ -47,13 +47,45 @@ def preset(values: Mapping[str, Any], dataset: str, users: int, items: int, inte
 
 def sae_preset(values: Mapping[str, Any], dataset: str, d: int, scorer: str) -> dict[str, Any]:
     """The autoencoder's part of `values` laid over its recipe, for vectors of length d and a scorer of that kind."""
+    return fitted(sae_recipe(values, dataset, d, scorer), values.get("sae", {}))
+
+
+def sae_recipe(values: Mapping[str, Any], dataset: str, d: int, scorer: str) -> dict[str, Any]:
+    """The autoencoder's settings of a recipe alone. Raises `RunError` where `values` hold no group of that name."""
     tables = _tables(values.get("recipe", "best"))
     kind = "mf" if scorer in ("dot", "cosine") else "ncf"
     own = tables.get("datasets", {}).get(dataset, {}).get("sae", {}).get(kind, {})
     given = values.get("sae", {})
     if not isinstance(given, Mapping):
         raise RunError(f"The setting sae must be a group, such as sae.neurons = {given!r}.")
-    return {**autoencoder_for(d, scorer), **tables["sae"].get(kind, {}), **own, **given}
+    return {**autoencoder_for(d, scorer), **tables["sae"].get(kind, {}), **own}
+
+
+def fitted(usual: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """`given` laid over the `usual` settings of an autoencoder; a usual k that is too large for few neurons is lowered.
+
+    A k of all neurons or more would leave none silent: it becomes half of them. A k that was given stays.
+    """
+    return {**usual, **_lowered(usual, given), **given}
+
+
+def fit_notes(usual: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+    """A sentence on what `fitted` lowered, if anything."""
+    lowered, settings = _lowered(usual, given), {**usual, **given}
+    if not lowered or settings.get("variant") == "relu":
+        return []
+    return [
+        f"{settings['neurons']} neurons are too few for the usual "
+        f"{' and '.join(f'sae.{name} ({usual[name]})' for name in lowered)}: lowered to {min(lowered.values())}."
+    ]
+
+
+def _lowered(usual: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, int]:
+    neurons = given.get("neurons", usual.get("neurons"))
+    if not isinstance(neurons, int):
+        return {}
+    names = [name for name in ("k_items", "k_users") if name not in given and usual.get(name, 0) >= neurons]
+    return dict.fromkeys(names, max(1, neurons // 2))
 
 
 def _tables(name: object) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from engine.device import one_thread, usable_device
 from engine.errors import RunError
 from engine.home import Home
 from engine.pipeline import check_new_name, checked, make_run
-from engine.presets import preset, sae_preset
+from engine.presets import fit_notes, preset, sae_preset, sae_recipe
 from engine.progress import Progress
 from engine.recommenders.checkpoint import Checkpoint
 from engine.recommenders.mf import MFConfig, mf_model
@@ -88,7 +88,8 @@ def train(
         config = TrainConfig.of(values, dataset, *size)
         name = check_new_name(home, name, f"{dataset}-{config.recommender.kind}")
         device = usable_device(config.device)
-        small = config.recommender.batch * (len(items.item_id) if config.recommender.loss == "dense" else 64)
+        settings, scorer = config.recommender, "dot" if config.recommender.kind == "mf" else "mlp"
+        small = settings.batch * (len(items.item_id) if settings.loss == "dense" else 64)
         training: list[dict[str, Any]] = []
         folder = home.runs / ".training"
         with (
@@ -106,7 +107,7 @@ def train(
                 config.sae,
                 device,
                 training,
-                [],
+                fit_notes(sae_recipe(values, dataset, settings.d, scorer), values.get("sae", {})),
                 lambda share, text: progress(0.7 + 0.3 * share, text),
                 sae_checkpoint,
                 config.baselines,
@@ -126,10 +127,9 @@ def _train_over(
         raise RunError(f"The recommender comes from run {base.name} and stays as it is; give settings of sae alone.")
     about = dict(base.manifest["recommender"])
     recommender = base.recommender
-    settings = checked(
-        OverConfig,
-        {**values, "sae": sae_preset(values, dataset, recommender.items.vectors.shape[1], recommender.scorer.kind)},
-    )
+    about_vectors = recommender.items.vectors.shape[1], recommender.scorer.kind
+    settings = checked(OverConfig, {**values, "sae": sae_preset(values, dataset, *about_vectors)})
+    usual = sae_recipe(values, dataset, *about_vectors)
     name = check_new_name(home, name, f"{base.name}-sae")
     device = usable_device(settings.device)
     config = {
@@ -152,13 +152,24 @@ def _train_over(
             settings.sae,
             device,
             [line for line in base.training if line["part"] == "recommender"],
-            [],
+            [*_recipe_notes(settings.recipe, base), *fit_notes(usual, values.get("sae", {}))],
             progress,
             checkpoint,
             settings.baselines,
         )
         checkpoint.remove()
     return run
+
+
+def _recipe_notes(recipe: Recipe, base: Run) -> list[str]:
+    theirs = base.manifest["config"].get("recipe")
+    if recipe == (theirs or "best"):
+        return []
+    made = f"of the recipe {theirs}" if theirs else "adopted"
+    return [
+        f"The recipe {recipe} applies to the autoencoder alone: the recommender is that of run {base.name} ({made}), "
+        "as it was."
+    ]
 
 
 def _trained(

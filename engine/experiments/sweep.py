@@ -24,7 +24,7 @@ from engine.neurons.evidence import metadata_vectors, monosemanticity, top_items
 from engine.neurons.standing import Standing, panel, standing
 from engine.neurons.table import METADATA_KINDS
 from engine.pipeline import checked
-from engine.presets import sae_preset
+from engine.presets import fitted, sae_recipe
 from engine.progress import Progress
 from engine.recommenders.checkpoint import Checkpoint
 from engine.run import Run
@@ -94,12 +94,12 @@ def configurations(
     values: Mapping[str, Any], axes: Mapping[str, Sequence[Any]], dataset: str, base: Run
 ) -> list[tuple[dict[str, Any], SaeConfig]]:
     """What varies, and the whole configuration, for every point of the grid over the base's recipe."""
-    recommender = base.recommender
-    usual = sae_preset(values, dataset, recommender.items.vectors.shape[1], recommender.scorer.kind)
+    d, kind = base.recommender.items.vectors.shape[1], base.recommender.scorer.kind
+    usual = sae_recipe(values, dataset, d, kind)
     found = []
     for point in grid(axes):
         own = {key.removeprefix("sae."): value for key, value in point.items()}
-        found.append((point, checked(SaeConfig, {**usual, **own}, "sae")))
+        found.append((point, checked(SaeConfig, fitted(usual, {**values.get("sae", {}), **own}), "sae")))
     return found
 
 
