@@ -14,7 +14,7 @@ from engine.errors import EditError, RunError
 from engine.recommenders.ranking import Candidates
 from engine.recommenders.recommender import Recommender
 from engine.sae.model import Side, SparseAutoencoder
-from engine.steering.effect import full_rank
+from engine.steering.lists import full_rank
 
 STEPS = 1024
 """Midpoints of the path that gradients are averaged over; where a ReLU bends it, the error falls as 1 / steps."""

@@ -23,8 +23,9 @@ from engine.recommenders.ranking import Candidates, Histories, masked_affinities
 from engine.run import Run
 from engine.steering.cohort import Cohort
 from engine.steering.edits import Edit, Serve, Step
-from engine.steering.effect import Steering, full_rank
+from engine.steering.effect import Steering
 from engine.steering.inputs import TRAIN, histories
+from engine.steering.lists import full_rank
 from tests.engine.experiments.conftest import FILTERS, music_files
 
 NUDGE = Case("folk-rock", "rock", "nudge", ("rock",), ("folk",))

@@ -11,7 +11,8 @@ from engine.recommenders.scorers import Dot, Mlp, Scorer
 from engine.sae.model import Side
 from engine.steering.cohort import Cohort
 from engine.steering.edits import Edit, edited_codes, edited_vectors
-from engine.steering.effect import Steering, full_ranks
+from engine.steering.effect import Steering
+from engine.steering.lists import full_ranks
 from tests.engine.steering.test_steering import item_neuron, steering, strongest
 
 __all__ = ["steering"]
