@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -39,6 +39,9 @@ from engine.steering.inputs import Ranking, concept_items
 FIGURE2 = {"films": (("Children's", "Horror"), ("Sci-Fi", "Comedy")), "music": (("metal", "jazz"), ("electronic",))}
 """Concepts whose items are averaged over, and concepts whose purest neuron is shown; the paper's, where it has some."""
 FIGURE3_NEURONS, TAGS_SHOWN = 4, 12
+RECIPES: tuple[Literal["best", "paper"], ...] = ("best", "paper")
+NESTED: tuple[tuple[Literal["best", "paper"], str], ...] = (("best", "random"), ("best", "ica"), ("paper", "random"))
+"""Recipes and starts of the Matryoshka dictionaries; ICA is the best recipe's own."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Order:
 
 def needed(order: Order, what: str) -> str:
     """What has to be trained first, in a sentence, with about how long it takes."""
-    wanted = [Wanted(order.models[0], "best", order.seeds[0])]
+    wanted = _shown(order)
     if what == "table1":
         wanted = [
             one
@@ -77,7 +80,7 @@ def needed(order: Order, what: str) -> str:
             for one in some
         ]
     elif what == "matryoshka":
-        wanted = [_nested(order, start, levels) for start in STARTS for levels in (4, 1)]
+        wanted = _nested(order)
     elif what in ("figure4", "figure5", "interventions"):
         wanted = [Wanted(model, "best", order.seeds[0]) for model in order.models]
     elif what == "steering":
@@ -126,9 +129,18 @@ def _table1(order: Order, progress: Progress) -> Reproduced:
     return Reproduced("table1", facts, tables.table1(columns))
 
 
+def _shown(order: Order) -> list[Wanted]:
+    """The runs of Figures 2 and 3: every model by both recipes, on its first base."""
+    return [Wanted(model, recipe, order.seeds[0]) for model in order.models for recipe in RECIPES]
+
+
 def _figure2(order: Order, progress: Progress) -> Reproduced:
-    run, loaded = _shown_run(order, progress)
     across, within = FIGURE2[published().domain(order.dataset)]
+    words = "Mean activations and tags, each beside the catalogue's mean."
+    return _pictured("figure2", order, lambda _, loaded: _activations(loaded, across, within), words, progress)
+
+
+def _activations(loaded: "_Loaded", across: Sequence[str], within: Sequence[str]) -> Picture:
     names = [concept.name for concept in loaded.panel]
     means, catalogue = concept_means(loaded.z_im, loaded.eligible, np.array([c.member for c in loaded.panel]))
     profiles = [ConceptProfile(name, means[names.index(name)], catalogue) for name in across if name in names]
@@ -150,32 +162,24 @@ def _figure2(order: Order, progress: Progress) -> Reproduced:
                 [float(base[n] * len(top)) for n in order_],
             )
         )
-    drawn = figure2(profiles, neurons, tagged)
-    return _pictured("figure2", order, run, drawn, "Mean activations and tags, each beside the catalogue's mean.")
+    return figure2(profiles, neurons, tagged)
 
 
 def _figure3(order: Order, progress: Progress) -> Reproduced:
-    run, loaded = _shown_run(order, progress)
+    words = f"The {FIGURE3_NEURONS} neurons furthest from the catalogue in some decade, top 200 items."
+    return _pictured("figure3", order, _decades, words, progress)
+
+
+def _decades(run: Run, loaded: "_Loaded") -> Picture | None:
     profiles = []
     for neuron in run.neurons:
         decades = decade_shares(loaded.z_im[:, neuron.neuron], loaded.eligible, loaded.year)
         strongest = max((decade.share - decade.catalogue for decade in decades), default=0.0)
         profiles.append((strongest, DecadeProfile(neuron.neuron, neuron.named_by, decades)))
     if not any(profile.decades for _, profile in profiles):
-        return Reproduced(
-            "figure3",
-            {"run": run.name, "known": False},
-            f"# Figure 3\n\n{order.dataset} has no years, so no decades.\n",
-        )
+        return None
     chosen = sorted(profiles, key=lambda pair: -pair[0])[:FIGURE3_NEURONS]
-    drawn = figure3([profile for _, profile in chosen])
-    return _pictured(
-        "figure3",
-        order,
-        run,
-        drawn,
-        f"The {len(chosen)} neurons furthest from the catalogue in some decade, top 200 items.",
-    )
+    return figure3([profile for _, profile in chosen])
 
 
 def _figure4(order: Order, progress: Progress) -> Reproduced:
@@ -185,7 +189,7 @@ def _figure4(order: Order, progress: Progress) -> Reproduced:
     for model in order.models:
         curves = [_curve(one) for one in found.curves if one.model == model]
         drawn = figure4(model, curves, facts if found.paper else None)
-        pictures.append(Picture(f"figure4-{model}", drawn.svg, drawn.png, drawn.alt, drawn.columns, drawn.rows))
+        pictures.append(replace(drawn, name=f"figure4-{model}"))
     return Reproduced("figure4", found.as_dict(), tables.figure4(found), pictures)
 
 
@@ -199,22 +203,26 @@ def _curve(curve: Curve) -> BetaCurve:
     return BetaCurve(name, curve.beta, measured)
 
 
-STARTS = ("random", "ica")
-
-
-def _nested(order: Order, start: str, levels: int = 4) -> Wanted:
-    return Wanted(order.models[0], "best", order.seeds[0], (("levels", levels), ("start", start)))
+def _nested(order: Order) -> list[Wanted]:
+    """Nested dictionaries of every model, recipe and start, and as a control flat ones."""
+    return [
+        Wanted(model, recipe, order.seeds[0], (("levels", levels), ("start", start)))
+        for model in order.models
+        for recipe, start in NESTED
+        for levels in (4, 1)
+    ]
 
 
 def _matryoshka(order: Order, progress: Progress) -> Reproduced:
-    """Nested dictionaries from both starts, and as a control flat ones, cut into quarters by number."""
-    facts: dict[str, Any] = {"dataset": order.dataset, "model": order.models[0], "starts": {}}
+    """Nested dictionaries, and flat ones cut into quarters by number."""
+    facts: dict[str, Any] = {"dataset": order.dataset, "models": {model: {} for model in order.models}}
     pictures, words = [], []
-    wanted = [(start, levels) for start in STARTS for levels in (4, 1)]
-    for number, (start, parts) in enumerate(wanted):
-        name = f"{start} start" if parts == 4 else f"{start} start, flat, cut into quarters"
-        share = part(progress, number / len(wanted), (number + 1) / len(wanted), name)
-        run = trained(order.home, order.dataset, _nested(order, start, parts), share)
+    wanted = _nested(order)
+    for number, one in enumerate(wanted):
+        nested, start = one.sae[0][1] == 4, one.sae[1][1]
+        kind = f"{one.recipe} recipe, {start} start" + ("" if nested else ", flat, cut into quarters")
+        share = part(progress, number / len(wanted), (number + 1) / len(wanted), f"{one.model}, {kind}")
+        run = trained(order.home, order.dataset, one, share)
         loaded = _Loaded.of(run)
         m = run.sae.neurons
         kinds = [concept for concept in loaded.concepts if concept.kind in ("genre", "tag")]
@@ -222,15 +230,15 @@ def _matryoshka(order: Order, progress: Progress) -> Reproduced:
         levels = by_level(loaded.z_im, loaded.z_um, loaded.popularity, loaded.eligible, kinds, ends)
         gone = trends(levels, order.seeds[0])
         drawn = matryoshka(levels, gone)
-        if parts == 4:
-            pictures.append(Picture(f"matryoshka-{start}", drawn.svg, drawn.png, drawn.alt, drawn.columns, drawn.rows))
-        facts["starts"][start if parts == 4 else f"{start}, flat"] = {
+        if nested:
+            pictures.append(replace(drawn, name=f"matryoshka-{one.model}-{one.recipe}-{start}"))
+        facts["models"][one.model][f"{one.recipe}, {start}" + ("" if nested else ", flat")] = {
             "run": run.name,
             "rows": [dict(zip(drawn.columns, row, strict=True)) for row in drawn.rows],
             "trends": {key: vars(trend) for key, trend in gone.items()},
             "fidelity": run.manifest["fidelity"],
         }
-        words.append(tables.matryoshka(name, run.name, levels, gone))
+        words.append(tables.matryoshka(f"{tables.NAMES[one.model]}, {kind}", run.name, levels, gone))
     return Reproduced("matryoshka", facts, "# Matryoshka levels\n\n" + "\n".join(words), pictures)
 
 
@@ -270,19 +278,26 @@ class _Loaded:
         return int(np.argmax([member[top].sum() / 20 for top in tops]))
 
 
-def _shown_run(order: Order, progress: Progress) -> tuple[Run, _Loaded]:
-    run = trained(order.home, order.dataset, Wanted(order.models[0], "best", order.seeds[0]), progress)
-    return run, _Loaded.of(run)
-
-
-def _pictured(name: str, order: Order, run: Run, drawn: Picture, words: str) -> Reproduced:
-    facts = {
-        "dataset": order.dataset,
-        "run": run.name,
-        "rows": [dict(zip(drawn.columns, row, strict=True)) for row in drawn.rows],
-    }
-    text = f"# {name.capitalize()}\n\n{words} Run {run.name}.\n\n![{drawn.alt}]({name}.svg)\n\n{drawn.markdown()}"
-    return Reproduced(name, facts, text, [Picture(name, drawn.svg, drawn.png, drawn.alt, drawn.columns, drawn.rows)])
+def _pictured(
+    name: str, order: Order, draw: Callable[[Run, _Loaded], Picture | None], words: str, progress: Progress
+) -> Reproduced:
+    """One picture for each run of `_shown`; None from `draw`: the data set has no years."""
+    title, drawings, pictures, said = name.capitalize(), [], [], []
+    wanted = _shown(order)
+    for number, one in enumerate(wanted):
+        kind = f"{tables.NAMES[one.model]}, {one.recipe} recipe"
+        share = part(progress, number / len(wanted), (number + 1) / len(wanted), kind)
+        run = trained(order.home, order.dataset, one, share)
+        drawn = draw(run, _Loaded.of(run))
+        if drawn is None:
+            text = f"# {title}\n\n{order.dataset} has no years, so no decades.\n"
+            return Reproduced(name, {"dataset": order.dataset, "known": False}, text)
+        rows = [dict(zip(drawn.columns, row, strict=True)) for row in drawn.rows]
+        drawings.append({"model": one.model, "recipe": one.recipe, "run": run.name, "rows": rows})
+        pictures.append(replace(drawn, name=f"{name}-{one.model}-{one.recipe}"))
+        said.append(f"## {kind} (run {run.name})\n\n![{drawn.alt}]({pictures[-1].name}.svg)\n\n{drawn.markdown()}")
+    facts = {"dataset": order.dataset, "drawings": drawings}
+    return Reproduced(name, facts, "\n".join([f"# {title}\n\n{words}\n", *said]), pictures)
 
 
 def _interventions(order: Order, progress: Progress) -> Reproduced:

@@ -11,7 +11,16 @@ from engine.experiments.published import Cells, published
 from engine.experiments.trained import Model, Wanted, trained
 from engine.home import Home
 from engine.neurons.evidence import DEPTHS
-from engine.neurons.standing import READINGS, Reading, Standing, paired_interval, panel, random_standing, standing
+from engine.neurons.standing import (
+    READINGS,
+    RandomStanding,
+    Reading,
+    Standing,
+    paired_interval,
+    panel,
+    random_standing,
+    standing,
+)
 from engine.progress import Progress, part
 from engine.run import Run
 from engine.sae.baselines import baselines
@@ -21,6 +30,8 @@ from engine.sae.training import split_users
 from engine.steering.inputs import Ranking, concept_items
 
 PAPER, BEST, BEST_SMALL, BEST_FLAT = "paper", "best", "best, the paper's m", "best, no biases"
+BEST_BETA = "best, beta 1"
+"""The best recipe is the vanilla autoencoder (beta 0); this one has the prediction loss."""
 Spread = tuple[float, float, float]
 """Mean, lowest and highest over seeds."""
 
@@ -51,7 +62,9 @@ class Column:
     rows: Sequence[Row]
     neurons: Mapping[str, int]
     means: Mapping[str, Mapping[Reading, Mapping[int, Spread]]]
-    """Over the concepts of the table; variants and, named by variant and method, baselines at equal candidates."""
+    """Over the concepts of the table; variants and, named by variant and method, baselines at equal candidates.
+
+    Of random directions the range is that of 95 % of the draws, mean over seeds; else it is over seeds."""
     met: Mapping[str, tuple[int, int]]
     """How many of the paper's filled cells our mean meets or beats, and how many there are."""
     ahead: Mapping[str, Mapping[Reading, Spread]]
@@ -73,6 +86,7 @@ def wanted_runs(dataset: str, model: Model, seeds: Sequence[int]) -> dict[str, l
         PAPER: [Wanted(model, "paper", seed) for seed in seeds],
         BEST: [Wanted(model, "best", seed) for seed in seeds],
         BEST_SMALL: [Wanted(model, "best", seed, (("neurons", m),)) for seed in seeds],
+        BEST_BETA: [Wanted(model, "best", seed, (("beta", 1.0),)) for seed in seeds],
     }
     if model == "mf":
         found[BEST_FLAT] = [Wanted(model, "best", seed, (), (("bias", False),)) for seed in seeds]
@@ -114,9 +128,10 @@ def column(home: Home, dataset: str, model: Model, seeds: Sequence[int], progres
     means: dict[str, Mapping[Reading, Mapping[int, Spread]]] = {
         variant: _spreads([one.strict.means for one in found[variant]]) for variant in wanted
     }
-    for variant in (BEST, BEST_SMALL):
+    for variant in (PAPER, BEST, BEST_SMALL):
         for name in found[variant][0].baselines:
             means[f"{variant}: {name}"] = _spreads([one.baselines[name] for one in found[variant]])
+        means[f"{variant}: {RANDOM}, 95 % of draws"] = _drawn([one.chance for one in found[variant]])
     return Column(
         dataset,
         model,
@@ -138,8 +153,9 @@ class _Measured:
     strict: Standing
     looser: Standing
     baselines: Mapping[str, Mapping[Reading, Mapping[int, float]]]
+    chance: RandomStanding
     peers: Mapping[str, Mapping[Reading, np.ndarray]]
-    """Purity@20 of every concept for each baseline with neurons of its own."""
+    """Purity@20 of every concept for each baseline with neurons of its own, and for random directions."""
 
 
 def _measured(run: Run) -> _Measured:
@@ -166,9 +182,6 @@ def _measured(run: Run) -> _Measured:
         means[name] = own.means
         peers[name] = {reading: own.purity(reading, 20) for reading in READINGS}
     chance = random_standing(recommender.items.vectors, eligible, strict, config.neurons, config.seed)
-    means[RANDOM] = {
-        reading: {depth: value[0] for depth, value in depths.items()} for reading, depths in chance.means.items()
-    }
     peers[RANDOM] = {
         reading: np.array([chance.by_concept[reading][concept.name] for concept in strict]) for reading in READINGS
     }
@@ -177,6 +190,7 @@ def _measured(run: Run) -> _Measured:
         standing(z_im, eligible, strict, popularity, config.seed),
         standing(z_im, eligible, looser, popularity, config.seed),
         means,
+        chance,
         peers,
     )
 
@@ -198,6 +212,14 @@ def _spreads(
 ) -> dict[Reading, Mapping[int, Spread]]:
     return {
         reading: {depth: _spread([one[reading][depth] for one in means]) for depth in DEPTHS} for reading in READINGS
+    }
+
+
+def _drawn(chance: Sequence[RandomStanding]) -> dict[Reading, Mapping[int, Spread]]:
+    """Mean over bases of the mean and of both ends of the range that 95 % of the draws lie in."""
+    return {
+        reading: {depth: tuple(np.mean([one.means[reading][depth] for one in chance], axis=0)) for depth in DEPTHS}
+        for reading in READINGS
     }
 
 

@@ -62,7 +62,12 @@ def _column(one: Stored) -> list[str]:
     lines.append(_line(["popularity percentile", "", "", paper, *cells]))
     met = [f"{one['met'][variant][0]} of {one['met'][variant][1]}" for variant in variants]
     lines.append(_line(["filled cells met", "", "", "", *met]))
-    lines += ["", f"Means over the table's concepts, {len(one['seeds'])} seed(s); lowest to highest in brackets:", ""]
+    lines += [
+        "",
+        f"Means over the table's concepts, {len(one['seeds'])} seed(s); lowest to highest in brackets, for random "
+        "directions the range of 95 % of 100 draws:",
+        "",
+    ]
     lines += _rule(["", *(f"{name} @{depth}" for name in ("chosen", "split-half", "one-to-one") for depth in DEPTHS)])
     for name, readings in one["means"].items():
         cells = [

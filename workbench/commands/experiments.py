@@ -88,7 +88,14 @@ def reproduce(
     ],
     dataset: Annotated[str, typer.Option(help="ml-1m, lastfm-2k or lastfm-msd.", autocompletion=complete_dataset)],
     models: Annotated[str, typer.Option(help="Recommenders: mf, ncf or both.")] = "mf,ncf",
-    seeds: Annotated[int, typer.Option(min=1, help="Base seeds 0, 1, 2...; results are means over them.")] = 3,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Seeds 0, 1, 2... of the recommender (table1, steering) or of the autoencoder over one recommender "
+            "(figure4); means are over them. The others show seed 0.",
+        ),
+    ] = 3,
     output: Annotated[
         Path | None, typer.Option(help="Folder for the files; default: reproductions/ in the home.")
     ] = None,

@@ -1,6 +1,7 @@
 """The paper's tables and figures from a miniature in its own layout: what is trained, what is shown, what is kept."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,9 +22,9 @@ def order(music_home: Home) -> Order:
 
 
 def test_table_1_has_its_four_columns_and_every_run_is_trained_once(order: Order) -> None:
-    assert needed(order, "table1").startswith("4 of 4 runs have to be trained (3 recommenders), about")
+    assert needed(order, "table1").startswith("5 of 5 runs have to be trained (3 recommenders), about")
     result = reproduce(order, "table1")
-    assert needed(order, "table1") == "All 4 runs are here."
+    assert needed(order, "table1") == "All 5 runs are here."
     before = {one["name"] for one in runs(order.home)}
     again = reproduce(order, "table1")
     assert {one["name"] for one in runs(order.home)} == before
@@ -82,14 +83,40 @@ def test_matched_sparsity_is_the_same_at_every_beta_and_the_free_one_is_the_pape
     assert [one.name for one in result.pictures] == ["figure4-mf"]
 
 
+def test_table_1_shows_what_chance_ranges_over_and_baselines_on_the_papers_own_base(order: Order) -> None:
+    result = reproduce(order, "table1")
+    (column,) = result.facts["columns"]
+    for variant in ("paper", "best", "best, the paper's m"):
+        assert {f"{variant}: ICA", f"{variant}: PCA", f"{variant}: raw dimensions"} <= set(column["means"])
+        mean, low, high = column["means"][f"{variant}: random directions, 95 % of draws"]["split-half"]["20"]
+        assert low < mean < high  # over the draws: there is one seed
+    assert column["means"]["paper: PCA"] != column["means"]["best, the paper's m: PCA"]
+    assert "best, beta 1" in column["means"]
+    assert trained(order.home, order.dataset, Wanted("mf", "best", 0, (("beta", 1.0),))).manifest["sae"]["beta"] == 1
+
+
+def test_figure_2_draws_every_model_by_both_recipes(order: Order) -> None:
+    both = replace(order, models=("mf", "ncf"))
+    assert "4 runs" in needed(both, "figure2")
+    result = reproduce(both, "figure2")
+    kinds = [(one["model"], one["recipe"]) for one in result.facts["drawings"]]
+    assert kinds == [("mf", "best"), ("mf", "paper"), ("ncf", "best"), ("ncf", "paper")]
+    assert [one.name for one in result.pictures] == [f"figure2-{model}-{recipe}" for model, recipe in kinds]
+    for one in result.facts["drawings"]:
+        config = Run.open(order.home, one["run"]).manifest["config"]
+        assert config["recommender"]["kind"] == one["model"]
+        assert config["sae"]["variant"] == ("relu" if one["recipe"] == "paper" else "batchtopk")
+        assert f"(run {one['run']})" in result.markdown
+
+
 def test_figure_2_shows_means_beside_the_catalogues(order: Order) -> None:
-    result = reproduce(order, "figure2")
-    run = Run.open(order.home, result.facts["run"])
+    first = reproduce(order, "figure2").facts["drawings"][0]
+    run = Run.open(order.home, first["run"])
     z = run.sae.encode(run.recommender.items.vectors, "items")
     with run.catalogue() as catalogue:
         eligible = Ranking(catalogue, run.recommender).candidates.eligible
         concepts = {one.name: one.member for one in concept_items(catalogue, len(eligible))}
-    rows = [row for row in result.facts["rows"] if row["panel"] == "mean activation of metal"]
+    rows = [row for row in first["rows"] if row["panel"] == "mean activation of metal"]
     assert len(rows) == z.shape[1]
     np.testing.assert_allclose([row["value"] for row in rows], z[concepts["metal"] & eligible].mean(axis=0), atol=1e-5)
     np.testing.assert_allclose([row["catalogue"] for row in rows], z[eligible].mean(axis=0), atol=1e-5)
@@ -103,8 +130,10 @@ def test_without_years_there_are_no_decades_and_figure_3_says_so(order: Order) -
 
 def test_matryoshka_is_shown_from_both_starts_with_a_test_of_the_trend(order: Order) -> None:
     result = reproduce(order, "matryoshka")
-    starts = result.facts["starts"]
-    assert set(starts) == {"random", "random, flat", "ica", "ica, flat"}
+    starts = result.facts["models"]["mf"]
+    kinds = ("best, random", "best, ica", "paper, random")
+    assert set(starts) == {*kinds, *(f"{kind}, flat" for kind in kinds)}
+    assert [one.name for one in result.pictures] == [f"matryoshka-mf-{kind.replace(', ', '-')}" for kind in kinds]
     for name, start in starts.items():
         run = Run.open(order.home, start["run"])
         assert len(run.sae.levels) == (0 if "flat" in name else 4)
@@ -116,9 +145,10 @@ def test_matryoshka_is_shown_from_both_starts_with_a_test_of_the_trend(order: Or
 def test_files_are_written_for_people_and_programs(order: Order, home: Home) -> None:
     result = reproduce(order, "figure2")
     files = write(result, home.root / "out")
-    assert {file.name for file in files} == {"figure2.json", "figure2.md", "figure2.svg", "figure2.png"}
+    drawn = {f"figure2-mf-{recipe}.{kind}" for recipe in ("best", "paper") for kind in ("svg", "png")}
+    assert {file.name for file in files} == {"figure2.json", "figure2.md", *drawn}
     assert json.loads((home.root / "out" / "figure2.json").read_text()) == json.loads(json.dumps(result.facts))
-    assert (home.root / "out" / "figure2.png").read_bytes().startswith(b"\x89PNG")
+    assert (home.root / "out" / "figure2-mf-best.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_equal_settings_are_the_same_run_and_a_base_is_used_again(order: Order) -> None:
