@@ -110,27 +110,30 @@ class Problem:
         before = Affinities(kept, self.before.sampled_us[rows], pushed)
         return replace(self, users=users, bounds=self.bounds[rows], kept_uk=kept_uk, pushed_uc=pushed_uc, before=before)
 
-    def affinities(self, delta_ud: np.ndarray) -> Affinities:
-        """Measured after a change of the users' vectors."""
+    def affinities(self, delta_ud: np.ndarray, sampled: bool = False, head: int | None = None) -> Affinities:
+        """Measured after a change of the users' vectors; of the sampled items only if asked for, and of the first
+        `head` kept ones only where that is enough."""
+        kept_uk, sampled_s = self.kept_uk[:, :head], self.sampled_s if sampled else _NONE
         if self.linear:
-            moved_s = delta_ud @ self.recommender.items.vectors[self.sampled_s].T
             delta = delta_ud.astype(np.float32)[..., None]
             return Affinities(
-                self.before.kept_uk + np.matmul(self._kept_ukd, delta)[..., 0],
-                self.before.sampled_us + moved_s,
+                self.before.kept_uk[:, :head] + np.matmul(self._kept_ukd[:, :head], delta)[..., 0],
+                self.before.sampled_us[:, : len(sampled_s)] + delta_ud @ self.recommender.items.vectors[sampled_s].T,
                 self.before.pushed_uc + np.matmul(self._pushed_ucd, delta)[..., 0],
             )
         recommender = self.recommender
-        e_ud = self._edited(delta_ud)
-        items_un = np.concatenate([self.kept_uk, self._sampled_us, self.pushed_uc], axis=1)
-        own = recommender.scorer.own(e_ud, recommender.items.vectors[items_un])
+        each_us = np.broadcast_to(sampled_s, (len(self.users), len(sampled_s)))
+        items_un = np.concatenate([kept_uk, each_us, self.pushed_uc], axis=1)
+        own = recommender.scorer.own(self._edited(delta_ud), recommender.items.vectors[items_un])
         own = own + recommender.items.bias[items_un] + recommender.users.bias[self.users, None]
-        return Affinities(*self._split(np.where(items_un >= 0, own, -np.inf)))
+        own = np.where(items_un >= 0, own, -np.inf)
+        kept, last = kept_uk.shape[1], kept_uk.shape[1] + len(sampled_s)
+        return Affinities(own[:, :kept], own[:, kept:last], own[:, last:])
 
     def expected(self, delta_ud: np.ndarray) -> Affinities:
         """What the gradients where nothing is changed yet let expect of a change."""
         if self.linear:
-            return self.affinities(delta_ud)
+            return self.affinities(delta_ud, sampled=True)
         moved = np.einsum("und,ud->un", self._gradients(self.unchanged), delta_ud)
         kept, sampled, pushed = self._split(moved)
         before = self.before

@@ -101,9 +101,9 @@ class _Head:
 
     def affinities(self, delta_ud: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of the others and of the concept's items, in mean distances from the head's first; far below where none."""
-        now = self.problem.affinities(delta_ud)
+        now = self.problem.affinities(delta_ud, head=self.items)
         first = np.where(np.isfinite(self.problem.before.kept_uk[:, :1]), self.problem.before.kept_uk[:, :1], 0.0)
-        head, pushed = ((one - first) / self.unit_u[:, None] for one in (now.kept_uk[:, : self.items], now.pushed_uc))
+        head, pushed = ((one - first) / self.unit_u[:, None] for one in (now.kept_uk, now.pushed_uc))
         return np.maximum(head, -1e6).astype(np.float32), np.maximum(pushed, -1e6).astype(np.float32)
 
     def crossings(self, head_uj: np.ndarray, falling_uj: np.ndarray, tau: float) -> tuple[np.ndarray, np.ndarray]:

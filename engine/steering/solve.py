@@ -29,7 +29,7 @@ from engine.recommenders.recommender import Recommender
 from engine.sae.model import SparseAutoencoder
 from engine.steering.goals import Goal
 from engine.steering.problem import Local, Problem, problems
-from engine.steering.ranks import URGENT, refined
+from engine.steering.ranks import URGENT, VIOLATION, refined
 
 Form = Literal["least squares", "active set"]
 
@@ -39,6 +39,9 @@ STEPS, STEPS_AT_MOST = 8, 20
 """In which a walk is to arrive, each covering an equal part of the gap that is left, and when it gives up."""
 LATE = 1.5
 """How a step grows for who is late: a gradient that falls off lets every step fall short."""
+ROUNDS = ((VIOLATION, 1.1), (VIOLATION, 0.9), (URGENT, 0.0))
+"""Of the active set: the price of a violation, and for whom a round is, whose list keeps less of its rest (RBO) so far;
+it keeps nothing for whom the goal is not reached."""
 STRETCHES = (1.0, 1.02, 1.05, 1.1, 1.2, 1.5, 2.0, 3.0)
 """Of an edit that falls short of its goal."""
 
@@ -218,21 +221,21 @@ def _best_form(problem: Problem, basis_umd: np.ndarray, form: Form | None) -> tu
         plain, reached = walk(problem, basis_umd)
     if form == "least squares":
         return Found(plain, reached, np.zeros(n, bool)), np.zeros(0)
-    moving = np.flatnonzero(problem.gap(problem.before) >= 0)
     active, also, hessian = plain.copy(), reached.copy(), np.tile(np.eye(basis_umd.shape[1]), (n, 1, 1))
-    if len(moving):
-        left = problem.of(moving)
-        change, hessian[moving] = refined(left, basis_umd[moving], plain[moving])
-        active[moving], also[moving] = just_enough(left, change)
-        short = moving[~also[moving]]
-        if len(short):
-            left = problem.of(short)
-            change, _ = refined(left, basis_umd[short], plain[short], URGENT)
-            active[short], also[short] = just_enough(left, change)
-    if form == "active set":
-        return Found(active, also, np.ones(n, bool)), hessian
-    better = also & (~reached | (problem.rest_kept(active) > problem.rest_kept(plain)))
-    return Found(np.where(better[:, None], active, plain), reached | also, better), hessian
+    kept = np.where(reached, problem.rest_kept(plain), -1.0)
+    on = np.flatnonzero(problem.gap(problem.before) >= 0)
+    for number, (price, less) in enumerate(ROUNDS):
+        on = on[kept[on] < less]
+        if not len(on):
+            break
+        left = problem.of(on)
+        change, hessian[on] = refined(left, basis_umd[on], active[on], price)
+        change, met = just_enough(left, change)
+        keeps = np.where(met, left.rest_kept(change), -1.0)
+        better = met if form == "active set" and not number else keeps > kept[on]
+        active[on[better]], also[on[better]], kept[on[better]] = change[better], True, keeps[better]
+    used = (active != plain).any(axis=1) | (form == "active set")
+    return Found(active, also, used), hessian
 
 
 def least_squares(near: Local, basis_umd: np.ndarray, gain_u: np.ndarray) -> np.ndarray:
@@ -304,7 +307,7 @@ def walk(problem: Problem, basis_umd: np.ndarray) -> tuple[np.ndarray, np.ndarra
             break
         part = gap * (1 / (STEPS - step) if step < STEPS else LATE ** (step - STEPS))
         after = x + least_squares(left.near(x, now), basis, part if problem.up else -part)
-        now = left.affinities(after)
+        now = left.affinities(after, sampled=True)
         gap = left.gap(now)
         met, on = gap < 0, gap >= 0
         best[live[met]], reached[live[met]] = after[met], True

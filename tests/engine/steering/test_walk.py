@@ -17,7 +17,7 @@ from engine.steering.problem import problems
 from engine.steering.solve import Form, Solved, directions, smallest_strength, solve
 from tests.planted import planted
 
-K, USERS = 10, 12
+K, USERS = 10, 10
 ASKED = ("share(c1)<=0", "share(c1)<=0.5x", "share(c2)>=40%")
 
 
