@@ -38,7 +38,7 @@ K = 30
 RAISED = 0.3
 """The share that "raised" asks for, of users who have less of the concept in training."""
 GOALS = {"none left": ("<=", 0.0, False), "halved": ("<=", 0.5, True), "raised to 30 %": (">=", RAISED, False)}
-SECONDS_A_CELL = {"mf": 12, "ncf": 30}
+SECONDS_A_CELL = {"mf": 10, "ncf": 30}
 """One concept and goal in all ways, on one core, roughly; for telling the user before it starts."""
 MEASURES = ("reached", "rbo", "recall", "drift")
 

@@ -38,7 +38,7 @@ DAMPING = 1e-3
 
 
 @dataclass
-class _Head:
+class Head:
     """The head of each user's list around some change, in mean distances between neighbours."""
 
     problem: Problem
@@ -135,7 +135,7 @@ def refined(
 
     `price` is mu. It need not reach the goal exactly: see `solve.just_enough`.
     """
-    head, delta, n = _Head(problem, basis_umd), start_ud.copy(), basis_umd.shape[1]
+    head, delta, n = Head(problem, basis_umd), start_ud.copy(), basis_umd.shape[1]
     a_umm = np.matmul(np.matmul(basis_umd, head.a_udd), basis_umd.transpose(0, 2, 1))
     sign, hessian = -1 if problem.up else 1, a_umm
     if head.items < 2:
