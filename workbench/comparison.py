@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workbench.tables import say, show
+from rich.text import Text
+
+from engine.text import plain
+from workbench.tables import console, say, show
 
 
 def show_comparison(comparison: Mapping[str, Any] | None) -> None:
@@ -11,7 +14,7 @@ def show_comparison(comparison: Mapping[str, Any] | None) -> None:
     if comparison is None:
         return say("Baselines were not measured (--no-baselines).")
     if not comparison["panel"]:
-        return say("There are no concepts to measure purity against; baselines differ in fidelity alone.")
+        return _show_kept(comparison)
     rows = []
     for row in comparison["rows"]:
         kept = row["fidelity"]
@@ -39,6 +42,22 @@ def show_comparison(comparison: Mapping[str, Any] | None) -> None:
         "chosen: the best of n neurons by the very labels it is scored on; split: chosen on one half of the items, "
         "scored on the other; 1-to-1: a neuron for one concept at most. SAE ahead: paired difference over concepts, "
         "95 % interval. L0 as large as the vector: nothing is left out, so RBO 1 is no result."
+    )
+
+
+def _show_kept(comparison: Mapping[str, Any]) -> None:
+    """Every set of neurons where there are no concepts: what it keeps is all that tells them apart."""
+    rows = []
+    for row in comparison["rows"]:
+        kept = row["fidelity"]
+        figures = (_two(kept[name]) for name in ("rbo", "tau", "ndcg_kept", "affinity_r2"))
+        rows.append([row["name"], row["candidates"], *figures, f"{kept['l0_items']:.0f}/{kept['l0_users']:.0f}"])
+    columns = ("", "n", "RBO", "tau", "NDCG kept", "affinity R2", "L0 i/u")
+    show("Fidelity of the autoencoder and its baselines", columns, rows, ", ".join(columns[1:]))
+    return say(
+        "There are no concepts to measure purity against, so they differ in fidelity alone. RBO: identical lists 1, "
+        "disjoint 0; tau: identical 1, disjoint about -0.67. L0 as large as the vector: nothing is left out, so RBO 1 "
+        "is no result."
     )
 
 
@@ -73,7 +92,56 @@ def show_sweep(found: Mapping[str, Any]) -> None:
     )
 
 
+CELL, LONGEST_NAME = 4, 24
+"""Columns of a cell of the grid with the space before it, and the most that a concept's name takes."""
+
+
 def show_matrix(facts: Mapping[str, Any]) -> None:
+    """Concepts by their neurons: as a grid where the terminal is wide enough for it, else as a list."""
+    matched = [one for one in facts["concepts"] if one["readings"]["one-to-one"]["neuron"] is not None]
+    shown = [one for one in matched if not one["missing"]]
+    names = min(max(len(one["concept"]) for one in facts["concepts"]), LONGEST_NAME)
+    needed = names + CELL * len(shown)
+    if shown and needed <= console().width:
+        return _show_grid(facts, [one["readings"]["one-to-one"]["neuron"] for one in shown], names)
+    _show_list(facts)
+    return say(f"A terminal of {needed} columns shows concepts by neurons as a grid.") if shown else None
+
+
+def _show_grid(facts: Mapping[str, Any], neurons: Sequence[int], names: int) -> None:
+    """Purity@20 of each matched neuron for each concept, concepts and their neurons in one order."""
+    say(f"Concepts and neurons of {facts['run']}, one to one: purity@20")
+    head = Text(" " * names)
+    for neuron in neurons:
+        head.append(f"{neuron:>{CELL}}", style="bold")
+    console().print(head, soft_wrap=True)
+    for concept in facts["concepts"]:
+        name = plain(concept["concept"])
+        line = Text((name if len(name) <= names else name[: names - 1] + "…").ljust(names))
+        own = concept["readings"]["one-to-one"]["neuron"]
+        for neuron in neurons:
+            purity = None if concept["missing"] else concept["purity20"][neuron]
+            text, faint = _grid_cell(purity)
+            line.append(" " * (CELL - len(text)))
+            line.append(text, style="bold reverse" if neuron == own and not concept["missing"] else faint)
+        console().print(line, soft_wrap=True)
+    say(
+        "Along the top the neuron that stands for each concept, in the order of the rows; a neuron stands for one "
+        "concept at most. ·: under .10. A row of dashes: no neuron names the concept (half of its top 20, at twice "
+        "the base rate). –: fewer than 20 items activate the neuron. --json has every neuron and depth."
+    )
+
+
+def _grid_cell(purity: float | None) -> tuple[str, str]:
+    """A share in three columns, and its style."""
+    if purity is None:
+        return "–", "dim"
+    if purity < 0.1:
+        return "·", "dim"
+    return ("1.0" if purity >= 0.995 else f"{purity:.2f}"[1:]), "" if purity >= 0.5 else "dim"
+
+
+def _show_list(facts: Mapping[str, Any]) -> None:
     """Concepts with their neurons: chosen by the labels, on the other half, one to one; a dash where none is found."""
     rows = []
     for concept in facts["concepts"]:

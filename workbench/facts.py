@@ -1,5 +1,6 @@
 """What the reading commands say, as plain data: the same facts for tables and for --json."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -81,22 +82,38 @@ def concept_matrix(run: Run) -> dict[str, Any]:
 
     A concept that no neuron is half of the top 20 of, at twice its base rate, is `missing`: the paper's dash.
     """
-    comparison = run.manifest.get("comparison")
-    if not comparison or not comparison["panel"]:
+    found = (run.manifest.get("comparison") or {}).get("concepts") or _standings(run)
+    if not found:
         raise MonoscopeError(
-            f"Run {run.name} has no concepts to set neurons against, or was trained without baselines."
+            f"The data set {run.manifest['dataset']} of run {run.name} has no concept with enough items to set neurons "
+            f"against; add one with `monoscope concepts {run.manifest['dataset']} add NAME --where SQL`."
         )
     reach = {entry.concept: entry for entry in run.reach}
     column = {entry.concept: number for number, entry in enumerate(run.reach)}
     hits = run.screen["hits20"]
     rows = []
-    for concept in comparison["concepts"]:
+    for concept in found:
         name = concept["concept"]
         counts = hits[:, column[name]].tolist() if name in column else []
         rows.append(
             {**concept, "missing": name not in reach or not reach[name].reached, "purity20": _shares(counts, 20)}
         )
     return {"run": run.name, "neurons": len(run.neurons), "concepts": rows}
+
+
+def _standings(run: Run) -> list[dict[str, Any]]:
+    """What a run trained without baselines does not keep: the concepts of its panel, each with its neurons."""
+    from engine.neurons.standing import panel, standing
+
+    if not run.reach:
+        return []
+    z_im = run.sae.encode(run.recommender.items.vectors, "items")
+    with run.catalogue() as catalogue:
+        steering, popularity = run.steering(catalogue), catalogue.items().popularity
+    eligible = steering.candidates.eligible
+    chosen = panel(steering.concepts, eligible)
+    concepts = standing(z_im, eligible, chosen, popularity, run.manifest["sae"]["seed"]).as_dict()["concepts"]
+    return json.loads(json.dumps(concepts))  # depths become text, as they are where a run keeps them
 
 
 def _shares(counts: Sequence[int], depth: int) -> list[float | None]:

@@ -171,8 +171,13 @@ def name_of(row: Mapping[str, Any]) -> tuple[str | None, str]:
     return None, row["label_state"]
 
 
-def show_neurons(rows: Sequence[Mapping[str, Any]], reach: Sequence[Mapping[str, Any]], notice: str | None) -> None:
-    """The neuron table, and the concepts that no neuron reaches."""
+def show_neurons(
+    rows: Sequence[Mapping[str, Any]],
+    reach: Sequence[Mapping[str, Any]],
+    notice: str | None,
+    dataset: str = "DATASET",
+) -> None:
+    """The neuron table, and the concepts that no neuron reaches; where there are no concepts, how to add some."""
     if notice:
         say(f"Note: {notice}.")
     cells = [
@@ -203,6 +208,11 @@ def show_neurons(rows: Sequence[Mapping[str, Any]], reach: Sequence[Mapping[str,
     missing = [entry["concept"] for entry in reach if not entry["reached"] and entry["kind"] in ("genre", "tag", "era")]
     if missing:
         say(f"No neuron reaches: {', '.join(missing)}.")
+    if all(entry["kind"] == "popularity" for entry in reach):
+        say(
+            "This data set has no concepts (genres, tags, years), so neurons have neither names nor purities. Add one "
+            f"with `monoscope concepts {dataset} add NAME --where SQL` and train again."
+        )
     say(
         ("Wider terminals and --json show more columns. " if narrow else "")
         + "p@K: share of the top K items in the concept. base: share of all ranked items. "

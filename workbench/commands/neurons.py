@@ -48,7 +48,8 @@ def neurons(
         return emit_json(rows)
     from workbench.tables import show_neurons
 
-    return show_neurons(rows, [vars(entry) for entry in opened.reach], opened.manifest["notice"])
+    reach = [vars(entry) for entry in opened.reach]
+    return show_neurons(rows, reach, opened.manifest["notice"], opened.manifest["dataset"])
 
 
 def _matrix(run: "Run", as_json: bool) -> None:
