@@ -16,7 +16,7 @@ from engine.steering.inputs import Ranking
 
 OWN, RANDOM = "SAE", "random directions"
 USERS_OF_A_SLOW_SCORER = 300
-"""Users that baselines are measured on where a scorer is no dot product; the SAE itself is measured on all."""
+"""Users that a comparison is measured on where a scorer is no dot product: every row, the SAE's too."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ def compare(
 ) -> Comparison:
     """Measure `sae` and its baselines on the panel `concepts` and on the users numbered `measured_on`.
 
-    `others` are the same SAE trained with other betas, by beta. `fidelity` is the SAE's own.
+    `others` are the same SAE trained with other betas, by beta. `fidelity` is the SAE's own on `measured_on`; where the
+    scorer is slow, every row is measured on the first of them, the SAE's too.
     """
     recommender, allowed = ranking.recommender, ranking.candidates
     popularity = ranking.catalogue.items().popularity
@@ -94,7 +95,8 @@ def compare(
     for name, one in found.items():
         z_im = one.encode(recommender.items.vectors, "items")
         own = standing(z_im, allowed.eligible, concepts, popularity, config.seed)
-        kept = fidelity if name == OWN else measure_fidelity(recommender, one, allowed, ranking.held_out, sample)
+        known = name == OWN and len(sample) == len(measured_on)
+        kept = fidelity if known else measure_fidelity(recommender, one, allowed, ranking.held_out, sample)
         rows.append(Compared(name, own, kept))
     chance = random_standing(recommender.items.vectors, allowed.eligible, concepts, config.neurons, config.seed)
     return Comparison(rows, chance)

@@ -1,4 +1,5 @@
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -314,6 +315,29 @@ def test_runs_are_listed_shown_and_removed(elsewhere: Monoscope, demo_run: Run, 
     assert elsewhere("runs", "remove", "copy").code == 1
     assert elsewhere("runs", "remove", "copy", "--yes").code == 0
     assert elsewhere("runs", "list", "--json").json == []
+
+
+def test_a_run_names_the_concepts_and_the_users_that_it_is_compared_over(
+    elsewhere: Monoscope, demo_run: Run, tmp_path: Path
+) -> None:
+    import shutil
+
+    folder = tmp_path / "home" / "runs" / "copy"
+    shutil.copytree(demo_run.folder, folder)
+    panel = demo_run.manifest["comparison"]["panel"]
+    said = " ".join(elsewhere("runs", "show", "copy").out.split())
+    assert f"Panel: {len(panel)} concepts of this data set ({', '.join(panel)})" in said
+    assert "in this table are on" not in said
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for row in manifest["comparison"]["rows"]:
+        row["fidelity"]["users"] = 7
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    said = " ".join(elsewhere("runs", "show", "copy").out.split())
+    assert f"in this table are on 7 users, above on {manifest['fidelity']['users']}." in said
+    manifest["comparison"]["rows"][0]["fidelity"]["users"] = 9
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    said = " ".join(elsewhere("runs", "show", "copy").out.split())
+    assert "of the autoencoder are on 9 users, those of its baselines on 7." in said
 
 
 def test_a_run_without_its_catalogue_opens_its_neurons_and_says_why_lists_are_missing(

@@ -139,6 +139,22 @@ def fidelity_sentences(fidelity: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def panel_words(manifest: Mapping[str, Any]) -> list[str]:
+    """Which concepts and which users the comparison of a run is over."""
+    comparison = manifest.get("comparison")
+    if not comparison or not comparison["panel"]:
+        return []
+    panel, (own, *others) = comparison["panel"], [row["fidelity"]["users"] for row in comparison["rows"]]
+    said = (
+        f"Panel: {len(panel)} concepts of this data set ({', '.join(panel)}). The paper's own list: reproduce table1."
+    )
+    if set(others) - {own}:
+        return [said, f"RBO and L0 of the autoencoder are on {own} users, those of its baselines on {others[0]}."]
+    if own < manifest["fidelity"]["users"]:
+        return [said, f"RBO and L0 in this table are on {own} users, above on {manifest['fidelity']['users']}."]
+    return [said]
+
+
 @runs_app.callback()
 def runs(ctx: typer.Context, as_json: AsJson = False) -> None:
     if ctx.invoked_subcommand is None:
@@ -179,6 +195,8 @@ def runs_show(
     for sentence in run_summary(opened):
         say(sentence)
     show_comparison(opened.manifest.get("comparison"))
+    for sentence in panel_words(opened.manifest):
+        say(sentence)
     if users:
         rows = [list(row.values()) for row in users]
         show("Users whose lists change most", list(users[0]), rows, ", ".join(users[0]))
