@@ -3,10 +3,11 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from engine.errors import RunError
-from engine.experiments.sweep import Trial, grid, judged, sweep, sweep_path
+from engine.experiments.sweep import Trial, by_half, grid, judged, sweep, sweep_path
 from engine.experiments.trained import Wanted, trained
 from engine.home import Home
 from engine.progress import silent
@@ -70,6 +71,15 @@ def test_an_interrupted_sweep_goes_on_to_the_same_figures(base: Run, music_home:
     with pytest.raises(_Interrupted):
         sweep(music_home, base, {}, axes, None, stop)
     assert sweep(music_home, base, {}, axes, None, silent) == whole
+
+
+def test_a_dead_neuron_costs_monosemanticity() -> None:
+    random = np.random.default_rng(0)
+    z, vectors, ranked = random.random((200, 6)), random.random((200, 5)), np.arange(200) < 180
+    alive = by_half(z, vectors, ranked, 0)
+    dead = by_half(np.concatenate([z, np.zeros((200, 2))], axis=1), vectors, ranked, 0)
+    assert dead == pytest.approx([0.75 * (value or 0) for value in alive])
+    assert by_half(np.zeros((200, 2)), vectors, ranked, 0) == (None, None)
 
 
 def trial(purity: float, rbo: float, own: float, other: float = 0.5) -> Trial:
