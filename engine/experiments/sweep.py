@@ -10,7 +10,7 @@ import itertools
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,10 @@ import numpy as np
 from engine.catalogue.catalogue import Catalogue
 from engine.device import one_thread, usable_device
 from engine.errors import RunError
-from engine.experiments.drawing import Picture
-from engine.experiments.frontier import Tradeoff, front, pareto
 from engine.fidelity import measure_fidelity
 from engine.home import Home, check_name, make_folder, write_whole
 from engine.neurons.evidence import metadata_vectors, monosemanticity, top_items
-from engine.neurons.standing import panel
+from engine.neurons.standing import Standing, panel, standing
 from engine.neurons.table import METADATA_KINDS
 from engine.pipeline import checked
 from engine.presets import fitted, sae_recipe
@@ -37,8 +35,6 @@ from engine.steering.inputs import Ranking, concept_items
 
 LARGEST = 200
 """Configurations of one sweep."""
-RANDOM_SETS = 30
-"""Sets of random directions whose mean purity stands beside a sweep."""
 STREAM = ("seed", "rows_a_step", "pair_rows", "steps")
 
 
@@ -60,26 +56,10 @@ class Trial:
     """Mean over all neurons of the published form, on the half of the items that tunes and on the other: `by_half`."""
     monosemanticity_independent: tuple[float | None, float | None]
     """The same with metadata vectors in place of the recommender's."""
-    passes_through: bool = False
-    """Whether a user's code is so large that it can pass the vector on unread; such a one is no rival of others."""
     front: bool = False
-    """Whether nothing beside it, baselines included, has both a higher purity@20 (split-half) and a higher RBO."""
+    """Whether no other configuration has both a higher purity@20 (split-half) and a higher RBO."""
     best: bool = False
     """Whether it has the highest monosemanticity on the tuning half."""
-
-
-@dataclass(frozen=True)
-class Beside:
-    """What needs no training, over the same vectors. Random directions reconstruct nothing, so they keep nothing."""
-
-    name: str
-    neurons: int
-    purity: Mapping[str, Mapping[int, float]]
-    rbo: float | None = None
-    tau: float | None = None
-    l0_items: float | None = None
-    l0_users: float | None = None
-    passes_through: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,8 +73,6 @@ class Sweep:
     panel: Sequence[str]
     users: int
     trials: Sequence[Trial]
-    baselines: Sequence[Beside]
-    """Each once; ICA at every sparsity that the sweep has."""
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values."""
@@ -150,7 +128,6 @@ def sweep(
     with base.catalogue() as catalogue, one_thread(True):
         measure = _Measure(catalogue, base, names)
         trials: dict[int, Trial] = {}
-        baselines: list[Beside] = []
         for done, numbers in enumerate(groups.values()):
             configs = [wanted[number][1] for number in numbers]
             key = hashlib.sha256(
@@ -175,9 +152,6 @@ def sweep(
                     trials[number] = measure.trial(wanted[number][0], wanted[number][1], sae, measured_on)
                     share = 0.8 + 0.2 * len(trials) / len(wanted)
                     progress((done + share) / len(groups), "measuring")
-                if not baselines:
-                    every = [config for _, config in wanted]
-                    baselines = measure.baselines(every, saes[0], trained_on, measured_on)
                 checkpoint.remove()
     found = Sweep(
         base.name,
@@ -186,15 +160,10 @@ def sweep(
         str(values.get("recipe", "best")),
         [concept.name for concept in measure.panel],
         len(measured_on),
-        judged([trials[number] for number in range(len(wanted))], baselines),
-        baselines,
+        judged([trials[number] for number in range(len(wanted))]),
     )
     if name is not None:
         make_folder(home.root / "sweeps")
-        drawn = front_picture(found)
-        if drawn is not None:
-            write_whole(sweep_path(home, name).with_suffix(".svg"), drawn.svg)
-            write_whole(sweep_path(home, name).with_suffix(".png"), drawn.png)
         write_whole(sweep_path(home, name), json.dumps(found.as_dict(), indent=1, ensure_ascii=False) + "\n")
     progress(1.0, "done")
     return found
@@ -225,6 +194,9 @@ class _Measure:
         fidelity = measure_fidelity(recommender, sae, self.ranking.candidates, self.ranking.held_out, users)
         z_im = sae.encode(recommender.items.vectors, "items")
         z_um = sae.encode(recommender.users.vectors[self.known], "users")
+        found: Standing | None = None
+        if self.panel:
+            found = standing(z_im, self.eligible, self.panel, self.popularity, config.seed)
         silent = ~((z_im[self.eligible] > 0).any(axis=0) | (z_um > 0).any(axis=0))
         vectors = recommender.items.vectors
         return Trial(
@@ -235,7 +207,7 @@ class _Measure:
             fidelity.l0_items,
             fidelity.l0_users,
             int(silent.sum()),
-            self._means(z_im, config.seed),
+            {} if found is None else {str(reading): means for reading, means in found.means.items()},
             by_half(z_im, vectors, self.eligible, config.seed),
             by_half(z_im, self.metadata, self.eligible, config.seed) if self.metadata.shape[1] else (None, None),
         )
@@ -260,28 +232,16 @@ def by_half(
     return found[0], found[1]
 
 
-def judged(trials: Sequence[Trial], baselines: Sequence[Beside] = ()) -> list[Trial]:
+def judged(trials: Sequence[Trial]) -> list[Trial]:
     """`trials` with the Pareto front (split-half purity@20 against RBO) and the tuned choice marked."""
-    on_front = front([_point(one) for one in (*trials, *(one for one in baselines if one.rbo is not None))])
+    points = [(trial.purity["split-half"][20] if trial.purity else 0.0, trial.rbo) for trial in trials]
     scores = [-1.0 if trial.monosemanticity[0] is None else trial.monosemanticity[0] for trial in trials]
     best = max(range(len(trials)), key=lambda n: scores[n])
-    return [replace(trial, front=n in on_front, best=n == best and scores[n] > -1) for n, trial in enumerate(trials)]
-
-
-def front_picture(found: Sweep) -> Picture | None:
-    """Purity against fidelity of everything in a sweep; None without concepts."""
-    if not found.panel:
-        return None
-    points = [_point(one) for one in (*found.trials, *(one for one in found.baselines if one.rbo is not None))]
-    return pareto(points, "split-half purity@20")
-
-
-def _point(one: Trial | Beside) -> Tradeoff:
-    purity = one.purity["split-half"][20] if one.purity else 0.0
-    if isinstance(one, Beside):
-        return Tradeoff(one.name, "needs no training", purity, one.rbo or 0.0, one.passes_through)
-    label = ", ".join(f"{key.removeprefix('sae.')} {value}" for key, value in one.changed.items())
-    return Tradeoff(label, "autoencoder", purity, one.rbo, one.passes_through)
+    found = []
+    for n, trial in enumerate(trials):
+        beaten = any(other[0] >= points[n][0] and other[1] >= points[n][1] and other != points[n] for other in points)
+        found.append(Trial(**{**vars(trial), "front": not beaten, "best": n == best and scores[n] > -1}))
+    return found
 
 
 def sweep_path(home: Home, name: str) -> Any:
