@@ -282,7 +282,7 @@ def _pictured(
     name: str, order: Order, draw: Callable[[Run, _Loaded], Picture | None], words: str, progress: Progress
 ) -> Reproduced:
     """One picture for each run of `_shown`; None from `draw`: the data set has no years."""
-    title, drawings, pictures, said = name.capitalize(), [], [], []
+    title, drawings, pictures, said = name.replace("figure", "Figure "), [], [], []
     wanted = _shown(order)
     for number, one in enumerate(wanted):
         kind = f"{tables.NAMES[one.model]}, {one.recipe} recipe"
