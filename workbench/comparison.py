@@ -85,11 +85,25 @@ def show_sweep(found: Mapping[str, Any]) -> None:
     names = [key.removeprefix("sae.") for key in changed]
     columns = (*names, "p@20", "p@50", "RBO", "tau", "L0 i/u", "dead", "MS a", "MS b", "MSi b", "")
     show(f"{len(rows)} autoencoders over {found['base']}", columns, rows, ", ".join(columns[:-1]))
+    _show_beside(found["baselines"])
     say(
         f"p@K: split-half purity over {len(found['panel'])} concepts. RBO: on {found['users']} users not trained on. "
-        "front: nothing else has both more. MS: monosemanticity, on the half of the items that tunes (a) and on the "
-        "other (b), MSi with metadata in place of the recommender's vectors. best: the highest MS a."
+        "front: nothing here has both more. MS: monosemanticity, on the half of the items that tunes (a) and on the "
+        "other (b), MSi with metadata in place of the recommender's vectors. best: the highest MS a. tau: identical "
+        "lists 1, disjoint about -0.67. L0 as large as the vector: nothing is left out, so RBO 1 is no result."
     )
+
+
+def _show_beside(baselines: Sequence[Mapping[str, Any]]) -> None:
+    """What needs no training, in the columns of the sweep's own table."""
+    rows = []
+    for one in baselines:
+        purity = one["purity"].get("split-half", {})
+        active = None if one["l0_items"] is None else f"{one['l0_items']:.1f}/{one['l0_users']:.1f}"
+        depths = (_two(purity.get(depth, purity.get(str(depth)))) for depth in (20, 50))
+        rows.append([one["name"], one["neurons"], *depths, _three(one["rbo"]), _two(one["tau"]), active])
+    columns = ("", "n", "p@20", "p@50", "RBO", "tau", "L0 i/u")
+    show("Beside them, without training", columns, rows, ", ".join(columns[1:]))
 
 
 CELL, LONGEST_NAME = 4, 24

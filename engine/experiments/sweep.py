@@ -10,31 +10,38 @@ import itertools
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from engine.catalogue.catalogue import Catalogue
+from engine.comparison import RANDOM, USERS_OF_A_SLOW_SCORER
 from engine.device import one_thread, usable_device
 from engine.errors import RunError
+from engine.experiments.drawing import Picture
+from engine.experiments.frontier import Tradeoff, front, pareto
 from engine.fidelity import measure_fidelity
 from engine.home import Home, check_name, make_folder, write_whole
 from engine.neurons.evidence import metadata_vectors, monosemanticity, top_items
-from engine.neurons.standing import Standing, panel, standing
+from engine.neurons.standing import panel, random_standing, standing
 from engine.neurons.table import METADATA_KINDS
 from engine.pipeline import checked
 from engine.presets import fitted, sae_recipe
 from engine.progress import Progress
 from engine.recommenders.checkpoint import Checkpoint
 from engine.run import Run
+from engine.sae.baselines import baselines
 from engine.sae.config import SaeConfig
-from engine.sae.model import SparseAutoencoder
+from engine.sae.model import Side, SparseAutoencoder
 from engine.sae.training import split_users, train_saes
 from engine.steering.inputs import Ranking, concept_items
 
 LARGEST = 200
 """Configurations of one sweep."""
+RANDOM_SETS = 30
+"""Sets of random directions whose mean purity stands beside a sweep."""
 STREAM = ("seed", "rows_a_step", "pair_rows", "steps")
 
 
@@ -56,10 +63,26 @@ class Trial:
     """Mean over all neurons of the published form, on the half of the items that tunes and on the other: `by_half`."""
     monosemanticity_independent: tuple[float | None, float | None]
     """The same with metadata vectors in place of the recommender's."""
+    passes_through: bool = False
+    """Whether a user's code is so large that it can pass the vector on unread; such a one is no rival of others."""
     front: bool = False
-    """Whether no other configuration has both a higher purity@20 (split-half) and a higher RBO."""
+    """Whether nothing beside it, baselines included, has both a higher purity@20 (split-half) and a higher RBO."""
     best: bool = False
     """Whether it has the highest monosemanticity on the tuning half."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What needs no training, over the same vectors. Random directions reconstruct nothing, so they keep nothing."""
+
+    name: str
+    neurons: int
+    purity: Mapping[str, Mapping[int, float]]
+    rbo: float | None = None
+    tau: float | None = None
+    l0_items: float | None = None
+    l0_users: float | None = None
+    passes_through: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +96,8 @@ class Sweep:
     panel: Sequence[str]
     users: int
     trials: Sequence[Trial]
+    baselines: Sequence[Beside]
+    """Each once; ICA at every sparsity that the sweep has."""
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values."""
@@ -128,6 +153,7 @@ def sweep(
     with base.catalogue() as catalogue, one_thread(True):
         measure = _Measure(catalogue, base, names)
         trials: dict[int, Trial] = {}
+        beside: list[Beside] = []
         for done, numbers in enumerate(groups.values()):
             configs = [wanted[number][1] for number in numbers]
             key = hashlib.sha256(
@@ -152,6 +178,9 @@ def sweep(
                     trials[number] = measure.trial(wanted[number][0], wanted[number][1], sae, measured_on)
                     share = 0.8 + 0.2 * len(trials) / len(wanted)
                     progress((done + share) / len(groups), "measuring")
+                if not beside:
+                    progress((done + 1) / len(groups), "measuring baselines")
+                    beside = measure.baselines([config for _, config in wanted], saes[0], trained_on, measured_on)
                 checkpoint.remove()
     found = Sweep(
         base.name,
@@ -160,10 +189,15 @@ def sweep(
         str(values.get("recipe", "best")),
         [concept.name for concept in measure.panel],
         len(measured_on),
-        judged([trials[number] for number in range(len(wanted))]),
+        judged([trials[number] for number in range(len(wanted))], beside),
+        beside,
     )
     if name is not None:
         make_folder(home.root / "sweeps")
+        drawn = front_picture(found)
+        if drawn is not None:
+            write_whole(sweep_path(home, name).with_suffix(".svg"), drawn.svg)
+            write_whole(sweep_path(home, name).with_suffix(".png"), drawn.png)
         write_whole(sweep_path(home, name), json.dumps(found.as_dict(), indent=1, ensure_ascii=False) + "\n")
     progress(1.0, "done")
     return found
@@ -194,9 +228,6 @@ class _Measure:
         fidelity = measure_fidelity(recommender, sae, self.ranking.candidates, self.ranking.held_out, users)
         z_im = sae.encode(recommender.items.vectors, "items")
         z_um = sae.encode(recommender.users.vectors[self.known], "users")
-        found: Standing | None = None
-        if self.panel:
-            found = standing(z_im, self.eligible, self.panel, self.popularity, config.seed)
         silent = ~((z_im[self.eligible] > 0).any(axis=0) | (z_um > 0).any(axis=0))
         vectors = recommender.items.vectors
         return Trial(
@@ -207,10 +238,52 @@ class _Measure:
             fidelity.l0_items,
             fidelity.l0_users,
             int(silent.sum()),
-            {} if found is None else {str(reading): means for reading, means in found.means.items()},
+            self._means(z_im, config.seed),
             by_half(z_im, vectors, self.eligible, config.seed),
             by_half(z_im, self.metadata, self.eligible, config.seed) if self.metadata.shape[1] else (None, None),
+            fidelity.passes_through,
         )
+
+    def baselines(
+        self, configs: Sequence[SaeConfig], sae: SparseAutoencoder, trained_on: np.ndarray, users: np.ndarray
+    ) -> list[Beside]:
+        """The untrained dictionaries of the vectors as `sae` reads them, each with the most neurons of `configs`.
+
+        ICA comes again at the sparsity of each of `configs`.
+        """
+        recommender, allowed = self.ranking.recommender, self.ranking.candidates
+        e_nd: dict[Side, np.ndarray] = {
+            "users": recommender.users.vectors[trained_on],
+            "items": recommender.items.vectors[np.flatnonzero(self.eligible)],
+        }
+        widest = max(configs, key=lambda config: config.neurons)
+        sparsities = dict.fromkeys((one.k_items, one.k_users) for one in configs if one.variant != "relu")
+        found: dict[str, SparseAutoencoder] = {}
+        for k_items, k_users in sparsities or [(widest.k_items, widest.k_users)]:
+            config = widest.model_copy(update={"k_items": k_items, "k_users": k_users})
+            made = baselines(config, sae.sides, e_nd)
+            at_this_k = made.pop("ICA, top k")
+            found = {**made, **found, f"ICA, top {k_items}/{k_users}": at_this_k}
+        slow = recommender.scorer.kind not in ("dot", "cosine")
+        sample = users[:USERS_OF_A_SLOW_SCORER] if slow else users
+        rows = []
+        for name, one in found.items():
+            means = self._means(one.encode(recommender.items.vectors, "items"), widest.seed)
+            kept = measure_fidelity(recommender, one, allowed, self.ranking.held_out, sample)
+            figures = kept.rbo, kept.tau, kept.l0_items, kept.l0_users, kept.passes_through
+            rows.append(Beside(name, one.neurons, means, *figures))
+        if self.panel:
+            x_nd, m, seed = recommender.items.vectors, widest.neurons, widest.seed
+            chance = random_standing(x_nd, self.eligible, self.panel, m, seed, RANDOM_SETS)
+            middle = {reading: {k: mean for k, (mean, *_) in by_k.items()} for reading, by_k in chance.means.items()}
+            rows.append(Beside(RANDOM, m, {str(reading): means for reading, means in middle.items()}))
+        return rows
+
+    def _means(self, z_im: np.ndarray, seed: int) -> dict[str, Mapping[int, float]]:
+        if not self.panel:
+            return {}
+        found = standing(z_im, self.eligible, self.panel, self.popularity, seed)
+        return {str(reading): means for reading, means in found.means.items()}
 
 
 def by_half(
@@ -232,18 +305,42 @@ def by_half(
     return found[0], found[1]
 
 
-def judged(trials: Sequence[Trial]) -> list[Trial]:
+def judged(trials: Sequence[Trial], baselines: Sequence[Beside] = ()) -> list[Trial]:
     """`trials` with the Pareto front (split-half purity@20 against RBO) and the tuned choice marked."""
-    points = [(trial.purity["split-half"][20] if trial.purity else 0.0, trial.rbo) for trial in trials]
+    on_front = front(_points(trials, baselines))
     scores = [-1.0 if trial.monosemanticity[0] is None else trial.monosemanticity[0] for trial in trials]
     best = max(range(len(trials)), key=lambda n: scores[n])
-    found = []
-    for n, trial in enumerate(trials):
-        beaten = any(other[0] >= points[n][0] and other[1] >= points[n][1] and other != points[n] for other in points)
-        found.append(Trial(**{**vars(trial), "front": not beaten, "best": n == best and scores[n] > -1}))
-    return found
+    return [replace(trial, front=n in on_front, best=n == best and scores[n] > -1) for n, trial in enumerate(trials)]
 
 
-def sweep_path(home: Home, name: str) -> Any:
+def front_picture(found: Sweep) -> Picture | None:
+    """Purity against fidelity of everything in a sweep; None without concepts."""
+    if not found.panel:
+        return None
+    return pareto(_points(found.trials, found.baselines), "split-half purity@20")
+
+
+def _points(trials: Sequence[Trial], baselines: Sequence[Beside]) -> list[Tradeoff]:
+    points = []
+    for trial in trials:
+        label = ", ".join(f"{key.removeprefix('sae.')} {value}" for key, value in trial.changed.items())
+        points.append(Tradeoff(label, "autoencoder", _split_half(trial), trial.rbo, trial.passes_through))
+    for one in baselines:
+        if one.rbo is not None:
+            points.append(Tradeoff(one.name, "needs no training", _split_half(one), one.rbo, one.passes_through))
+    return points
+
+
+def _split_half(one: Trial | Beside) -> float:
+    return one.purity["split-half"][20] if one.purity else 0.0
+
+
+def sweep_path(home: Home, name: str) -> Path:
     """Where a sweep is stored."""
     return home.root / "sweeps" / f"{check_name('sweep', name)}.json"
+
+
+def stored(home: Home, name: str) -> list[Path]:
+    """The files of a sweep: its figures, and its picture where it has one."""
+    paths = [sweep_path(home, name).with_suffix(suffix) for suffix in (".json", ".svg", ".png")]
+    return [path for path in paths if path.is_file()]

@@ -99,10 +99,14 @@ def test_a_sweep_trains_every_point_of_its_grid_and_is_kept(monoscope: Monoscope
     assert sum(trial["best"] for trial in found["trials"]) == 1
     assert any(trial["front"] for trial in found["trials"])
     assert "already a sweep 'two'" in monoscope(*words, "--name", "two").err
-    shown = monoscope(*words)
+    shown = monoscope(*words, "--name", "again")
     assert shown.code == 0, shown.err
     assert "2 autoencoders over demo" in shown.out
     assert f"{found['trials'][0]['rbo']:.3f}" in shown.out
+    for name in ("raw dimensions", "PCA", "ICA, top 4/10", "random directions"):
+        assert f"\n{name} " in shown.out
+    files = ", ".join(str(here.root / "sweeps" / f"again.{kind}") for kind in ("json", "svg", "png"))
+    assert shown.out.replace("\n", "").endswith(files)
 
 
 @pytest.mark.parametrize(

@@ -28,16 +28,18 @@ def sweep(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting for all, such as sae.seed=1.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file of settings for all.")] = None,
-    name: Annotated[str | None, typer.Option(help="Keep the result under this name, in sweeps/NAME.json.")] = None,
+    name: Annotated[str | None, typer.Option(help="Keep the result in sweeps/NAME.json, and its picture.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train every combination of settings over one frozen recommender; print the front of purity and fidelity.
+    """Train every combination of settings over one frozen recommender; print the front of purity and fidelity
+    beside what needs no training.
 
     All train over the same batches. The choice (best) is by monosemanticity on half of the items, never by labels.
     """
+    from engine.experiments.sweep import stored
     from engine.experiments.sweep import sweep as run_sweep
     from engine.run import Run, runs
-    from workbench.tables import progress_bar
+    from workbench.tables import progress_bar, say
 
     home = home_of(ctx)
     if base is None:
@@ -57,7 +59,10 @@ def sweep(
         return emit_json(found)
     from workbench.comparison import show_sweep
 
-    return show_sweep(found)
+    show_sweep(found)
+    if name is not None:
+        say("Written: " + ", ".join(str(file) for file in stored(home, name)))
+    return None
 
 
 def axes_of(texts: list[str]) -> dict[str, list[Any]]:

@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from engine.comparison import RANDOM
 from engine.errors import RunError
-from engine.experiments.sweep import Trial, by_half, grid, judged, sweep, sweep_path
+from engine.experiments.sweep import Beside, Trial, by_half, grid, judged, stored, sweep, sweep_path
 from engine.experiments.trained import Wanted, trained
 from engine.home import Home
 from engine.progress import silent
@@ -44,11 +45,32 @@ def test_a_trial_is_what_a_run_with_these_settings_measures(base: Run, music_hom
     assert trial.l0_items == fidelity["l0_items"]
     own = alone.manifest["comparison"]["rows"][0]["purity"]
     assert {name: {str(k): v for k, v in means.items()} for name, means in trial.purity.items()} == own
-    stored = json.loads(sweep_path(music_home, "first").read_text())
-    assert stored["base_hash"] == base.manifest["hashes"]["recommender.safetensors"]
-    assert len(stored["trials"]) == 4
+    kept = json.loads(sweep_path(music_home, "first").read_text())
+    assert kept["base_hash"] == base.manifest["hashes"]["recommender.safetensors"]
+    assert len(kept["trials"]) == 4
     with pytest.raises(RunError, match="already a sweep 'first'"):
         sweep(music_home, base, {}, AXES, "first", silent)
+
+
+def test_what_needs_no_training_stands_beside_a_sweep_at_its_sparsities(base: Run, music_home: Home) -> None:
+    axes = {"sae.k_items": [2, 5], "sae.neurons": [20, 10]}
+    found = sweep(music_home, base, {"sae": {"k_users": 4}}, axes, "beside", silent)
+    rows = {one.name: one for one in found.baselines}
+    assert list(rows) == ["raw dimensions", "PCA", "ICA", "ICA, top 2/4", "ICA, top 5/4", RANDOM]
+    assert {one.neurons for one in found.baselines} == {20}
+    assert rows["ICA, top 5/4"].l0_items == pytest.approx(5, abs=0.3)
+    assert rows["ICA, top 2/4"].l0_items == pytest.approx(2, abs=0.3)
+    assert rows[RANDOM].rbo is None
+    settings = {"sae": {"neurons": 20, "k_users": 4, "k_items": 5}}
+    alone = train(music_home, "lastfm-msd", settings, None, silent, base.name)
+    theirs = {row["name"]: row for row in alone.manifest["comparison"]["rows"]}
+    for name, other in (("PCA", "PCA"), ("ICA", "ICA"), ("ICA, top k", "ICA, top 5/4")):
+        assert rows[other].rbo == pytest.approx(theirs[name]["fidelity"]["rbo"])
+        assert rows[other].purity["split-half"][20] == theirs[name]["purity"]["split-half"]["20"]
+    json_file, svg, png = stored(music_home, "beside")
+    assert len(json.loads(json_file.read_text())["baselines"]) == 6
+    assert "ICA" in svg.read_text()
+    assert png.read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_setting_that_does_not_fit_is_named(base: Run, music_home: Home) -> None:
@@ -93,5 +115,11 @@ def test_the_front_is_what_nothing_beats_in_both_and_the_choice_is_by_the_tuning
     assert [one.front for one in found] == [True, True, False, False]
     assert [one.best for one in found] == [False, True, False, False]
     assert replace(found[2], front=False, best=False) == trials[2]
+    means = trials[0].purity
+    plain = Beside("ICA, top 4/5", 8, {"split-half": {20: 0.95}}, rbo=0.6)
+    assert [one.front for one in judged(trials, [plain])] == [False, True, False, False]
+    through = Beside("PCA", 8, {"split-half": {20: 1.0}}, rbo=1.0, passes_through=True)
+    chance = Beside("random directions", 8, means)
+    assert judged(trials, [through, chance]) == found
     unknown = [replace(one, monosemanticity=(None, None)) for one in trials]
     assert not any(one.best for one in judged(unknown))
