@@ -75,7 +75,7 @@ def fit_notes(usual: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
     if not lowered or settings.get("variant") == "relu":
         return []
     return [
-        f"{settings['neurons']} neurons are too few for the usual "
+        f"Too few neurons ({settings['neurons']}) for the usual "
         f"{' and '.join(f'sae.{name} ({usual[name]})' for name in lowered)}: lowered to {min(lowered.values())}."
     ]
 

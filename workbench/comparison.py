@@ -200,6 +200,7 @@ def show_compared(runs: Sequence[Mapping[str, Any]], matchings: Sequence[Mapping
         )
     columns = ("run", "model", "m", "chosen", "split", "1-to-1", "RBO", "tau", "NDCG kept", "L0 i/u", "dead")
     show("Purity@20 over the panel, and what is kept", columns, rows, ", ".join(columns[2:]))
+    say("RBO: identical lists 1, disjoint 0. tau: identical lists 1, disjoint about -0.67.")
     for one in matchings:
         say("")
         share = "unknown" if one["matched"] is None else f"{one['matched']:.0%}"

@@ -51,8 +51,8 @@ class Trial:
 
     changed: Mapping[str, Any]
     """The settings that the sweep varies."""
-    rbo: float
-    tau: float
+    rbo: float | None
+    tau: float | None
     ndcg_kept: float | None
     l0_items: float
     l0_users: float
@@ -188,7 +188,7 @@ def sweep(
         base.manifest["hashes"]["recommender.safetensors"],
         str(values.get("recipe", "best")),
         [concept.name for concept in measure.panel],
-        len(measured_on),
+        measure.users,
         judged([trials[number] for number in range(len(wanted))], beside),
         beside,
     )
@@ -215,6 +215,7 @@ class _Measure:
         self.panel = panel(self.concepts, self.eligible, names)
         self.popularity = catalogue.items().popularity
         self.known = np.flatnonzero(base.recommender.users.known)
+        self.users = 0
         described = [concept.member for concept in self.concepts if concept.kind in METADATA_KINDS]
         items = len(base.recommender.items.ids)
         self.metadata = metadata_vectors(np.array(described, bool).reshape(len(described), items))
@@ -230,10 +231,11 @@ class _Measure:
         z_um = sae.encode(recommender.users.vectors[self.known], "users")
         silent = ~((z_im[self.eligible] > 0).any(axis=0) | (z_um > 0).any(axis=0))
         vectors = recommender.items.vectors
+        self.users = fidelity.users
         return Trial(
             changed,
-            fidelity.rbo,
-            fidelity.tau,
+            fidelity.rbo if fidelity.users else None,
+            fidelity.tau if fidelity.users else None,
             fidelity.ndcg_kept,
             fidelity.l0_items,
             fidelity.l0_users,
@@ -270,7 +272,8 @@ class _Measure:
         for name, one in found.items():
             means = self._means(one.encode(recommender.items.vectors, "items"), widest.seed)
             kept = measure_fidelity(recommender, one, allowed, self.ranking.held_out, sample)
-            figures = kept.rbo, kept.tau, kept.l0_items, kept.l0_users, kept.passes_through
+            lists = (kept.rbo, kept.tau) if kept.users else (None, None)
+            figures = *lists, kept.l0_items, kept.l0_users, kept.passes_through
             rows.append(Beside(name, one.neurons, means, *figures))
         if self.panel:
             x_nd, m, seed = recommender.items.vectors, widest.neurons, widest.seed
@@ -310,7 +313,10 @@ def judged(trials: Sequence[Trial], baselines: Sequence[Beside] = ()) -> list[Tr
     on_front = front(_points(trials, baselines))
     scores = [-1.0 if trial.monosemanticity[0] is None else trial.monosemanticity[0] for trial in trials]
     best = max(range(len(trials)), key=lambda n: scores[n])
-    return [replace(trial, front=n in on_front, best=n == best and scores[n] > -1) for n, trial in enumerate(trials)]
+    return [
+        replace(trial, front=n in on_front and trial.rbo is not None, best=n == best and scores[n] > -1)
+        for n, trial in enumerate(trials)
+    ]
 
 
 def front_picture(found: Sweep) -> Picture | None:
@@ -324,7 +330,7 @@ def _points(trials: Sequence[Trial], baselines: Sequence[Beside]) -> list[Tradeo
     points = []
     for trial in trials:
         label = ", ".join(f"{key.removeprefix('sae.')} {value}" for key, value in trial.changed.items())
-        points.append(Tradeoff(label, "autoencoder", _split_half(trial), trial.rbo, trial.passes_through))
+        points.append(Tradeoff(label, "autoencoder", _split_half(trial), trial.rbo or 0.0, trial.passes_through))
     for one in baselines:
         if one.rbo is not None:
             points.append(Tradeoff(one.name, "needs no training", _split_half(one), one.rbo, one.passes_through))

@@ -14,7 +14,7 @@ USUAL = {"neurons": 40, "k_items": 8, "k_users": 10}
     [
         ({}, (8, 10), None),
         ({"neurons": 11}, (8, 10), None),
-        ({"neurons": 10}, (8, 5), "10 neurons are too few for the usual sae.k_users (10): lowered to 5."),
+        ({"neurons": 10}, (8, 5), "Too few neurons (10) for the usual sae.k_users (10): lowered to 5."),
         ({"neurons": 5}, (2, 2), "the usual sae.k_items (8) and sae.k_users (10): lowered to 2."),
         ({"neurons": 5, "k_items": 4}, (4, 2), "sae.k_users (10)"),
         ({"neurons": 1}, (1, 1), "lowered to 1"),

@@ -7,6 +7,7 @@ import pytest
 
 from engine.adopt import Adoption, adopt
 from engine.catalogue.add import add
+from engine.experiments.sweep import sweep
 from engine.home import Home
 from engine.neurons.standing import READINGS, standing
 from engine.neurons.table import ConceptItems
@@ -54,6 +55,10 @@ def test_one_interaction_is_trained_on_and_the_lists_that_nobody_has_are_unknown
     assert fidelity["users"] == 0  # the one user has seen the one item
     assert {fidelity[name] for name in ("rbo", "rbo_p5", "rbo_median", "tau", "overlap", "rbo_ablated")} == {None}
     assert all(row["fidelity"]["rbo"] is None for row in compared(run).values())
+    swept = sweep(home, run, {"sae": {"steps": 5}}, {"sae.beta": [0, 1]}, None, silent)
+    assert swept.users == 0
+    assert {(one.rbo, one.front) for one in swept.trials} == {(None, False)}
+    assert {one.rbo for one in swept.baselines} == {None}
 
 
 def test_no_neurons_stand_for_no_concept() -> None:

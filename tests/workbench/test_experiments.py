@@ -62,7 +62,7 @@ def test_what_was_fitted_to_a_wish_stands_in_the_notes(monoscope: Monoscope) -> 
     over = ("train", "demo", "--base", "demo", "--no-baselines", *QUICK)
     few = monoscope(*over, "--neurons", 5, "--name", "few")
     assert few.code == 0, few.err
-    assert "5 neurons are too few for the usual sae.k_items (8) and sae.k_users (10): lowered to 2." in few.out
+    assert "Too few neurons (5) for the usual sae.k_items (8) and sae.k_users (10): lowered to 2." in few.out
     assert "recipe" not in few.out
     paper = monoscope(*over, "--recipe", "paper", "--name", "paper")
     assert paper.code == 0, paper.err
