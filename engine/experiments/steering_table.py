@@ -190,7 +190,7 @@ class Row:
     way: str
     means: Mapping[str, tuple[float, float, float] | None]
     ahead: Mapping[str, tuple[float, float, float] | None]
-    """By how much the solved edit is ahead at equal effect: mean over concepts with 95 % over concepts and bases."""
+    """By how much the solved edit is ahead at equal effect: mean and 95 % over concepts, each with all its bases."""
     wins: tuple[int, int, int]
     """Concepts on which the solved edit keeps more RBO, on which its interval says so, and all."""
 
@@ -204,7 +204,7 @@ def rows(made: Sequence[Cell]) -> list[Row]:
             of_way = [one for one in own if one.way == way]
             means = {name: _spread([getattr(one, name) for one in of_way]) for name in MEASURES}
             told = [one.ahead for one in of_way if one.ahead is not None]
-            ahead = {name: _over_concepts([one[name][0] for one in told if name in one]) for name in MEASURES[1:]}
+            ahead = {name: _over_concepts(of_way, name) for name in MEASURES[1:]}
             clear = sum(one["rbo"][1] > 0 for one in told)
             wins = sum(one["rbo"][0] > 0 for one in told), clear, len(told)
             found.append(Row(goal, way, means, ahead, wins))
@@ -216,8 +216,13 @@ def _spread(values: Sequence[float | None]) -> tuple[float, float, float] | None
     return (float(np.mean(known)), min(known), max(known)) if known else None
 
 
-def _over_concepts(values: Sequence[float]) -> tuple[float, float, float] | None:
-    return paired_interval(np.array(values), np.zeros(len(values))) if values else None
+def _over_concepts(made: Sequence[Cell], measure: str) -> tuple[float, float, float] | None:
+    by_concept: dict[str, list[float]] = {}
+    for one in made:
+        if one.ahead is not None and measure in one.ahead:
+            by_concept.setdefault(one.concept, []).append(one.ahead[measure][0])
+    means = np.array([np.mean(values) for values in by_concept.values()])
+    return paired_interval(means, np.zeros(len(means))) if len(means) else None
 
 
 def markdown(dataset: str, by_model: Mapping[str, Sequence[Cell]]) -> str:

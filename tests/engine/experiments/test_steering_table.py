@@ -114,6 +114,16 @@ def test_means_and_wins_are_over_concepts() -> None:
     assert row.ahead["recall"] is None
 
 
+def test_a_concept_over_three_bases_is_no_three_concepts(made: list[Cell]) -> None:
+    way = next(one for one in made if one.ahead is not None)
+    spread = [
+        replace(way, concept=f"c{n}", ahead={"rbo": (value, value, value)}) for n, value in enumerate((0, 0.2, 0.1))
+    ]
+    (once,) = rows(spread)
+    (over_bases,) = rows([replace(one, run=f"base {n}") for n in range(3) for one in spread])
+    assert over_bases.ahead["rbo"] == pytest.approx(once.ahead["rbo"])
+
+
 def test_an_interrupted_table_goes_on_where_it_was(order: Order, made: list[Cell]) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("measured twice")
