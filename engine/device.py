@@ -1,5 +1,6 @@
-"""Where torch computes, and on how many threads."""
+"""Where torch computes, and on how many threads; how many cores there are."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,11 @@ def usable_device(wanted: str) -> str:
     if wanted == "cuda" and not torch.cuda.is_available():
         raise RunError("No CUDA device is usable here; use --device cpu, or see `monoscope doctor`.")
     return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

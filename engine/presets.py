@@ -100,8 +100,8 @@ def autoencoder_for(d: int, scorer: str) -> dict[str, Any]:
 
     A user's code has at most d/2 active neurons: with d of them it could pass the vector through unread. beta is 0: at
     equal sparsity the prediction loss kept less of the lists of held-out users, on every base that we tried, from 8
-    active neurons an item on; README has the figures. Through a scorer that is no dot product a pair costs more, so
-    fewer are crossed in a step.
+    active neurons an item on. Longer vectors take more steps, by the same measure; docs/evidence.md has the figures.
+    Through a scorer that is no dot product a pair costs more, so fewer are crossed in a step.
     """
     d = max(d, 1)
     size = {
@@ -109,6 +109,7 @@ def autoencoder_for(d: int, scorer: str) -> dict[str, Any]:
         "k_items": min(16, max(1, 2 * d // 5)),
         "k_users": min(32, max(1, d // 2)),
         "beta": 0.0,
+        "steps": 500 if d <= 32 else 2000,
     }
     return size if scorer in ("dot", "cosine") else {**size, "pair_rows": 96}
 

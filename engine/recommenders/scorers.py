@@ -8,13 +8,16 @@ both vectors, for losses that look at affinities.
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
+from engine.device import cores
 from engine.errors import RunError
 from engine.recommenders.activations import ACTIVATIONS, SLOPES, Activation
 
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 
 PAIRS_A_BLOCK = 16_384
 """Pairs that a multi-layer scorer holds at once: its widest layer then stays in a processor's cache."""
+BLOCKS_TO_SHARE = 16
+"""So many blocks or more are shared out to all cores."""
 
 Over = Callable[[np.ndarray], np.ndarray]
 """Users (n × d) to affinities (n × items, float32) with items that were given before."""
@@ -186,13 +191,22 @@ class Mlp:
         result = np.empty((len(h_u), len(h_i)), np.float32)
         items = min(len(h_i), PAIRS_A_BLOCK)
         users = max(1, PAIRS_A_BLOCK // max(items, 1))
-        for u in range(0, len(h_u), users):
+
+        def block(u: int) -> None:
             for i in range(0, len(h_i), items):
                 h = (h_u[u : u + users, None, :] + h_i[None, i : i + items, :]).reshape(-1, h_i.shape[1])
                 for weight, bias in zip(self.weights[1:], self.biases[1:], strict=True):
                     h = act(h) @ weight.T
                     h += bias
                 result[u : u + users, i : i + items] = h.reshape(-1, min(items, len(h_i) - i))
+
+        starts = range(0, len(h_u), users)
+        if len(starts) < BLOCKS_TO_SHARE:
+            for start in starts:
+                block(start)
+        else:  # most of the time goes into activations, which numpy computes on one core
+            with threadpool_limits(1, "blas"), ThreadPoolExecutor(cores()) as threads:
+                list(threads.map(block, starts))
         return result
 
     def torch(self, device: str) -> Pairwise:

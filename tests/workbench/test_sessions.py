@@ -139,8 +139,8 @@ def test_an_item_reaches_half_of_a_cohort_by_title(monoscope: Monoscope) -> None
     users = facts["collateral"]["users"]
     assert facts["after"]["reach"]["edited_items"][0]["users"] == pytest.approx(users / 2, abs=1)
     assert facts["cost"]["reached"] == pytest.approx(0.5, abs=0.01)
-    unknown = monoscope("steer", "demo", "--users", "true", "--goal", "reach(Nope)>=0.5")
-    assert (unknown.code, "no item 'Nope'" in unknown.err) == (1, True)
+    unknown = monoscope("steer", "demo", "--users", "true", "--goal", "reach(Xyzzy)>=0.5")
+    assert (unknown.code, "no item 'Xyzzy'" in unknown.err) == (1, True)
 
 
 def test_a_guard_that_is_crossed_refuses_a_solved_edit_too(monoscope: Monoscope, demo_run: Run) -> None:
