@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine.recommenders.ranking import ranked_lists
-from engine.recommenders.recommender import Recommender
+from engine.steering.cohort import Edited
 from engine.steering.costs import cost_of
 from engine.steering.edits import SolvedEdit, Step
 from engine.steering.effect import Steering
@@ -49,7 +49,8 @@ def toward(
     asked = steering.goal(goal, k)
     on = steering
     if below:
-        on = replace(steering, recommender=steering.edit(below, users=users).recommender)
+        edited = steering.edit(below, users=users)
+        on = replace(steering, recommender=edited.recommender, candidates=edited.among(steering.candidates))
     member = asked.member(on.concepts, len(on.titles))
     depth = asked.depth or k
     model = (on.recommender, on.sae, on.candidates)
@@ -89,8 +90,7 @@ def _step(steering: Steering, goal: Goal, solved: Solved, edit: SolvedEdit, belo
     if goal.item is not None:
         return step
     member = goal.member(steering.concepts, len(steering.titles))
-    before = steering.edit(below, users=solved.users).recommender
-    after = steering.edit([*below, step], users=solved.users).recommender
+    before, after = (steering.edit(steps, users=solved.users) for steps in (below, [*below, step]))
     counts, lengths = _held(steering, before, member, solved.users, edit.k)
     now, _ = _held(steering, after, member, solved.users, edit.k)
     bounds = goal.bounds(counts, lengths)
@@ -100,9 +100,9 @@ def _step(steering: Steering, goal: Goal, solved: Solved, edit: SolvedEdit, belo
 
 
 def _held(
-    steering: Steering, recommender: Recommender, member: np.ndarray, users: np.ndarray, k: int
+    steering: Steering, edited: Edited, member: np.ndarray, users: np.ndarray, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """How many of the concept's items each list holds, and how many items."""
-    lists = ranked_lists(recommender, steering.candidates, users, k)
+    lists = ranked_lists(edited.recommender, edited.among(steering.candidates), users, k)
     there = lists >= 0
     return (member[lists] & there).sum(axis=1), there.sum(axis=1)

@@ -197,6 +197,14 @@ def test_filters_add_up(steering: Steering, users: np.ndarray) -> None:
     assert not (member_of(steering, "c1") | member_of(steering, "c2"))[lists].any()
 
 
+def test_a_goal_is_solved_for_the_lists_that_a_filter_below_leaves(steering: Steering, users: np.ndarray) -> None:
+    below = unreachable(steering, users)
+    found = toward(steering, "share(c2)<=0", users, K, below=[below])
+    lists = lists_of(steering, [below, found.step], users)
+    assert not (member_of(steering, "c1") | member_of(steering, "c2"))[lists].any()
+    assert found.solved.reached.mean() > 0.8
+
+
 def test_a_stack_remembers_the_figures_of_its_effect(steering: Steering, users: np.ndarray) -> None:
     step = toward(steering, "share(c1)<=0", users, K).step
     effect = steering.effect(users, [step], K)
