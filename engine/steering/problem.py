@@ -26,6 +26,8 @@ KEPT_DECAY = 0.9
 SAMPLED_ITEMS = 150
 SAMPLED_WEIGHT = 0.1
 """Weight of all the sampled items together; the head's add up to 1."""
+FLAT = 1e-9
+"""The ridge at least: where a scorer is flat (every ReLU of a user's is off), A is 0."""
 RIDGE = 0.005
 """Of the mean diagonal of A."""
 SPARE = 1e-5
@@ -190,7 +192,7 @@ class Problem:
         shift_u = (weight_un * moved_un).sum(axis=1, keepdims=True) / total
         a_udd = gram(stay_und, weight_un) - total[:, :, None] * mean_ud[:, :, None] * mean_ud[:, None, :]
         d = a_udd.shape[1]
-        ridge_u = RIDGE / d * np.trace(a_udd, axis1=1, axis2=2)
+        ridge_u = np.maximum(RIDGE / d * np.trace(a_udd, axis1=1, axis2=2), FLAT)
         off_un = weight_un * (moved_un - shift_u)
         b_ud = np.einsum("un,und->ud", off_un, stay_und) + ridge_u[:, None] * delta_ud
         share_uc = self._shares(now.pushed_uc - shift_u)

@@ -9,7 +9,7 @@ import torch
 from engine.explain import explain
 from engine.recommenders.ranking import ranked_lists
 from engine.recommenders.recommender import Recommender
-from engine.recommenders.scorers import Program
+from engine.recommenders.scorers import Mlp, Program
 from engine.steering.costs import compare_ways
 from engine.steering.effect import Steering
 from engine.steering.goals import Goal
@@ -178,3 +178,17 @@ def test_a_walk_keeps_more_of_the_rest_than_one_direction_for_all(turned: Steeri
 
 def test_no_more_directions_than_the_users_space_has(turned: Steering) -> None:
     assert directions(turned.sae).shape == (16, 10)
+
+
+@pytest.mark.parametrize("neurons", [None, 3])
+def test_where_a_scorer_is_flat_nothing_is_reached_and_nothing_breaks(turned: Steering, neurons: int | None) -> None:
+    """Every ReLU off: all affinities are alike, gradients are 0, and no edit changes a list."""
+    own = turned.recommender
+    assert isinstance(own.scorer, Mlp)
+    flat = replace(own.scorer, biases=(own.scorer.biases[0] - 1e3, *own.scorer.biases[1:]))
+    steering = replace(turned, recommender=Recommender(own.users, own.items, flat))
+    goal, member, _ = asked_of(turned, "share(c1)<=0")
+    edit = solve(steering.recommender, steering.sae, steering.candidates, member, goal, np.arange(20), K, neurons)
+    assert np.isfinite(edit.delta_ud).all()
+    before = counts(steering, member, np.arange(20), np.zeros((1, 1)))
+    np.testing.assert_array_equal(edit.reached, before == 0)
