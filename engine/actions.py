@@ -3,9 +3,8 @@
 Actions and their data:
 
     label       neuron, text, state, concept, model, note   a label arrives, or an analyst decides on one
-    edit        edit, measured                              an edit joins the stack, or replaces the one that changes
-                                                            the same neuron for the same rows; one that was solved
-                                                            for a goal goes to the end and replaces that of its goal
+    edit        edit, replaces, measured                    an edit joins the stack at its end, or takes the place of
+                                                            the edit that `replaces` counts from 0
     switch      index, on                                   the edit at this place waits, or applies again
     drop        index                                       it leaves the stack
     clear                                                   every edit leaves
@@ -15,12 +14,13 @@ Actions and their data:
     undo, redo                                              of all of these
 
 An analyst's label ("human", "rejected") is replaced by an analyst's alone ("none" takes it away), and a failure
-replaces no label that names a neuron. `measured` are the figures of the whole stack with that edit; they stand until
-the stack changes.
+replaces no label that names a neuron. `measured` are the figures of the whole stack with that edit, and so of
+every later stack that is the same.
 """
 
+import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from operator import index
 from typing import Any, Literal, get_args
@@ -38,7 +38,6 @@ _NAMING = frozenset({"metadata", "llm", "human"})
 _Key = tuple[Any, ...]
 _Cell = tuple[int, Any]
 _Change = tuple[_Key, _Cell | None, _Cell | None]
-_MEASURED: _Key = ("measured",)
 
 
 def now() -> str:
@@ -94,6 +93,7 @@ class Replay:
         self._count = 0
         self._done: list[list[_Change]] = []
         self._undone: list[list[_Change]] = []
+        self._measured: dict[str, dict[str, Any]] = {}
 
     def changes(self, record: Mapping[str, Any]) -> list[_Change]:
         """What `record` would change; raises a `ValueError` if it makes no sense here."""
@@ -101,17 +101,16 @@ class Replay:
             case {"action": "label", "neuron": int(neuron)} if neuron >= 0:
                 return self._labelled(neuron, _label(record))
             case {"action": "edit", "edit": dict(edit)}:
-                return self._edited(edit_key(edit), dict(edit), record.get("measured"), anew="goal" in edit)
+                return self._edited(record, dict(edit))
             case {"action": "switch", "index": int(place), "on": bool(on)}:
                 key, edit = self._edit_at(place)
                 switched = {name: value for name, value in edit.items() if name != "on"} | ({} if on else {"on": False})
-                return self._edited(key, switched)
+                return self._set(key, switched)
             case {"action": "drop", "index": int(place)}:
                 key, _ = self._edit_at(place)
-                return [(key, self._cells[key], None), *self._unmeasured()]
+                return [(key, self._cells[key], None)]
             case {"action": "clear"}:
-                gone = [(key, cell, None) for key, cell in self._ordered("edit")]
-                return [*gone, *self._unmeasured()] if gone else []
+                return [(key, cell, None) for key, cell in self._ordered("edit")]
             case {"action": "watch", "user": str(user)}:
                 return self._watching(user)
             case {"action": "note", "text": str(text)} if text.strip():
@@ -128,8 +127,9 @@ class Replay:
                 raise ValueError(f"{action!r} is no action of this version, or its data do not fit")
         raise ValueError("this is no action")
 
-    def take(self, action: str, changes: list[_Change]) -> None:
-        """Carry out `changes`, which `changes` gave for an `action`."""
+    def take(self, record: Mapping[str, Any], changes: list[_Change]) -> None:
+        """Carry out `changes`, which `changes` gave for this `record`."""
+        action = record["action"]
         if not changes:
             return
         self._count += 1
@@ -145,17 +145,19 @@ class Replay:
         else:
             self._done.append(changes)
             self._undone.clear()
+        if action == "edit" and record.get("measured") is not None:
+            self._measured[self._stack()] = dict(record["measured"])
 
     def state(self) -> State:
         """What the actions so far add up to."""
-        measured = self._cells.get(_MEASURED)
+        measured = self._measured.get(self._stack())
         return State(
             labels={key[1]: label for key, (_order, label) in self._ordered("label")},
             edits=tuple(dict(edit) for _key, (_order, edit) in self._ordered("edit")),
             watched=tuple(key[1] for key, _cell in self._ordered("watch")),
             notes=tuple(note for _key, (_order, note) in self._ordered("note")),
             bookmarks=tuple((key[1], key[2]) for key, _cell in self._ordered("bookmark")),
-            measured=None if measured is None else dict(measured[1]),
+            measured=None if measured is None else dict(measured),
         )
 
     def _ordered(self, kind: str) -> list[tuple[_Key, _Cell]]:
@@ -176,20 +178,19 @@ class Replay:
         key, (_order, edit) = edits[place]
         return key, edit
 
-    def _edited(self, key: _Key, edit: dict[str, Any], measured: Any = None, *, anew: bool = False) -> list[_Change]:
-        """`anew`: at the end of the stack, on top of which it was solved."""
+    def _edited(self, record: Mapping[str, Any], edit: dict[str, Any]) -> list[_Change]:
+        measured, place = record.get("measured"), record.get("replaces")
+        if not (isinstance(edit.get("goal"), str) and isinstance(edit.get("amounts"), str)) and not isinstance(
+            edit.get("neuron"), int
+        ):
+            raise ValueError("an edit has a neuron, or a goal and its amounts")
         if measured is not None and not isinstance(measured, Mapping):
             raise ValueError("what was measured must be an object")
-        changes = self._set(key, edit)
-        if changes and anew:
-            changes = [(key, changes[0][1], (self._count, edit))]
-        if measured is not None:
-            return [*changes, *self._set(_MEASURED, dict(measured))]
-        return [*changes, *self._unmeasured()] if changes else []
+        return self._set(("edit", self._count) if place is None else self._edit_at(place)[0], edit)
 
-    def _unmeasured(self) -> list[_Change]:
-        """Figures are those of one stack, and go with it."""
-        return self._set(_MEASURED, None)
+    def _stack(self) -> str:
+        """The edits as they stand, as a text that tells them from any others."""
+        return json.dumps([edit for _key, (_order, edit) in self._ordered("edit")], sort_keys=True)
 
     def _labelled(self, neuron: int, label: Label) -> list[_Change]:
         key = ("label", neuron)
@@ -209,26 +210,6 @@ class Replay:
         if before is not None and before[1] == user:
             return []
         return [(key, self._cells.get(key), (self._count, True)), (last, before, (self._count, user))]
-
-
-def stacked(edits: Sequence[Mapping[str, Any]], edit: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """`edits` once `edit` has joined them."""
-    replay = Replay()
-    for one in (*edits, edit):
-        replay.take("edit", replay.changes({"action": "edit", "edit": dict(one)}))
-    return list(replay.state().edits)
-
-
-def edit_key(edit: Mapping[str, Any]) -> _Key:
-    """What an edit shares with the one that it replaces: whose rows, and their neuron or goal."""
-    ids = edit.get("ids")
-    who = (edit.get("where"), None if ids is None else tuple(ids))
-    match edit:
-        case {"goal": str(goal), "amounts": str()}:
-            return ("edit", "goal", goal, who)
-        case {"neuron": int(neuron)}:
-            return ("edit", str(edit.get("side", "users")), neuron, who)
-    raise ValueError("an edit has a neuron, or a goal and its amounts")
 
 
 def record(action: str, data: Mapping[str, Any]) -> dict[str, Any]:

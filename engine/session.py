@@ -131,7 +131,7 @@ class Session:
         if changes or action == "label":
             self._write(lines)
             self._origin = self._origin or self._here
-            self._replay.take(action, changes)
+            self._replay.take(told, changes)
             self.state = self._replay.state()
         return self.state
 
@@ -293,7 +293,7 @@ def _replayed(replay: Replay, origin: Origin | None, told: Any) -> Origin | None
             content = told.get("content")
             return origin or Origin(run, content if isinstance(content, str) else None)
         case {"action": str(action)} if action != "open" and origin is not None:
-            replay.take(action, replay.changes(told))
+            replay.take(told, replay.changes(told))
             return origin
     raise ValueError("this is no action, or it comes before the line that names the run")
 

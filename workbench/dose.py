@@ -35,7 +35,7 @@ def dosed(
     with opened(run) as steering:
         cohort = cohort_of(run, steering, asked, steering.steps([open_edit]))
         limits = limits_of(run, steering, asked)
-        below = kept_steps(run, steering, session, open_edit.as_dict())
+        below = kept_steps(run, steering, session)
 
         def dose_for(users: np.ndarray) -> Dose:
             return Dose(steering, open_edit, users, asked.k, limits, below, asked.way, asked.about)

@@ -28,30 +28,29 @@ def goal_facts(
     asked: "Asked",
     users: str,
     neurons_at_most: int | None,
+    stack: "Sequence[Mapping[str, Any]]" = (),
     session: str | None = None,
     *,
     pooled: bool = False,
 ) -> tuple[dict[str, Any], "Callable[[str], Step]"]:
     """The solved edit of the users whom a predicate names, its effect, and the other ways to the same goal.
 
-    It is solved on top of the edits of `session`. The function that comes along keeps its amounts in a session's
+    It is solved on top of the `stack` of a `session`. The function that comes along keeps its amounts in a session's
     folder and gives the step that names them.
     """
     from engine.steering.costs import compare_ways, cost_of
-    from engine.steering.kept import written
+    from engine.steering.kept import steps_of, written
     from engine.steering.toward import toward
-    from workbench.steering import effect_of, kept_steps, opened
+    from workbench.steering import effect_of, opened
 
     with opened(run) as steering:
-        by_id = _by_id(run, goal)
-        same = {"goal": str(steering.goal(by_id, asked.k)), "where": users, "amounts": ""}
-        below = kept_steps(run, steering, session, same)
+        below = steps_of(steering, stack, run.home.amounts(session or run.name))
         assert steering.match is not None
         matching = steering.match("users", users)
         cohort = matching[run.recommender.users.known[matching]]
         if not len(cohort):
             raise EditError(f"No user matches {users!r}, so there is nobody to steer; widen the predicate.")
-        found = toward(steering, by_id, cohort, asked.k, neurons_at_most, below, users, pooled)
+        found = toward(steering, _by_id(run, goal), cohort, asked.k, neurons_at_most, below, users, pooled)
         effect = effect_of(run, steering, replace(asked, cohort=asked.cohort or users), [*below, found.step])
         sample = cohort
         if len(cohort) > COMPARED_USERS:
@@ -123,10 +122,15 @@ def show_goal(facts: Mapping[str, Any]) -> None:
 
     before, after = facts["cost_before"], facts["cost"]
     about, k = facts["about"], facts["k"]
+    rest = f"the rest of their lists keeps RBO {_figure(after['rbo_of_the_rest'])} (1 = unchanged)"
+    if facts["goal"].startswith("reach"):
+        seen = (facts[arm]["reach"]["edited_items"][0]["users"] for arm in ("before", "after"))
+        moved = "{:,} to {:,} users have it in".format(*seen)
+    else:
+        moved = f"it goes from {percent(before['share'])} to {percent(after['share'])} of"
     say(
         f"{facts['goal']} for {facts['users']:,} users: reached for {percent(after['reached'])} of them. "
-        f"{about} goes from {percent(before['share'])} to {percent(after['share'])} of the top {k}; "
-        f"the rest of their lists keeps RBO {_figure(after['rbo_of_the_rest'])} (1 = unchanged)."
+        f"{about}: {moved} the top {k}; {rest}."
     )
     if facts["predicted"] is not None:
         say(

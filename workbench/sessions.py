@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from engine.actions import BookmarkKind
 from engine.errors import MonoscopeError, SessionError
 from engine.session import Session, State, copy_session, remove_session, sessions
 from workbench.edits import amount_of, rows_of
@@ -48,6 +49,24 @@ def summary(state: State) -> str:
     )
     told = [_counted(count, word) for count, word in counts if count]
     return " and ".join((", ".join(told[:-1]), told[-1])) if len(told) > 1 else (told or ["nothing"])[0]
+
+
+def check_thing(home: "Home", name: str, kind: str, which: str) -> None:
+    """Raises where the run of session `name` has no such neuron, item, user or concept."""
+    from engine.run import Run
+
+    if kind not in get_args(BookmarkKind):
+        raise SessionError(f"There are bookmarks for {', '.join(get_args(BookmarkKind))}, not for {kind!r}.")
+    origin = Session.origin(home, name) if name in sessions(home) else None
+    run = Run.open(home, name if origin is None else origin.run)
+    if kind == "neuron":
+        run.neuron(int(which) if which.isdecimal() else -1)
+    elif kind == "user":
+        run.user_number(which)
+    elif kind == "item" and which not in run.recommender.items.place:
+        raise SessionError(f"There is no item with the id {which!r} in run {run.name}.")
+    elif kind == "concept" and which not in {entry.concept for entry in run.reach}:
+        raise SessionError(f"There is no concept {which!r} in run {run.name}; `monoscope concepts` lists them.")
 
 
 def index_of(home: "Home", name: str, number: int) -> int:
@@ -109,8 +128,12 @@ def session_facts(home: "Home", name: str) -> dict[str, Any]:
     """All that a session holds."""
     from dataclasses import asdict
 
+    from engine.steering.edits import parsed
+
     known(home, name)
     origin, state = Session.origin(home, name), Session.read(home, name)
+    for edit in state.edits:
+        parsed(edit)
     return {
         "name": name,
         "run": origin.run if origin else None,
@@ -151,7 +174,8 @@ def show_session(facts: Mapping[str, Any]) -> None:
     if facts["measured"]:
         measured = facts["measured"]
         figures = ", ".join(f"{name} {_number(value)}" for name, value in measured["figures"].items())
-        say(f"Measured on {measured['users']:,} users: {figures}.")
+        whom = f" ({measured['cohort']})" if measured["cohort"] else ""
+        say(f"Measured on the top {measured['k']} of {measured['users']:,} users{whom}: {figures}.")
 
 
 def copied(home: "Home", name: str, new: str, run: str | None) -> str:
@@ -162,6 +186,12 @@ def copied(home: "Home", name: str, new: str, run: str | None) -> str:
     if name in sessions(home):
         if run is not None:
             raise SessionError("A session stays with its run; --run is for examples, which find neurons by concepts.")
+        for edit in Session.read(home, name).edits:
+            amounts = home.amounts(name) / f"{edit.get('amounts')}.parquet"
+            if "amounts" in edit and not amounts.is_file():
+                raise SessionError(
+                    f"The amounts of the edit {edit['goal']} are missing ({amounts}); nothing was copied."
+                )
         copy_session(home, name, new)
         origin = Session.origin(home, new)
         return origin.run if origin else "–"
@@ -188,7 +218,7 @@ def replayed(home: "Home", name: str) -> dict[str, Any]:
     asked = Asked(kept.get("cohort"), kept.get("k", 30), serve=kept.get("serve", "change"))
     run = Run.open(home, origin.run)
     Session.read(home, name, run.name)  # refuses another training of the run
-    now = measured(steered(run, [], asked, name))
+    now = measured(steered(run, [], asked, state.edits, name))
     was = kept.get("figures", {})
     figures = [
         {"figure": figure, "kept": was.get(figure), "now": value, "same": _same(was[figure], value)}

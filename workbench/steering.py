@@ -74,21 +74,30 @@ def limits_of(run: "Run", steering: "Steering", asked: Asked) -> list["Limit"]:
     return [Limit.parse(one, steering.concepts, lambda name: item_number(run, name), asked.k) for one in asked.limits]
 
 
-def steered(run: "Run", edits: Sequence[Mapping[str, Any]], asked: Asked, session: str | None = None) -> dict[str, Any]:
-    """The effect of edits, on top of a session's, on a cohort, and how it stands to the guards."""
-    from engine.actions import stacked
-    from engine.session import Session
+def steered(
+    run: "Run",
+    edits: Sequence[Mapping[str, Any]],
+    asked: Asked,
+    stack: Sequence[Mapping[str, Any]] = (),
+    session: str | None = None,
+    replaces: int | None = None,
+) -> dict[str, Any]:
+    """The effect of edits on a cohort, and how it stands to the guards.
+
+    They lie on top of the `stack` of a `session`; with `replaces` one takes the place of that edit of it.
+    """
     from engine.steering.kept import steps_of
 
-    parsed = [Edit.parse(edit) for edit in edits]
+    parsed = [Edit.parse(edit).as_dict() for edit in edits]
     for edit in parsed:
-        run.neuron(edit.neuron)
-    stack: list[dict[str, Any]] = [] if session is None else list(Session.read(run.home, session, run.name).edits)
-    for edit in parsed:
-        stack = stacked(stack, edit.as_dict())
-    folder = run.home.amounts(session or run.name)
+        run.neuron(edit["neuron"])
+    whole = list(stack)
+    if replaces is None:
+        whole += parsed
+    else:
+        whole[replaces : replaces + 1] = parsed
     with opened(run) as steering:
-        return effect_of(run, steering, asked, steps_of(steering, stack, folder))
+        return effect_of(run, steering, asked, steps_of(steering, whole, run.home.amounts(session or run.name)))
 
 
 def effect_of(run: "Run", steering: "Steering", asked: Asked, steps: Sequence[Step]) -> dict[str, Any]:
@@ -106,19 +115,14 @@ def effect_of(run: "Run", steering: "Steering", asked: Asked, steps: Sequence[St
     }
 
 
-def kept_steps(
-    run: "Run", steering: "Steering", session: str | None, but: Mapping[str, Any] | None = None
-) -> list[Step]:
-    """The steps of a session's edits, without the one that `but` would replace; of no session, none."""
-    from engine.actions import edit_key
+def kept_steps(run: "Run", steering: "Steering", session: str | None) -> list[Step]:
+    """The steps of a session's edits; of no session, none."""
     from engine.session import Session
     from engine.steering.kept import steps_of
 
     if session is None:
         return []
-    edits = Session.read(run.home, session, run.name).edits
-    kept = [edit for edit in edits if but is None or edit_key(edit) != edit_key(but)]
-    return steps_of(steering, kept, run.home.amounts(session))
+    return steps_of(steering, Session.read(run.home, session, run.name).edits, run.home.amounts(session))
 
 
 def _watched(steering: "Steering", cohort: np.ndarray, watch: str | None) -> list[int] | None:

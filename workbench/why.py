@@ -24,22 +24,36 @@ KINDS = {
 """How the sum on the screen calls each kind of part."""
 
 
-def why_facts(run: "Run", user: str, item: str, labels: Mapping[int, "Label"], k: int) -> dict[str, Any]:
+def why_facts(
+    run: "Run",
+    user: str,
+    item: str,
+    labels: Mapping[int, "Label"],
+    k: int,
+    edits: Sequence[Mapping[str, Any]] = (),
+    session: str | None = None,
+) -> dict[str, Any]:
     """Where the item stands for the user and what of the affinity each neuron is, strongest first.
 
-    `k` is the depth of the list whose last place stands beside the item's. `parts` and `pairs` are of a dot product
-    alone (None otherwise), `path` of any other scorer.
+    The vectors are those that a session's `edits` leave. `k` is the depth of the list whose last place stands beside
+    the item's. `parts` and `pairs` are of a dot product alone (None otherwise), `path` of any other scorer.
     """
     from engine.inspector import item_number
+    from engine.steering.kept import steps_of
     from engine.steering.why import why
 
     user_number, number = run.user_number(user), item_number(run, item)
     with run.catalogue() as catalogue:
-        candidates = run.steering(catalogue).candidates
-        found = why(run.recommender, run.sae, candidates, user_number, number, k)
+        steering = run.steering(catalogue)
+        steps = steps_of(steering, edits, run.home.amounts(session or run.name))
+        edited = steering.edit(steps, users=np.array([user_number]))
+        among = edited.among(steering.candidates)
+        found = why(edited.recommender, run.sae, among, user_number, number, k)
     names = _names(run, labels)
     return {
         "run": run.name,
+        "session": session,
+        "edits": len(edits),
         "user": user,
         "item_id": run.recommender.items.ids[number],
         "title": run.texts["title"][number],
@@ -135,6 +149,8 @@ def show_why(facts: Mapping[str, Any]) -> None:
     """The place, the strongest contributions, and the sum."""
     from workbench.tables import say, show
 
+    if facts["edits"]:
+        say(f"Under the {facts['edits']} edit{'s' if facts['edits'] > 1 else ''} of session {facts['session']}:")
     say(_sentence(facts))
     if facts["exact"]:
         show(

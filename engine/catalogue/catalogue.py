@@ -1,6 +1,7 @@
 """A built data set, opened read-only with the locked configuration: typed queries, arrays with their ids."""
 
 import json
+import re
 from collections.abc import Container
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -225,7 +226,13 @@ class Catalogue:
         for cohort in self.cohorts():
             if cohort.name.lower() == where.strip().lower():
                 return cohort.users
-        return self.match("users", where)
+        try:
+            return self.match("users", where)
+        except PredicateError as error:
+            if not re.fullmatch(r"[^\W\d][\w' -]*", where.strip()):
+                raise
+            name = where.strip()
+            raise PredicateError(f"There is no cohort {name!r} in {self.name}, and as a condition: {error}") from error
 
     def match(self, table: Table, where: str) -> np.ndarray:
         """int32 numbers, ascending, of the rows of `table` for which the SQL expression `where` is true."""

@@ -15,6 +15,8 @@ from engine.steering.filters import Filter, Filtered
 
 USUAL_COVER = 0.8
 """A user's usual genres or tags are the fewest, the commonest first, that cover this share of their history."""
+PAIRS_AT_ONCE = 8_000_000
+"""Pairs of places in lists that are compared at once."""
 MERGED_ITEMS = 200
 """Up to so many edited items are put into the lists of the others; beyond, everything is ranked anew."""
 
@@ -180,6 +182,11 @@ class Cohort:
 
     def diversity(self, lists: np.ndarray) -> np.ndarray:
         """Mean Jaccard distance between the labels of two items of each list; nan with fewer than two labelled ones."""
+        step = max(1, PAIRS_AT_ONCE // max(lists.shape[1], 1) ** 2)
+        parts = [self._diversity(lists[start : start + step]) for start in range(0, len(lists), step)]
+        return np.concatenate([np.empty(0), *parts])
+
+    def _diversity(self, lists: np.ndarray) -> np.ndarray:
         carried = self.library.labels[lists].astype(np.float32)
         labelled = (lists >= 0) & carried.any(axis=2)
         carried *= labelled[..., None]

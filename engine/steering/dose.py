@@ -16,7 +16,7 @@ import numpy as np
 from engine.errors import EditError
 from engine.recommenders.ranking import Candidates, masked_affinities, mean
 from engine.steering.cohort import Cohort, Edited, Library
-from engine.steering.edits import Edit, Serve, Step
+from engine.steering.edits import AMOUNT_AT_MOST, Edit, Serve, Step
 from engine.steering.effect import Steering
 from engine.steering.goals import Limit
 
@@ -304,5 +304,7 @@ def grid(operation: str, low: float | None, high: float | None, steps: int) -> t
     low, high = lowest if low is None else low, highest if high is None else high
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
         raise EditError(f"A range of amounts goes from a smaller to a larger number, not from {low:g} to {high:g}.")
+    if max(abs(low), abs(high)) > AMOUNT_AT_MOST:
+        raise EditError(f"Amounts go up to {AMOUNT_AT_MOST:,} on either side of 0, not from {low:g} to {high:g}.")
     start = min(max(start, low), high)
     return sorted({*np.linspace(low, high, steps).tolist(), start}), start

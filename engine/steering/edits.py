@@ -13,6 +13,8 @@ from engine.neurons.table import Neuron
 from engine.recommenders.recommender import Recommender, Tower
 from engine.sae.model import Side, SparseAutoencoder
 
+AMOUNT_AT_MOST = 1_000_000
+"""Beyond, affinities overflow single precision; no neuron comes near it."""
 Operation = Literal["off", "set", "add", "scale", "cap"]
 Serve = Literal["change", "decoded", "all-decoded"]
 """How an edit reaches a vector: its change is added to it (the default); the edited rows are replaced by what their
@@ -45,6 +47,8 @@ class Edit(BaseModel):
             raise ValueError("'off' takes no amount; 'set', 'add', 'scale' and 'cap' need one")
         if self.amount is not None and not math.isfinite(self.amount):
             raise ValueError("the amount must be a finite number")
+        if self.amount is not None and abs(self.amount) > AMOUNT_AT_MOST:
+            raise ValueError(f"the amount may be {AMOUNT_AT_MOST:,} at most, on either side of 0")
         if self.where is not None and self.ids is not None:
             raise ValueError("give 'where' or 'ids', not both")
         return self

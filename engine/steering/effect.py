@@ -81,7 +81,8 @@ class Steering(Lists):
             mine = (step for step in steps if step.edit.side == side and step.edit.on)
             for j in sorted({neuron for step in mine for neuron in step.neurons}):
                 most = getattr(self.neurons[j], f"max_{side}")
-                beyond = (change.z_edited[:, j] < 0) | (change.z_edited[:, j] > most)
+                z, edited_z = change.z[:, j], change.z_edited[:, j]
+                beyond = (z != edited_z) & ((edited_z < 0) | (edited_z > most))
                 if beyond.any():
                     told = {"rows": int(beyond.sum()), "of": len(change.rows), "observed_most": most}
                     found.append({"side": side, "neuron": j, **told})

@@ -55,7 +55,8 @@ class Goal:
             raise EditError(f"{found['amount']!r} in {text!r} is no number.") from error
         relative = found["unit"].casefold() == "x"
         if not relative and amount > 1:
-            raise EditError(f"A share is at most 1; {text!r} asks for {amount:g}. Did you mean {found['amount']}%?")
+            meant = "" if found["unit"] == "%" else f" Did you mean {found['amount']}%?"
+            raise EditError(f"A share is at most 1; {text!r} asks for {amount:g}.{meant}")
         if "depth" not in found.groupdict():
             concept = concept_named(found["of"], concepts)
             return cls(concept, "<=" if found["sign"] == "<=" else ">=", amount, relative)

@@ -85,6 +85,8 @@ def steps_of(steering: Steering, edits: Sequence[Mapping[str, Any]], folder: Pat
                     "it was made on another run."
                 )
             found += steering.steps([edit])
+        elif not edit.on:  # it may wait without its amounts
+            found.append(Step(edit, np.empty(0, np.int64), np.zeros((0, steering.sae.neurons), np.float32)))
         else:
             found.append(_read(steering, edit, folder / f"{edit.amounts}.parquet"))
     return found

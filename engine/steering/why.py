@@ -173,7 +173,8 @@ def why(
     total = sum(parts.groups().values())
     if not place.candidates:
         return Why(place, z_u, z_i, users, items, users, items, total, parts)
-    average = _average(recommender, sae, np.setdiff1d(np.flatnonzero(candidates.eligible), candidates.seen[user]))
+    able = np.isfinite(candidates.mask(recommender.affinities(np.array([user])), np.array([user]))[0])
+    average = _average(recommender, sae, np.flatnonzero(able))
     return Why(
         place,
         z_u,

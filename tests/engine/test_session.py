@@ -91,11 +91,11 @@ def test_an_impossible_name_is_refused(home: Home) -> None:
 # Edits, users, undo and redo
 
 
-def test_an_edit_replaces_that_of_its_neuron_in_its_place(home: Home) -> None:
+def test_an_edit_takes_the_place_of_the_one_that_is_named(home: Home) -> None:
     with open_session(home) as session:
         session.append("edit", edit=OFF)
         session.append("edit", edit=MORE)
-        state = session.append("edit", edit={**OFF, "operation": "add", "amount": 1.0})
+        state = session.append("edit", edit={**OFF, "operation": "add", "amount": 1.0}, replaces=0)
         assert [edit["neuron"] for edit in state.edits] == [7, 9]
         assert state.edits[0]["amount"] == 1.0
         assert session.append("edit", edit={**OFF, "side": "items"}).edits[2]["side"] == "items"
@@ -272,6 +272,7 @@ def test_text_of_a_foreign_journal_is_cleaned_too(home: Home, filled: Path) -> N
         ("label", {"neuron": -1, "text": "x", "state": "human"}, "data do not fit"),
         ("edit", {"edit": {"operation": "off"}}, "an edit has a neuron, or a goal"),
         ("edit", {"edit": MORE, "measured": 0.5}, "must be an object"),
+        ("edit", {"edit": MORE, "replaces": 4}, "there is no edit 4"),
         ("switch", {"index": 1, "on": False}, "there is no edit 1, but 1"),
         ("note", {"text": " "}, "data do not fit"),
         ("bookmark", {"kind": "list", "id": "1", "on": True}, "data do not fit"),
@@ -296,15 +297,12 @@ def test_an_action_that_makes_no_sense_is_not_written(
 HALF = {"goal": "share(Horror)<=0.5x", "where": "gender = 'F'", "amounts": "ab" * 32}
 
 
-def test_edits_of_other_rows_and_solved_ones_stand_beside_each_other(home: Home) -> None:
+def test_edits_stack_in_order_whatever_they_are_for(home: Home) -> None:
+    edits = (MORE, {**MORE, "amount": -0.5}, {**OFF, "where": "gender = 'F'"}, {**OFF, "side": "items"}, HALF, HALF)
     with open_session(home) as session:
-        for edit in (OFF, {**OFF, "where": "gender = 'F'"}, {**OFF, "side": "items", "ids": ["1", "2"]}, HALF):
+        for edit in edits:
             session.append("edit", edit=edit)
-        session.append("edit", edit={**HALF, "k": 10})
-        session.append("edit", edit={**OFF, "operation": "add", "amount": 1.0})
-        edits = session.state.edits
-    assert [edit.get("operation") for edit in edits] == ["add", "off", "off", None]
-    assert edits[3]["k"] == 10
+        assert session.state.edits == edits
     assert Session.read(home, "work").edits == edits
 
 
@@ -320,7 +318,7 @@ def test_an_edit_is_switched_off_and_on_in_its_place(home: Home) -> None:
         assert session.append("undo").edits == ({**OFF, "on": False}, MORE)
 
 
-def test_figures_stand_until_the_stack_changes_and_come_back_with_it(home: Home) -> None:
+def test_figures_are_those_of_one_stack_however_it_is_come_by(home: Home) -> None:
     with open_session(home) as session:
         session.append("edit", edit=OFF)
         assert session.append("edit", edit=MORE, measured={"rbo": 0.5}).measured == {"rbo": 0.5}
@@ -330,8 +328,11 @@ def test_figures_stand_until_the_stack_changes_and_come_back_with_it(home: Home)
         for action, data in (("drop", {"index": 0}), ("switch", {"index": 1, "on": False}), ("clear", {})):
             assert session.append(action, **data).measured is None
             assert session.append("undo").measured == {"rbo": 0.5}
+        session.append("switch", index=0, on=False)
+        assert session.append("switch", index=0, on=True).measured == {"rbo": 0.5}
         assert session.append("edit", edit={**MORE, "amount": 2.0}).measured is None
-    assert Session.read(home, "work").measured is None
+        assert session.append("drop", index=2).measured == {"rbo": 0.5}
+    assert Session.read(home, "work").measured == {"rbo": 0.5}
 
 
 def test_notes_and_bookmarks_are_kept_in_order_and_taken_back(home: Home) -> None:

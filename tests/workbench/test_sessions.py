@@ -103,7 +103,16 @@ def test_notes_bookmarks_and_watched_users_are_kept_and_shown(monoscope: Monosco
     shown = monoscope("sessions", "show", "noted").out
     for part in ("Note on neuron 2: Ask [b]Ann[/b]", "Bookmarks: item f057", "Watched last: user v0003", "1 note"):
         assert part in shown + monoscope("sessions", "list").out
-    assert monoscope("sessions", "bookmark", "noted", "film", "f057").code == 1
+    for words, told in (
+        (("bookmark", "noted", "film", "f057"), "bookmarks for neuron, item, user, concept"),
+        (("bookmark", "noted", "neuron", "99"), "no neuron"),
+        (("bookmark", "noted", "item", "nope"), "no item with the id 'nope'"),
+        (("bookmark", "noted", "concept", "Nope"), "no concept 'Nope'"),
+        (("watch", "noted", "nobody"), "no user 'nobody'"),
+        (("note", "noted", " "), "needs a text"),
+    ):
+        answer = monoscope("sessions", *words)
+        assert (answer.code, answer.err.count("\n"), told in answer.err) == (1, 1, True), words
 
 
 def test_a_session_is_listed_copied_and_removed_with_its_amounts(
@@ -130,6 +139,66 @@ def test_an_example_is_copied_onto_a_run(monoscope: Monoscope, demo_run: Run) ->
     assert monoscope("sessions", "replay", "popular", "--json").json["same"] is True
     assert "--run is for examples" in monoscope("sessions", "copy", "popular", "more", "--run", "demo").err
     assert "no example 'nope'" in monoscope("sessions", "copy", "nope", "more").err
+
+
+def test_edits_stack_and_one_takes_another_ones_place_where_it_is_asked_to(monoscope: Monoscope) -> None:
+    words = ("steer", "demo", "--neuron", 3, "--users", "true", "--session", "stacked")
+    monoscope(*words, "--add", 1)
+    back = monoscope(*words, "--add=-1", "--json").json
+    assert [edit["amount"] for edit in back["edits"]] == [1.0, -1.0]
+    assert back["collateral"]["lists_changed"] == 0
+    assert monoscope("sessions", "replay", "stacked", "--json").json["same"] is True
+    replaced = monoscope(*words, "--add", 2, "--replace", 1, "--json").json
+    assert [edit["amount"] for edit in replaced["edits"]] == [2.0, -1.0]
+    shown = monoscope("sessions", "show", "stacked", "--json").json
+    assert [edit["amount"] for edit in shown["edits"]] == [2.0, -1.0]
+    assert monoscope("sessions", "replay", "stacked", "--json").json["same"] is True
+    assert "has no edit 3" in monoscope(*words, "--off", "--replace", 3).err
+    assert monoscope(*words[:-2], "--off", "--replace", 1).code == 2
+    assert monoscope(*words, "--off", "--serve", "decoded").code == 2
+
+
+def test_a_session_that_another_process_changes_takes_no_edit_and_says_so_first(
+    monoscope: Monoscope, demo_run: Run
+) -> None:
+    with Session.open(demo_run.home, "held", "demo") as journal:
+        journal.append("watch", user="v0001")
+        answer = monoscope("steer", "demo", "--neuron", 3, "--users", "true", "--off", "--session", "held")
+    assert (answer.code, answer.out, answer.err.count("\n")) == (1, "", 1)
+    assert "open in another terminal" in answer.err
+    assert Session.read(demo_run.home, "held").edits == ()
+
+
+def test_why_is_told_under_the_edits_of_a_session(monoscope: Monoscope, demo_run: Run, solved: str) -> None:
+    with demo_run.catalogue() as catalogue:
+        young = demo_run.recommender.users.ids[int(catalogue.match_users(YOUNG)[0])]
+    listed = monoscope("recommend", "demo", "--user", young, "--session", solved, "--json").json["items"][4]
+    words = ("why", "demo", "--user", young, "--item", listed["item_id"])
+    facts = monoscope(*words, "--session", solved, "--json").json
+    assert (facts["rank"], facts["edits"]) == (5, 2)
+    assert facts["affinity"] == pytest.approx(listed["affinity"], abs=1e-5)
+    assert facts["total"] == pytest.approx(facts["affinity"], abs=1e-4)
+    assert "Under the 2 edits of session solved" in monoscope(*words, "--session", solved).out
+    assert monoscope(*words, "--json").json["edits"] == 0
+
+
+def test_a_copy_without_its_amounts_is_refused(monoscope: Monoscope, demo_run: Run, solved: str) -> None:
+    monoscope("sessions", "copy", solved, "bare")
+    shutil.rmtree(demo_run.home.amounts("bare"))
+    answer = monoscope("sessions", "copy", "bare", "barer")
+    assert (answer.code, "amounts" in answer.err) == (1, True)
+    assert not demo_run.home.session("barer").exists()
+    assert monoscope("sessions", "switch", "bare", 2, "--off").code == 0
+    assert monoscope("recommend", "demo", "--user", "v0001", "--session", "bare").code == 0
+
+
+def test_a_journal_with_an_impossible_edit_is_one_sentence(monoscope: Monoscope, demo_run: Run, solved: str) -> None:
+    monoscope("sessions", "copy", solved, "zapped")
+    path = demo_run.home.session("zapped")
+    path.write_text(path.read_text().replace('"operation": "off"', '"operation": "zap"'))
+    for words in (("sessions", "show", "zapped"), ("sessions", "replay", "zapped")):
+        answer = monoscope(*words)
+        assert (answer.code, answer.err.count("\n"), "operation" in answer.err) == (1, 1, True)
 
 
 def test_an_item_reaches_half_of_a_cohort_by_title(monoscope: Monoscope) -> None:

@@ -106,5 +106,8 @@ def recommend(
         return emit_json(facts)
     from workbench.tables import say, show_list
 
-    say(f"User {user}: top {k}" + (f" after {len(edits)} edits of session {session}" if session else ""))
+    say(
+        f"User {user}: top {k}"
+        + (f" after {len(edits)} edit{'' if len(edits) == 1 else 's'} of session {session}" if session else "")
+    )
     return show_list(facts["items"], ranks=bool(edits))

@@ -56,11 +56,14 @@ def why(
     user: Annotated[str, typer.Option(metavar="ID", help="The user's id.")],
     item: Annotated[str, typer.Option(metavar="ID", help="The item's id, or its title where only one has it.")],
     k: Annotated[int, typer.Option("-k", min=1, help="Depth of the list whose end stands beside the item.")] = 30,
-    session: SessionName = None,
+    session: Annotated[
+        str | None, typer.Option(help="Under the edits of this session; default: none, and the run's own labels.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Why an item is at its rank for a user: what each of their neurons adds to the affinity, down to the sum."""
     from workbench.why import show_why, why_facts
 
-    facts = why_facts(open_run(ctx, run), user, item, session_state(ctx, session, run).labels, k)
+    state = session_state(ctx, session, run)
+    facts = why_facts(open_run(ctx, run), user, item, state.labels, k, state.edits if session else (), session)
     return emit_json(facts) if as_json else show_why(facts)

@@ -138,6 +138,8 @@ def note(
     about: Annotated[str | None, typer.Option(help='On what, such as "neuron 4".')] = None,
 ) -> None:
     """Keep a remark."""
+    if not text.strip():
+        raise MonoscopeError("A note needs a text.")
     _told(ctx, name, "note", text=text, **({} if about is None else {"about": about}))
 
 
@@ -150,12 +152,21 @@ def bookmark(
     on: Annotated[bool, typer.Option("--on/--off", help="Mark it, or no longer.")] = True,
 ) -> None:
     """Mark a neuron, an item, a user or a concept to come back to."""
+    from workbench.sessions import check_thing, opened
+
+    if on:
+        with opened(home_of(ctx), name):
+            check_thing(home_of(ctx), name, kind, which)
     _told(ctx, name, "bookmark", kind=kind, id=which, on=on)
 
 
 @sessions_app.command()
 def watch(ctx: typer.Context, name: Name, user: Annotated[str, typer.Argument(metavar="USER", help="An id.")]) -> None:
     """Watch a user: the workbench opens on the one watched last."""
+    from workbench.sessions import check_thing, opened
+
+    with opened(home_of(ctx), name):
+        check_thing(home_of(ctx), name, "user", user)
     _told(ctx, name, "watch", user=user)
 
 

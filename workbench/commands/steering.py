@@ -1,16 +1,18 @@
 """Changing neurons: `steer` and `dose`."""
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from engine.errors import MonoscopeError
 from workbench.choices import home_of
-from workbench.commands.common import AsJson, RunName, emit_json, group, open_run
+from workbench.commands.common import AsJson, RunName, emit_json, group, open_run, session_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from engine.session import Session
     from workbench.steering import Asked
 
 steering_app = group("")
@@ -87,6 +89,9 @@ def steer(
     ] = None,
     k: Depth = 30,
     session: InSession = None,
+    replace: Annotated[
+        int | None, typer.Option(metavar="N", help="With --session: put it in the place of its edit N.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Edit one neuron of users or of items, and see lists before and after, with the side effects.
@@ -101,13 +106,17 @@ def steer(
     if (goal is None) == (neuron is None):
         raise typer.BadParameter("give --neuron and what to do with it, or --goal")
     asked = Asked(cohort, k, watch, about, by, serve, guard or (), warn or ())
+    if session is not None and serve != "change":
+        raise typer.BadParameter(
+            "a session serves its edits as a change of the vectors: leave out --serve or --session"
+        )
     if goal is not None:
         if chosen:
             raise typer.BadParameter(
                 "--goal finds the amounts itself; leave --off, --set, --add, --scale and --cap out"
             )
-        if items or item or users is None or serve != "change":
-            raise typer.BadParameter("--goal is for --users, and is served as a change of their vectors")
+        if items or item or users is None or serve != "change" or replace is not None:
+            raise typer.BadParameter("--goal is for --users, is served as a change of their vectors, and lies on top")
         return _steer_to_goal(ctx, run, goal, users, asked, (neurons_at_most, pooled), session, as_json)
     if neurons_at_most is not None or pooled:
         raise typer.BadParameter("--neurons-at-most and --pooled go with --goal")
@@ -116,7 +125,7 @@ def steer(
     operation, amount = chosen[0]
     edit = _edit(ctx, run, neuron, users, items, item, operation, unit)
     edit["amount"] = None if operation == "off" else amount
-    return _steer(ctx, run, edit, asked, session, as_json)
+    return _steer(ctx, run, edit, asked, session, replace, as_json)
 
 
 @steering_app.command()
@@ -162,6 +171,8 @@ def dose(
     asked = Asked(cohort, k, about=about, by=by, serve=serve, limits=goal or ())
     with progress_bar("Trying amounts") as progress:
         progress(0.1, "")
+        if session is not None:
+            session_state(ctx, session, run)
         facts = dosed(open_run(ctx, run), edit, asked, (low, high, steps), session)
     if as_json:
         return emit_json(facts)
@@ -191,50 +202,26 @@ def _edit(
 
 
 def _steer(
-    ctx: typer.Context, run: str, edit: dict[str, Any], asked: "Asked", session: str | None, as_json: bool
+    ctx: typer.Context,
+    run: str,
+    edit: dict[str, Any],
+    asked: "Asked",
+    session: str | None,
+    replaces: int | None,
+    as_json: bool,
 ) -> None:
     from engine.steering.edits import Edit
     from workbench.steering import show_effect, steered
     from workbench.tables import progress_bar
 
     opened = open_run(ctx, run)
-    with progress_bar("Steering") as progress:
-        progress(0.1, "ranking the cohort")
-        effect = steered(opened, [edit], asked, session)
-    if as_json:
-        emit_json(effect)
-    else:
-        show_effect(effect)
-    _keep(ctx, opened.name, effect, session, lambda _: Edit.parse(edit).as_dict(), as_json)
-
-
-def _keep(
-    ctx: typer.Context,
-    run: str,
-    effect: "Mapping[str, Any]",
-    session: str | None,
-    edit_of: "Callable[[str], dict[str, Any]]",
-    as_json: bool,
-) -> None:
-    """Put the newest edit into the session with the figures of the whole stack; refuse where a guard is crossed."""
-    from engine.session import Session
-    from engine.steering.kept import measured
-    from workbench.tables import say
-
-    crossed = [
-        f"{guard['limit']} {'is unknown' if guard['holds'] is None else 'does not hold'}"
-        for guard in effect["guards"]
-        if guard["refuses"] and not guard["holds"]
-    ]
-    if crossed:
-        kept = f" Session {session} was left as it was." if session else ""
-        raise MonoscopeError(f"{' and '.join(crossed)} after this edit.{kept}")
-    if session is None:
-        return
-    with Session.open(home_of(ctx), session, run) as journal:
-        journal.append("edit", edit=edit_of(session), measured=measured(effect))
-    if not as_json:
-        say(f"Kept in session {session}.")
+    with _kept_open(ctx, opened.name, session, replaces) as journal:
+        stack = journal.state.edits if journal else ()
+        with progress_bar("Steering") as progress:
+            progress(0.1, "ranking the cohort")
+            effect = steered(opened, [edit], asked, stack, session, None if replaces is None else replaces - 1)
+        said = _keep(journal, effect, lambda: Edit.parse(edit).as_dict(), replaces)
+    _tell(effect, show_effect, said, as_json)
 
 
 def _steer_to_goal(
@@ -251,13 +238,74 @@ def _steer_to_goal(
     from workbench.steering import show_guards
     from workbench.tables import progress_bar
 
+    def show(facts: "Mapping[str, Any]") -> None:
+        show_goal(facts)
+        show_guards(facts)
+
     opened = open_run(ctx, run)
-    with progress_bar("Solving") as progress:
-        progress(0.1, "and comparing with other ways")
-        facts, write = goal_facts(opened, goal, asked, users, which[0], session, pooled=which[1])
+    with _kept_open(ctx, opened.name, session, None) as journal:
+        stack = journal.state.edits if journal else ()
+        with progress_bar("Solving") as progress:
+            progress(0.1, "and comparing with other ways")
+            facts, write = goal_facts(opened, goal, asked, users, which[0], stack, session, pooled=which[1])
+        said = _keep(journal, facts, lambda: write(session or "").edit.as_dict(), None)
+    _tell(facts, show, said, as_json)
+
+
+@contextmanager
+def _kept_open(ctx: typer.Context, run: str, session: str | None, replaces: int | None) -> "Iterator[Session | None]":
+    """The session that an edit is to be kept in, locked until it is: no other process changes what it is laid on."""
+    from engine.session import Session
+
+    if session is None:
+        if replaces is not None:
+            raise typer.BadParameter("--replace names an edit of a --session")
+        yield None
+        return
+    with Session.open(home_of(ctx), session, run) as journal:
+        if journal.read_only:
+            raise MonoscopeError(journal.notice or f"Session {session} can be read, not changed.")
+        if replaces is not None and not 1 <= replaces <= len(journal.state.edits):
+            raise MonoscopeError(f"Session {session} has no edit {replaces}; `sessions show {session}` numbers them.")
+        yield journal
+
+
+def _keep(
+    journal: "Session | None",
+    effect: "Mapping[str, Any]",
+    edit_of: "Callable[[], dict[str, Any]]",
+    replaces: int | None,
+) -> str | MonoscopeError:
+    """Put the edit into the session with the figures of the whole stack, unless a guard is crossed; what to say."""
+    from engine.steering.kept import measured
+
+    crossed = [
+        f"{guard['limit']} {'is unknown' if guard['holds'] is None else 'does not hold'}"
+        for guard in effect["guards"]
+        if guard["refuses"] and not guard["holds"]
+    ]
+    if crossed:
+        kept = f" Session {journal.name} was left as it was." if journal else ""
+        return MonoscopeError(f"{' and '.join(crossed)} after this edit.{kept}")
+    if journal is None:
+        return ""
+    place = {} if replaces is None else {"replaces": replaces - 1}
+    state = journal.append("edit", edit=edit_of(), measured=measured(effect), **place)
+    count = len(state.edits)
+    return f"Kept in session {journal.name}, which has {count} edit{'s' if count > 1 else ''} now."
+
+
+def _tell(
+    facts: "Mapping[str, Any]", show: "Callable[[Mapping[str, Any]], None]", said: str | MonoscopeError, as_json: bool
+) -> None:
+    """What came of it: everything is kept by now, so that a closed pipe loses no edit."""
+    from workbench.tables import say
+
     if as_json:
         emit_json(facts)
     else:
-        show_goal(facts)
-        show_guards(facts)
-    _keep(ctx, opened.name, facts, session, lambda name: write(name).edit.as_dict(), as_json)
+        show(facts)
+    if isinstance(said, MonoscopeError):
+        raise said
+    if said and not as_json:
+        say(said)

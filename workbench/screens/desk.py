@@ -226,7 +226,8 @@ class Desk:
             self._say(f"Nothing to {direction}.")
 
     def _edit(self, edit: Edit) -> None:
-        self._append("edit", edit=dict(edit))
+        at = self.view.edit_of(edit["neuron"])
+        self._append("edit", edit=dict(edit), **({} if at is None else {"replaces": at}))
 
     def _label(self, neuron: int, label: Mapping[str, Any]) -> None:
         self._append("label", neuron=neuron, **label)

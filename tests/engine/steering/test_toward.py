@@ -67,6 +67,7 @@ def test_amounts_that_are_missing_altered_or_of_another_run_are_refused(
     with pytest.raises(EditError, match="hash differs"):
         steps_of(steering, [edit], tmp_path)
     file.unlink()
+    assert steps_of(steering, [{**edit, "on": False}], tmp_path)[0].rows.size == 0
     with pytest.raises(EditError, match="amounts of the edit"):
         steps_of(steering, [edit], tmp_path)
     with pytest.raises(EditError, match=r"neuron 99.*another run"):
@@ -218,3 +219,11 @@ def test_candidates_without_filters_stay_the_very_same(steering: Steering, users
     edited = steering.edit([], users=users)
     assert edited.among(steering.candidates) is steering.candidates
     assert isinstance(steering.candidates, Candidates)
+
+
+def test_diversity_is_the_same_in_parts(steering: Steering, users: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    cohort = Cohort(steering, users, K)
+    whole = cohort.diversity(cohort.before)
+    monkeypatch.setattr("engine.steering.cohort.PAIRS_AT_ONCE", 1)
+    np.testing.assert_array_equal(cohort.diversity(cohort.before), whole)
+    assert np.isfinite(whole).any()
