@@ -10,6 +10,7 @@ import math
 import queue
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel
@@ -68,7 +69,7 @@ class Question:
     @property
     def form(self) -> dict[str, Any]:
         """The form of the answer, as the protocol has it."""
-        schema = {"name": self.purpose, "strict": True, "schema": self.answer.model_json_schema()}
+        schema = {"name": self.purpose, "strict": True, "schema": _schema(self.answer)}
         return {"type": "json_schema", "json_schema": schema}
 
 
@@ -148,7 +149,7 @@ def key_of(question: Question, settings: LlmSettings) -> str:
         "base_url": settings.base_url,
         "model": settings.model,
         "messages": [dict(message) for message in question.messages],
-        "schema": question.answer.model_json_schema(),
+        "schema": _schema(question.answer),
     }
     return hashlib.sha256(json.dumps(asked, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -207,6 +208,11 @@ def _arriving(asking: "Asking", cancelled: Callable[[], bool]) -> Generator[tupl
         yield arrived
 
 
+@cache
+def _schema(answer: type[BaseModel]) -> dict[str, Any]:
+    return answer.model_json_schema()
+
+
 def _bytes_sent(question: Question) -> int:
-    schema = json.dumps(question.answer.model_json_schema())
+    schema = json.dumps(_schema(question.answer))
     return len(schema) + sum(len(message["content"].encode(errors="surrogatepass")) for message in question.messages)

@@ -64,7 +64,7 @@ def settings(
     none or the concurrency is no number of requests. A server other than the default one may need no key, and neither
     does an estimate (`needs_key` False).
     """
-    model, url, key = _named(model), _url(base_url), os.environ.get("OPENAI_API_KEY", "").strip()
+    model, url, key = _named(model), _url(base_url), _key()
     if not model:
         raise LabelError("No model is named: give --model or set MONOSCOPE_LLM_MODEL.")
     if not _is_base_url(url):
@@ -77,14 +77,14 @@ def settings(
             "No key for the language model: set OPENAI_API_KEY, or name a server that needs none with "
             "--base-url or OPENAI_BASE_URL."
         )
-    if not (key.isascii() and key.isprintable()) or " " in key:
+    if not _can_be_sent(key):
         raise LabelError("OPENAI_API_KEY holds characters that no key has; copy the key again.")
     if concurrency is not None and not 1 <= concurrency <= MOST_AT_ONCE:
         raise LabelError(f"--concurrency must be from 1 to {MOST_AT_ONCE} requests at once, not {concurrency}.")
     return LlmSettings(
         model,
         url,
-        SecretStr(key) if key else None,
+        key or None,
         _timeout_seconds(),
         concurrency=CONCURRENCY if concurrency is None else concurrency,
         price=price_of(model, url, price),
@@ -93,7 +93,7 @@ def settings(
 
 def configured(model: str | None = None, base_url: str | None = None) -> bool:
     """Whether a model is named, and a server that could be asked: by a key, or as a base URL of one's own."""
-    return bool(_named(model) and (os.environ.get("OPENAI_API_KEY", "").strip() or _url(base_url) != DEFAULT_BASE_URL))
+    return bool(_named(model) and (_key() or _url(base_url) != DEFAULT_BASE_URL))
 
 
 def shown(text: str, settings: LlmSettings, limit: int = NOTE_CHARACTERS) -> str:
@@ -118,6 +118,16 @@ def _named(model: str | None) -> str:
 
 def _url(base_url: str | None) -> str:
     return (base_url or os.environ.get("OPENAI_BASE_URL", "")).strip().rstrip("/") or DEFAULT_BASE_URL
+
+
+def _key() -> SecretStr:
+    """The key, wrapped at once: a traceback may show what variables hold."""
+    return SecretStr(os.environ.get("OPENAI_API_KEY", "").strip())
+
+
+def _can_be_sent(key: SecretStr) -> bool:
+    text = key.get_secret_value()
+    return text.isascii() and text.isprintable() and " " not in text
 
 
 def _is_base_url(url: str) -> bool:

@@ -1,8 +1,8 @@
 """`make bench`: how long things take here, and how good our recommenders are beside those of a known library.
 
-`python -m tests.benchmarks [paths|peers|big] [--archive DIR]`: one part, or the first two. `big` builds a data set of
-25 million ratings. DIR holds ml-1m.zip; without it MONOSCOPE_TEST_ARCHIVES names the folder. Nothing here fails for a
-figure.
+`python -m tests.benchmarks [paths|peers|big|questions] [--archive DIR]`: one part, or the first two. `big` builds a
+data set of 25 million ratings; `questions` asks a language model's stand-in. DIR holds ml-1m.zip; without it
+MONOSCOPE_TEST_ARCHIVES names the folder. Nothing here fails for a figure.
 """
 
 import argparse
@@ -14,8 +14,9 @@ from engine.home import Home
 from tests.benchmarks.big import big
 from tests.benchmarks.paths import paths
 from tests.benchmarks.peers import peers
+from tests.benchmarks.questions import questions
 
-PARTS = {"paths": paths, "peers": peers, "big": big}
+PARTS = {"paths": paths, "peers": peers, "big": big, "questions": questions}
 USUAL = ("paths", "peers")
 
 
@@ -25,12 +26,13 @@ def main() -> None:
         "part",
         nargs="?",
         choices=PARTS,
-        help="paths: times; peers: quality; big: 25 million ratings (default: the first two)",
+        help="paths: times; peers: quality; big: 25 million ratings; questions: a language model's stand-in "
+        "(default: the first two)",
     )
     parser.add_argument("--archive", type=Path, default=os.environ.get("MONOSCOPE_TEST_ARCHIVES"))
     given = parser.parse_args()
     archive = None if given.archive is None else Path(given.archive) / "ml-1m.zip"
-    if given.part == "big":
+    if given.part in ("big", "questions"):
         archive = None
     elif archive is None:
         print("MovieLens 1M is not measured: --archive or MONOSCOPE_TEST_ARCHIVES names the folder with ml-1m.zip.")
