@@ -256,7 +256,11 @@ def test_one_questions_failure_is_no_others(server: ChatServer, ledger: Ledger) 
 
 @pytest.mark.parametrize("concurrency", [1, 3, 8])
 def test_so_many_are_asked_at_once_and_no_more(server: ChatServer, ledger: Ledger, concurrency: int) -> None:
-    server.replies = [replace(named(), after_seconds=0.1)]
+    def when_all_are_there(_body: dict[str, Any], _before: int) -> Reply:
+        _wait_for(lambda: server.most >= concurrency, seconds=10.0)
+        return replace(named(), after_seconds=0.05)
+
+    server.choose = when_all_are_there
     ask([question(number) for number in range(2 * concurrency)], settings_of(server, concurrency=concurrency), ledger)
     assert server.most == concurrency
 
