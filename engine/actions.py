@@ -3,6 +3,7 @@
 Actions and their data:
 
     label       neuron, text, state, concept, model, note   a label arrives, or an analyst decides on one
+    score       neuron, kind, text, concept, state, ...     a test of a label, or of a neuron, was made
     edit        edit, replaces, measured                    an edit joins the stack at its end, or takes the place of
                                                             the edit that `replaces` counts from 0
     switch      index, on                                   the edit at this place waits, or applies again
@@ -11,9 +12,10 @@ Actions and their data:
     watch       user                                        a user becomes the one watched last
     note        text, about                                 a remark is kept
     bookmark    kind, id, on                                a neuron, item, user or concept is marked, or no longer
-    undo, redo                                              of all of these
+    undo, redo                                              of all of these but scores
 
-An analyst's label ("human", "rejected") is replaced by an analyst's alone ("none" takes it away), and a failure
+A score is a measurement: it stands beside a label as long as it is about its text and its concept, and comes back when
+the label does. An analyst's label ("human", "rejected") is replaced by an analyst's alone ("none" takes it away), and a failure
 replaces no label that names a neuron. `measured` are the figures of the whole stack with that edit, and so of
 every later stack that is the same.
 """
@@ -33,6 +35,7 @@ BookmarkKind = Literal["neuron", "item", "user", "concept"]
 _STATES = get_args(LabelState)
 _KINDS = get_args(BookmarkKind)
 _BY_AN_ANALYST = frozenset({"human", "rejected"})
+_ENVELOPE = frozenset({"action", "neuron"})
 _NAMING = frozenset({"metadata", "llm", "human"})
 
 _Key = tuple[Any, ...]
@@ -78,6 +81,8 @@ class State:
     notes: tuple[Note, ...] = ()
     bookmarks: tuple[tuple[str, str], ...] = ()
     """Kind and id of what is marked, in the order of marking."""
+    scores: dict[int, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    """By neuron and kind of test, those that are about the label that stands, or about no label."""
     measured: dict[str, Any] | None = None
     """What the edits were measured to do, as they stand; None where nobody has measured them."""
 
@@ -100,6 +105,8 @@ class Replay:
         match record:
             case {"action": "label", "neuron": int(neuron)} if neuron >= 0:
                 return self._labelled(neuron, _label(record))
+            case {"action": "score", "neuron": int(neuron), "kind": str(kind)} if neuron >= 0:
+                return self._scored(neuron, kind, record)
             case {"action": "edit", "edit": dict(edit)}:
                 return self._edited(record, dict(edit))
             case {"action": "switch", "index": int(place), "on": bool(on)}:
@@ -142,7 +149,7 @@ class Replay:
             self._undone.append(self._done.pop())
         elif action == "redo":
             self._done.append(self._undone.pop())
-        else:
+        elif action != "score":
             self._done.append(changes)
             self._undone.clear()
         if action == "edit" and record.get("measured") is not None:
@@ -157,6 +164,7 @@ class Replay:
             watched=tuple(key[1] for key, _cell in self._ordered("watch")),
             notes=tuple(note for _key, (_order, note) in self._ordered("note")),
             bookmarks=tuple((key[1], key[2]) for key, _cell in self._ordered("bookmark")),
+            scores=self._standing_scores(),
             measured=None if measured is None else dict(measured),
         )
 
@@ -203,6 +211,22 @@ class Replay:
         if loses or replace(label, time=standing.time) == standing or (before is None and label.state == "none"):
             return []
         return [(key, before, None if label.state == "none" else (self._count, label))]
+
+    def _scored(self, neuron: int, kind: str, record: Mapping[str, Any]) -> list[_Change]:
+        text, concept, told = record.get("text"), record.get("concept"), {**record}
+        if not isinstance(text, str | None) or not isinstance(concept, str | None):
+            raise ValueError("a score's text and concept must be texts")
+        key = ("score", neuron, kind, text, concept)
+        return [(key, self._cells.get(key), (self._count, told))]
+
+    def _standing_scores(self) -> dict[int, dict[str, dict[str, Any]]]:
+        found: dict[int, dict[str, dict[str, Any]]] = {}
+        for (_, neuron, kind, text, concept), (_order, told) in self._ordered("score"):
+            cell = self._cells.get(("label", neuron))
+            label = cell[1] if cell else Label(None, "none")
+            if text in (None, label.text) and concept in (None, label.concept):
+                found.setdefault(neuron, {})[kind] = {key: told[key] for key in told if key not in _ENVELOPE}
+        return found
 
     def _watching(self, user: str) -> list[_Change]:
         key, last = ("watch", user), ("watched last",)

@@ -177,15 +177,22 @@ class Server:
         return self._steps[1]
 
     def _label(self, params: Params, progress: Progress, cancelled: Callable[[], bool]) -> dict[str, Any]:
-        from engine.labels.of_run import label_run
+        """Name and test neurons, by a language model where one is configured; the actions that a session takes."""
+        from engine.labels.ledger import Ledger
+        from engine.labels.material import Material
+        from engine.labels.of_run import Request, label_and_test
+        from engine.labels.settings import configured, settings
         from engine.run import Run
 
-        run = Run.open(self._home, params["run"])
-        answers = label_run(run, params["neurons"], params.get("model"), params.get("base_url"), progress, cancelled)
-        labels = [{"neuron": neuron, **asdict(label)} for neuron, label in answers]
-        if cancelled() and not labels:
+        run, model, base_url = Run.open(self._home, params["run"]), params.get("model"), params.get("base_url")
+        asks = model or base_url or configured()
+        request = Request("llm", "llm", settings(model, base_url)) if asks else Request("metadata", "metadata")
+        with Ledger.open(self._home) as ledger:
+            arrived = label_and_test(Material.of(run), params["neurons"], request, ledger, progress, cancelled)
+            actions = [{"action": action, "neuron": neuron, **data} for neuron, action, data in arrived]
+        if cancelled() and not actions:
             raise Cancelled("cancelled")
-        return {"labels": labels}
+        return {"actions": actions}
 
 
 def main(home: Home) -> None:

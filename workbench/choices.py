@@ -50,7 +50,7 @@ def pick_numbers(text: str | None, count: int) -> list[int]:
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise MonoscopeError(f"{part.strip()!r} in --neurons is no number or range; write it like 1,4-9.")
+            raise MonoscopeError(f"{part.strip()!r} is no number of a neuron or range; write them like 1,4-9.")
         numbers.update(dict.fromkeys(range(int(first), int(last or first) + 1)))
     outside = next((number for number in numbers if number >= count), None)
     if outside is not None:

@@ -1,35 +1,119 @@
-"""The `label` commands: labels go into the session one by one, as they come."""
+"""The `label` command and `labels score`: labels and their tests go into the session one by one, as they come."""
 
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from engine.errors import MonoscopeError, SessionError
-from engine.labels.metadata import metadata_label
-from engine.labels.of_run import evidence_of, label_run
-from engine.progress import Progress
+from engine.actions import State
+from engine.errors import LabelError, MonoscopeError, SessionError
+from engine.labels.cards import parse_fields
+from engine.labels.chat import configured, estimate, settings
+from engine.labels.ledger import Ledger
+from engine.labels.material import Material
+from engine.labels.of_run import By, Request, label_and_test, questions, test_labels
+from engine.labels.scores import KINDS, Kind
+from engine.home import Home
 from engine.run import Run
-from engine.session import Label, Session
+from engine.session import Session
+from workbench.commands.common import emit_json
 from workbench.tables import progress_bar, say, show
 
 
-def label_neurons(
-    run: Run, neurons: Sequence[int], labeller: str, model: str | None, base_url: str | None, session: str
-) -> list[dict[str, Any]]:
-    """Label neurons, append each label to the session at once, and print them."""
-    labellers = {"llm": _by_llm, "metadata": _by_metadata}
-    if labeller not in labellers:
-        raise MonoscopeError(f"There is no labeller {labeller!r}; there are {', '.join(labellers)}.")
-    results = []
-    with _writable(run, session) as journal, progress_bar("Labelling") as progress:
-        for neuron, label in labellers[labeller](run, neurons, model, base_url, progress):
-            journal.append("label", neuron=neuron, **asdict(label))
-            results.append({"neuron": neuron, **asdict(label)})
-    return results
+_BY: dict[str, By] = {"llm": "llm", "metadata": "metadata"}
 
 
-def _writable(run: Run, session: str) -> Session:
+@dataclass(frozen=True)
+class Asked:
+    """What the options of `label` and `labels score` say; None where one was not given."""
+
+    labeller: str | None = None
+    judge: str | None = None
+    tests: str | None = None
+    model: str | None = None
+    base_url: str | None = None
+    price: str | None = None
+    max_cost: float | None = None
+    concurrency: int | None = None
+    fields: str = "title,year,concepts"
+    seed: int = 0
+    fresh: bool = False
+    quiet: bool = False
+
+
+def request_of(asked: Asked, *, needs_key: bool = True) -> Request:
+    """Who labels and who judges: a language model where one is named or configured, else the metadata."""
+    for word, given in (("labeller", asked.labeller), ("judge", asked.judge)):
+        if given not in (None, *_BY):
+            raise MonoscopeError(f"There is no {word} {given!r}; there are {', '.join(_BY)}.")
+    if asked.max_cost is not None and not 0 < asked.max_cost < float("inf"):
+        raise MonoscopeError(f"--max-cost must be an amount of US dollars above 0, not {asked.max_cost:g}.")
+    usual = "llm" if asked.model or asked.base_url or configured() else "metadata"
+    labeller = _BY[asked.labeller or usual]
+    judge = _BY[asked.judge or labeller]
+    llm, refusal = None, None
+    if "llm" in (labeller, judge):
+        try:
+            llm = settings(asked.model, asked.base_url, asked.price, asked.concurrency, needs_key=needs_key)
+        except LabelError as error:
+            refusal = str(error)
+    return Request(labeller, judge, llm, refusal, asked.max_cost, _tests(asked.tests), asked.fresh)
+
+
+def _tests(text: str | None) -> tuple[Kind, ...]:
+    if text is None:
+        return KINDS
+    words = [word.strip() for word in text.split(",") if word.strip() not in ("", "none")]
+    unknown = next((word for word in words if word not in KINDS), None)
+    if unknown is not None:
+        raise MonoscopeError(f"There is no test {unknown!r}; there are {', '.join(KINDS)}, or none.")
+    return tuple(kind for kind in KINDS if kind in words)
+
+
+def label_neurons(run: Run, neurons: Sequence[int], asked: Asked, session: str) -> tuple[State, list[dict[str, Any]]]:
+    """Label neurons, test the labels, and append each to the session at once; the state and what became of each."""
+    request = request_of(asked)
+    if asked.labeller is None and request.labeller == "metadata" and not asked.quiet:
+        say("No language model is named (--model, MONOSCOPE_LLM_MODEL), so the metadata name the neurons.")
+    with writable(run, session) as journal, Ledger.open(run.home) as ledger, progress_bar("Labelling") as progress:
+        material = Material.of(run, parse_fields(asked.fields), asked.seed)
+        arrived = label_and_test(material, neurons, request, ledger, progress, lambda: False)
+        failures = []
+        for number, action, data in arrived:
+            journal.append(action, neuron=number, **data)
+            if data["state"] == "failed":
+                failures.append(
+                    {"neuron": number, "what": data.get("kind", "label"), "why": data.get("why") or data["note"]}
+                )
+        return journal.state, failures
+
+
+def score_labels(
+    run: Run, neurons: Sequence[int] | None, asked: Asked, session: str, *, shuffled: bool
+) -> tuple[State, list[dict[str, Any]]]:
+    """Test the labels of a session. With `shuffled` metadata nothing is kept: every score should then be chance."""
+    request = request_of(asked)
+    if request.refusal is not None:
+        raise LabelError(request.refusal)
+    with writable(run, session) as journal, Ledger.open(run.home) as ledger, progress_bar("Testing") as progress:
+        labels = {number: label for number, label in journal.state.labels.items() if label.state != "failed"}
+        if neurons is not None:
+            labels = {number: label for number, label in labels.items() if number in neurons}
+        if not labels:
+            raise LabelError(f"Session {session} has no labels to test here; `monoscope label {run.name}` makes some.")
+        material = Material.of(run, parse_fields(asked.fields), asked.seed)
+        if shuffled:
+            material = material.shuffled(asked.seed)
+        failures, state = [], State(labels=labels)
+        for number, _action, data in test_labels(material, labels, request, ledger, progress, lambda: False):
+            if not shuffled:
+                journal.append("score", neuron=number, **data)
+            state.scores.setdefault(number, {})[data["kind"]] = data
+            if data["state"] == "failed":
+                failures.append({"neuron": number, "what": data["kind"], "why": data["why"]})
+        return (state if shuffled else journal.state), failures
+
+
+def writable(run: Run, session: str) -> Session:
     """The run's session, open for writing; refused before any label is asked for, and paid, in vain."""
     journal = Session.open(run.home, session, run.name)
     if journal.read_only:
@@ -38,43 +122,46 @@ def _writable(run: Run, session: str) -> Session:
     return journal
 
 
-def show_labels(results: Sequence[dict[str, Any]]) -> None:
-    columns = ("neuron", "state", "text", "concept", "model", "note")
-    show("", columns, [[result[column] for column in columns] for result in results], "neuron")
-
-
-def _by_llm(
-    run: Run, neurons: Sequence[int], model: str | None, base_url: str | None, progress: Progress
-) -> Iterator[tuple[int, Label]]:
-    yield from label_run(run, neurons, model, base_url, progress, lambda: False)
-
-
-def _by_metadata(
-    run: Run, neurons: Sequence[int], _model: str | None, _base_url: str | None, progress: Progress
-) -> Iterator[tuple[int, Label]]:
-    for done, number in enumerate(neurons, 1):
-        yield number, metadata_label(run.neuron(number).named_by)
-        progress(done / len(neurons), f"neuron {number}")
-
-
-def show_estimate(run: Run, neurons: Sequence[int], *, as_json: bool) -> None:
-    """What a labelling would send: requests and roughly how many tokens."""
-    from engine.labels.llm import estimate
-
-    facts = {
-        "neurons": list(neurons),
-        "requests": len(neurons),
-        "tokens": estimate(evidence_of(run, neurons)),
-    }
-    if as_json:
-        print(json.dumps(facts))  # noqa: T201 (the command's output)
+def show_estimate(run: Run, neurons: Sequence[int], asked: Asked, *, as_json: bool) -> None:
+    """What labelling would send: requests, roughly how many tokens, and their price where it is known."""
+    request = request_of(asked, needs_key=False)
+    facts: dict[str, Any] = {"neurons": list(neurons), "labeller": request.labeller, "judge": request.judge}
+    if request.refusal is not None:
+        raise LabelError(request.refusal)
+    if request.llm is None:
+        facts |= {"requests": 0, "cached": 0, "tokens_in": 0, "tokens_out": 0, "usd": 0.0}
     else:
-        say(f"{facts['requests']} requests of about {facts['tokens']} tokens in all would be sent; nothing was.")
+        material = Material.of(run, parse_fields(asked.fields), asked.seed)
+        with Ledger.open(run.home) as ledger:
+            facts |= asdict(estimate(questions(material, neurons, request), request.llm, ledger))
+    if as_json:
+        emit_json(facts)
+        return
+    if request.llm is None:
+        say("Nothing would be sent: labels and tests come from the metadata.")
+        return
+    priced = "the price is not known (--price says it)" if facts["usd"] is None else f"about ${facts['usd']:.4f}"
+    say(
+        f"{facts['requests']} requests of about {facts['tokens_in']:,} tokens in all would be sent to "
+        f"{request.llm.base_url} ({request.llm.model}), for about {facts['tokens_out']:,} tokens of answers; {priced}. "
+        f"{facts['cached']} answers are there already. Nothing was sent."
+    )
 
 
-def set_by_hand(run: Run, number: int, text: str, session: str) -> None:
-    """Store the analyst's own label."""
-    run.neuron(number)
-    concept = next((entry.concept for entry in run.reach if entry.concept.lower() == text.lower()), None)
-    with _writable(run, session) as journal:
-        journal.append("label", neuron=number, text=text, state="human", concept=concept, model=None, note=None)
+def show_spend(home: Home, run: str | None, *, as_json: bool) -> None:
+    """What language models were asked and what that cost, by run, model and purpose."""
+    with Ledger.open(home) as ledger:
+        rows = ledger.spent(run)
+    if as_json:
+        emit_json([asdict(row) for row in rows])
+        return
+    if not rows:
+        say("Nothing was asked of a language model yet.")
+        return
+    columns = ("run", "model", "purpose", "requests", "failed", "cut", "tokens in", "tokens out", "USD", "estimated")
+    show(
+        "",
+        columns,
+        [tuple(asdict(row).values()) for row in rows],
+        ", ".join(columns[3:]),
+    )

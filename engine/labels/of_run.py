@@ -1,56 +1,241 @@
-"""Labels for the neurons of a run: its evidence, and the labeller's answers as they come."""
+"""Labels and their tests for the neurons of a run, as they come.
 
-from collections.abc import Callable, Iterator, Sequence
+Each arrival is an action of a session: a neuron's number, "label" or "score", and the action's data.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import numpy as np
 
+from engine.actions import Label, now
 from engine.errors import LabelError
-from engine.labels.evidence import Evidence, evidence_for
-from engine.labels.llm import failed, label_neurons, settings
-from engine.progress import Progress
-from engine.run import Run
-from engine.session import Label
+from engine.labels import scores
+from engine.labels.chat import LlmSettings, Question, ask_all
+from engine.labels.ledger import Ledger
+from engine.labels.llm import (
+    LABEL_PROMPT,
+    detection_question,
+    intruder_question,
+    label_of,
+    label_question,
+    picks,
+    verdicts,
+)
+from engine.labels.material import Material
+from engine.labels.metadata import NO_CONCEPT, metadata_labels
+from engine.labels.scores import KINDS, Kind, Score
+from engine.progress import Progress, part
 
-EVIDENCE_SEED = 0
-
-
-def evidence_of(run: Run, neurons: Sequence[int]) -> list[Evidence]:
-    """What the labeller is shown of each neuron: top items and items that do not activate it, metadata only."""
-    for number in neurons:
-        run.neuron(number)
-    z_im = run.sae.encode(run.recommender.items.vectors, "items")
-    details = [detail.split("|") if detail else [] for detail in run.texts["detail"]]
-    return [
-        evidence_for(
-            number,
-            z_im[:, number],
-            run.texts["title"],
-            details,
-            run.screen["ranked"],
-            np.random.default_rng([EVIDENCE_SEED, number]),
-        )
-        for number in neurons
-    ]
+Arrival = tuple[int, Literal["label", "score"], dict[str, Any]]
+By = Literal["metadata", "llm"]
 
 
-def label_run(
-    run: Run,
+@dataclass(frozen=True)
+class Request:
+    """Who names neurons and who judges the names. `llm` is needed where either is a language model."""
+
+    labeller: By
+    judge: By
+    llm: LlmSettings | None = None
+    refusal: str | None = None
+    """Why no language model can be asked; every label that one was to give has failed then."""
+    max_cost: float | None = None
+    tests: tuple[Kind, ...] = KINDS
+    fresh: bool = False
+    """Ask again what has been answered before."""
+
+
+def label_and_test(
+    material: Material,
     neurons: Sequence[int],
-    model: str | None,
-    base_url: str | None,
+    request: Request,
+    ledger: Ledger,
+    progress: Progress,
+    cancelled: Callable[[], bool],
+) -> Iterator[Arrival]:
+    """Name neurons, then test the names. A failure is a label's or a score's state with its reason."""
+    share = 0.4 if request.tests else 1.0
+    named: dict[int, Label] = {}
+    ask = _by_llm if request.labeller == "llm" else _by_metadata
+    for number, label in ask(material, neurons, request, ledger, part(progress, 0, share, "naming"), cancelled):
+        named[number] = label
+        yield number, "label", asdict(label)
+        if label.state != "failed":
+            yield number, "score", material.record(number, label.text, _source(request))
+    if request.tests and request.refusal is None and not cancelled():
+        yield from test_labels(material, named, request, ledger, part(progress, share, 1, "testing"), cancelled)
+
+
+def test_labels(
+    material: Material,
+    labels: Mapping[int, Label],
+    request: Request,
+    ledger: Ledger,
+    progress: Progress,
+    cancelled: Callable[[], bool],
+) -> Iterator[Arrival]:
+    """Test labels on items that their labeller did not see; those of failed labels that need no label too."""
+    asked: list[tuple[int, Kind, Question]] = []
+    for done, (number, label) in enumerate(sorted(labels.items())):
+        if cancelled():
+            return
+        progress(0.5 * done / len(labels), f"neuron {number}")
+        for kind in request.tests:
+            outcome = _test(material, number, label, kind, request)
+            if isinstance(outcome, Question):
+                asked.append((number, kind, outcome))
+            elif outcome is not None:
+                yield number, "score", outcome.as_dict()
+    if asked and request.llm is not None:
+        told = part(progress, 0.5, 1, "asking")
+        yield from _judged(material, labels, asked, request.llm, request.max_cost, ledger, told, cancelled)
+    progress(1.0, "done")
+
+
+def questions(material: Material, neurons: Sequence[int], request: Request) -> list[Question]:
+    """What `label_and_test` would ask a language model; a label that is not known yet counts as 30 characters."""
+    found = []
+    for number in neurons:
+        evidence = material.evidence(number)
+        if request.labeller == "llm" and evidence.of("top"):
+            found.append(label_question(evidence, material.cards))
+        if request.judge == "llm":
+            if "detection" in request.tests and scores.detectable(evidence) is None:
+                found.append(detection_question(evidence, "x" * 30, material.cards))
+            if "intruder" in request.tests and scores.few_rounds(evidence) is None:
+                found.append(intruder_question(evidence, material.cards))
+    return found
+
+
+def _by_metadata(
+    material: Material,
+    neurons: Sequence[int],
+    _request: Request,
+    _ledger: Ledger,
     progress: Progress,
     cancelled: Callable[[], bool],
 ) -> Iterator[tuple[int, Label]]:
-    """Ask the language model for a label of each neuron, and give each as it comes.
+    material.need_concepts()
+    named = metadata_labels(material.z_im, material.split.explain, material.concepts, neurons)
+    for done, (number, label) in enumerate(named, 1):
+        if cancelled():
+            return
+        yield number, label
+        progress(done / len(neurons), f"neuron {number}")
 
-    A failure is a label with the state "failed" and its reason, and so is a missing key or model name.
-    """
-    evidence = evidence_of(run, neurons)
-    try:
-        chosen = settings(model, base_url)
-    except LabelError as error:
-        for number in neurons:
-            yield number, failed(str(error))
+
+def _by_llm(
+    material: Material,
+    neurons: Sequence[int],
+    request: Request,
+    ledger: Ledger,
+    progress: Progress,
+    cancelled: Callable[[], bool],
+) -> Iterator[tuple[int, Label]]:
+    if request.refusal is not None:
+        yield from ((number, failed(request.refusal)) for number in neurons)
         return
-    names = [concept.concept for concept in run.reach]
-    yield from label_neurons(evidence, chosen, names, progress, cancelled)
+    settings = _llm(request)
+    firing = [number for number in neurons if material.evidence(number).of("top")]
+    for number in neurons:
+        if number not in firing:
+            yield number, failed("It fires on no item, so there is nothing to show a model.", settings.model)
+    asked = [label_question(material.evidence(number), material.cards) for number in firing]
+    for place, answer in ask_all(asked, settings, ledger, material.run.name, request.max_cost, progress, cancelled):
+        if answer.value is None:
+            yield firing[place], failed(answer.failure or "", settings.model)
+        else:
+            yield firing[place], label_of(answer.value, settings, material.names)
+
+
+def _test(material: Material, number: int, label: Label, kind: Kind, request: Request) -> Score | Question | None:
+    """The outcome of one test, or the question that a language model has to answer for it."""
+    if kind == "intruder":
+        return _intruder(material, number, request)
+    if label.text is None or label.state in ("failed", "none", "rejected"):
+        return None
+    if label.text == NO_CONCEPT:
+        why = "The label says that there is no concept to test."
+        return Score(kind, "unknown", _judge(request), text=label.text, why=why)
+    if kind == "detection" and request.judge == "llm":
+        evidence = material.evidence(number)
+        too_few = scores.detectable(evidence)
+        if too_few is None:
+            return detection_question(evidence, label.text, material.cards)
+        return Score(kind, "unknown", _judge(request), text=label.text, why=too_few)
+    member, missing = material.member(label.concept)
+    if member is None or label.concept is None:
+        return Score(kind, "unknown", "metadata", text=label.text, concept=label.concept, why=missing)
+    return _by_concept(material, number, kind, label.concept, member)
+
+
+def _by_concept(material: Material, number: int, kind: Kind, concept: str, member: np.ndarray) -> Score:
+    """What the items of the label's concept tell, without asking anybody."""
+    if kind == "detection":
+        evidence = material.evidence(number)
+        fits = {shown.item: bool(member[shown.item]) for shown in evidence.score}
+        return scores.detection(evidence, fits, material.ids, "metadata", concept=concept)
+    if kind == "agreement":
+        z_n, everything = material.z_im[:, number], np.flatnonzero(material.eligible)
+        return scores.agreement(z_n, material.split.score, member, concept, everything)
+    return material.causal(number, member, concept)
+
+
+def _intruder(material: Material, number: int, request: Request) -> Score | Question:
+    evidence, judge = material.evidence(number), _judge(request)
+    why = scores.few_rounds(evidence)
+    if why is not None:
+        return Score("intruder", "unknown", judge, why=why)
+    if request.judge == "llm":
+        return intruder_question(evidence, material.cards)
+    picked = [scores.odd_one_out(one.items, material.likeness) for one in evidence.rounds]
+    if None in picked:
+        return Score("intruder", "unknown", judge, why="Its held-out items have no genres or tags to go by.")
+    return scores.intruder(evidence, [item for item in picked if item is not None], material.ids, judge)
+
+
+def _judged(
+    material: Material,
+    labels: Mapping[int, Label],
+    asked: Sequence[tuple[int, Kind, Question]],
+    settings: LlmSettings,
+    max_cost: float | None,
+    ledger: Ledger,
+    progress: Progress,
+    cancelled: Callable[[], bool],
+) -> Iterator[Arrival]:
+    all_asked = [question for _number, _kind, question in asked]
+    for place, answer in ask_all(all_asked, settings, ledger, material.run.name, max_cost, progress, cancelled):
+        number, kind, _question = asked[place]
+        text = labels[number].text if kind == "detection" else None
+        evidence = material.evidence(number)
+        if answer.value is None:
+            score = Score(kind, "failed", settings.model, text=text, why=answer.failure)
+        elif kind == "detection":
+            score = scores.detection(
+                evidence, verdicts(answer.value, evidence), material.ids, settings.model, text=text
+            )
+        else:
+            score = scores.intruder(evidence, picks(answer.value, evidence), material.ids, settings.model)
+        yield number, "score", score.as_dict()
+
+
+def _judge(request: Request) -> str:
+    return _llm(request).model if request.judge == "llm" else "metadata"
+
+
+def _source(request: Request) -> str:
+    return LABEL_PROMPT if request.labeller == "llm" else "enrichment"
+
+
+def _llm(request: Request) -> LlmSettings:
+    if request.llm is None:
+        raise LabelError("No language model is named: give --model or set MONOSCOPE_LLM_MODEL.")
+    return request.llm
+
+
+def failed(note: str, model: str | None = None) -> Label:
+    """The label of a neuron for which there is none, with the reason in one sentence."""
+    return Label(None, "failed", model=model, note=note, time=now())

@@ -11,7 +11,7 @@ import pytest
 
 from engine.protocol import Message, read_message, write_message
 from engine.run import Run
-from tests.engine.labels.chat_server import answer, chat_server
+from tests.engine.labels.chat_server import answer, chat_server, completion
 
 
 class Peer:
@@ -147,7 +147,7 @@ def test_what_a_library_prints_does_not_reach_the_frames(demo_run: Run) -> None:
 def test_ranking_goes_on_while_a_label_waits_for_the_language_model(peer: Peer) -> None:
     peer.ask("load", run="demo")
     with chat_server() as server:
-        server.replies = [replace(answer("Scary films"), after_seconds=1.5)]
+        server.replies = [replace(answer("Scary films"), after_seconds=1.5), completion("no test")]
         label = peer.send("label", run="demo", neurons=[3], model="any", base_url=server.base_url)
         rank = peer.send("rank", user="v0001", k=5)
         bodies = []
@@ -155,5 +155,12 @@ def test_ranking_goes_on_while_a_label_waits_for_the_language_model(peer: Peer) 
             bodies.append(peer.answer())
     order = [body["id"] for body in bodies if "result" in body]
     assert order == [rank, label]
-    (labelled,) = bodies[-1]["result"]["labels"]
-    assert (labelled["neuron"], labelled["text"], labelled["state"]) == (3, "Scary films", "llm")
+    labelled, *scores = bodies[-1]["result"]["actions"]
+    assert (labelled["action"], labelled["neuron"], labelled["text"]) == ("label", 3, "Scary films")
+    assert {(score["action"], score["kind"], score["state"]) for score in scores} == {
+        ("score", "evidence", "shown"),
+        ("score", "agreement", "unknown"),
+        ("score", "causal", "unknown"),
+        ("score", "detection", "failed"),
+        ("score", "intruder", "failed"),
+    }

@@ -63,6 +63,7 @@ def label(number: int, params: dict[str, Any]) -> None:
     if "label-refused" in WORDS:
         return answer(number, error={"message": "No key: set OPENAI_API_KEY."})
     made = {
+        "action": "label",
         "neuron": neuron,
         "text": f"Label of {neuron}",
         "state": "llm",
@@ -72,7 +73,7 @@ def label(number: int, params: dict[str, Any]) -> None:
     }
     if "label-fails" in WORDS:
         made |= {"text": None, "state": "failed", "note": "the server answered 500"}
-    return answer(number, result={"labels": [made]})
+    return answer(number, result={"actions": [made]})
 
 
 def user(number: int, params: dict[str, Any]) -> None:

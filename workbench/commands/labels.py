@@ -1,71 +1,180 @@
-"""Names for neurons."""
+"""Names for neurons: asking for them, testing them, and deciding on them."""
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from workbench.choices import pick_numbers
+from engine.errors import LabelError
+from workbench.choices import complete_run, home_of, pick_numbers
 from workbench.commands.common import AsJson, RunName, SessionName, emit_json, group, open_run, session_state
 
 labels_app = group("")
+
+ACTIONS = "list|show J|set J TEXT|accept LIST|reject LIST|clear LIST|resolve J CONCEPT|score [LIST]|import F|export [F]"
+
+Judge = Annotated[str | None, typer.Option(help="Who tests labels: llm or metadata (default: who labels).")]
+Tests = Annotated[
+    str | None, typer.Option(help="Of detection, intruder, agreement, causal; or none. Default: all of them.")
+]
+Model = Annotated[str | None, typer.Option(help="The model (else MONOSCOPE_LLM_MODEL).")]
+BaseUrl = Annotated[str | None, typer.Option(help="An OpenAI-compatible server (else OPENAI_BASE_URL).")]
+Price = Annotated[
+    str | None,
+    typer.Option(metavar="IN/OUT", help="USD per million tokens, such as 2.5/10 (else MONOSCOPE_LLM_PRICE)."),
+]
+MaxCost = Annotated[
+    float | None, typer.Option("--max-cost", metavar="USD", help="Nothing is sent that could cost more in all.")
+]
+Concurrency = Annotated[int | None, typer.Option(min=1, max=64, help="Requests at a time. Default: 4.")]
+Fields = Annotated[str, typer.Option(help="What is shown of items; without title, a model has to go by the metadata.")]
+Seed = Annotated[int, typer.Option(min=0, help="Splits the items into those shown and those tested on.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be sent and its price; send nothing.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Ask again what has been answered before.")]
 
 
 @labels_app.command()
 def label(
     ctx: typer.Context,
-    run: RunName,
+    run: Annotated[str | None, typer.Argument(metavar="RUN", autocompletion=complete_run)] = None,
     neurons: Annotated[str | None, typer.Option(metavar="LIST", help="Such as 1,4-9; default: all of them.")] = None,
-    labeller: Annotated[str, typer.Option(help="llm, or metadata (offline).")] = "llm",
-    model: Annotated[str | None, typer.Option(help="The model (else MONOSCOPE_LLM_MODEL).")] = None,
-    base_url: Annotated[str | None, typer.Option(help="An OpenAI-compatible server (else OPENAI_BASE_URL).")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent, send nothing.")] = False,
+    labeller: Annotated[
+        str | None, typer.Option(help="llm, or metadata (offline). Default: llm where one is configured.")
+    ] = None,
+    judge: Judge = None,
+    tests: Tests = None,
+    model: Model = None,
+    base_url: BaseUrl = None,
+    price: Price = None,
+    max_cost: MaxCost = None,
+    concurrency: Concurrency = None,
+    fields: Fields = "title,year,concepts",
+    seed: Seed = 0,
+    fresh: Fresh = False,
+    dry_run: DryRun = False,
+    spend: Annotated[
+        bool, typer.Option("--spend", help="What was spent so far; of all runs if none is named.")
+    ] = False,
     session: SessionName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask a language model what neurons stand for. Item metadata is all that is sent.
+    """Name neurons by a language model or by their metadata, and test each name on items that were not shown.
 
-    A failure is the state of a label, never a label.
+    Item metadata is all that is sent. A failure is the state of a label, never a label.
     """
-    from workbench.labelling import label_neurons, show_estimate, show_labels
+    from workbench.labelling import Asked, label_neurons, show_estimate, show_spend
 
+    if spend:
+        return show_spend(home_of(ctx), run, as_json=as_json)
+    if run is None:
+        raise typer.BadParameter("name the run whose neurons are to be labelled")
     opened = open_run(ctx, run)
     chosen = pick_numbers(neurons, len(opened.neurons))
+    asked = Asked(
+        labeller, judge, tests, model, base_url, price, max_cost, concurrency, fields, seed, fresh, quiet=as_json
+    )
     if dry_run:
-        return show_estimate(opened, chosen, as_json=as_json)
-    results = label_neurons(opened, chosen, labeller, model, base_url, session or run)
-    if as_json:
-        emit_json(results)
-    else:
-        show_labels(results)
-    if any(result["state"] == "failed" for result in results):
-        raise typer.Exit(1)
-    return None
+        return show_estimate(opened, chosen, asked, as_json=as_json)
+    state, failures = label_neurons(opened, chosen, asked, session or run)
+    return _show(opened, state, chosen, failures, as_json=as_json)
 
 
 @labels_app.command()
 def labels(
     ctx: typer.Context,
     run: RunName,
-    action: Annotated[str, typer.Argument(metavar="[set]", help="set: name a neuron by hand.")] = "list",
-    number: Annotated[int | None, typer.Argument(metavar="[J]", help="The neuron's number.")] = None,
-    text: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="Its name.")] = None,
+    action: Annotated[str, typer.Argument(metavar=f"[{ACTIONS}]")] = "list",
+    words: Annotated[list[str] | None, typer.Argument(metavar="")] = None,
+    concept: Annotated[str | None, typer.Option(help="With set: the catalogue's concept that the label means.")] = None,
+    note: Annotated[str | None, typer.Option(help="With set, accept and reject: why.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="With import: over labels by hand too.")] = False,
+    shuffled: Annotated[
+        bool, typer.Option("--shuffled", help="With score: on shuffled metadata, where each score must be chance.")
+    ] = False,
+    judge: Judge = None,
+    tests: Tests = None,
+    model: Model = None,
+    base_url: BaseUrl = None,
+    price: Price = None,
+    max_cost: MaxCost = None,
+    concurrency: Concurrency = None,
+    fields: Fields = "title,year,concepts",
+    seed: Seed = 0,
+    fresh: Fresh = False,
     session: SessionName = None,
     as_json: AsJson = False,
 ) -> None:
-    """Every label of a run's session with its state; `set J TEXT` names a neuron by hand, which wins over any other."""
-    opened = open_run(ctx, run)
-    if action == "set" and number is not None and text is not None:
-        from workbench.labelling import set_by_hand
+    """The labels of a run's session, their tests, and your decisions on them.
 
-        return set_by_hand(opened, number, text, session or run)
-    if action != "list" or number is not None:
-        raise typer.BadParameter("write `labels RUN` to list them, or `labels RUN set J TEXT` to name a neuron")
-    from dataclasses import asdict
-
-    rows = [{"neuron": j, **asdict(label)} for j, label in sorted(session_state(ctx, session, run).labels.items())]
-    if as_json:
-        return emit_json(rows)
-    from workbench.labelling import show_labels
+    Without an action it lists them; `show J` tells everything about one, `set J TEXT` names a neuron by hand, which
+    wins over any other, `accept` and `reject` decide on labels, `clear` takes them away, `resolve J CONCEPT` says which
+    concept a label means, `score` tests labels (again), `export` and `import` write and read .json and .csv.
+    """
+    from workbench import labels as shown
+    from workbench.labelling import Asked, score_labels
     from workbench.tables import say
 
-    return show_labels(rows) if rows else say(f"No labels yet; ask for some with `monoscope label {run}`.")
+    opened = open_run(ctx, run)
+    here, count = session or run, len(opened.neurons)
+    match [action, *(words or [])]:
+        case ["list"]:
+            state = session_state(ctx, session, run)
+            if not state.labels and not as_json:
+                return say(f"No labels yet; `monoscope label {run}` makes some.")
+            return _show(opened, state, None, [], as_json=as_json)
+        case ["show", number]:
+            chosen = pick_numbers(number, count)
+            rows = shown.label_rows(opened, session_state(ctx, session, run), chosen)
+            if not rows:
+                raise LabelError(f"Neuron {number} has no label; `monoscope label {run} --neurons {number}` makes one.")
+            return emit_json(rows) if as_json else shown.show_each(rows)
+        case ["set", number, text]:
+            (one,) = _one(number, count)
+            return shown.set_by_hand(opened, one, text, here, concept, note)
+        case ["accept" | "reject" | "clear", numbers]:
+            changed = shown.decide(opened, pick_numbers(numbers, count), here, action, note)
+            return None if as_json else say(f"{changed} label{'' if changed == 1 else 's'} changed.")
+        case ["resolve", number, name]:
+            (one,) = _one(number, count)
+            found = shown.resolve_by_hand(opened, one, name, here)
+            return None if as_json else say(f"The label of neuron {one} means {found}.")
+        case ["score", *numbers] if len(numbers) < 2:
+            asked = Asked(
+                None, judge, tests, model, base_url, price, max_cost, concurrency, fields, seed, fresh, quiet=as_json
+            )
+            some = pick_numbers(numbers[0], count) if numbers else None
+            state, failures = score_labels(opened, some, asked, here, shuffled=shuffled)
+            return _show(opened, state, some, failures, as_json=as_json)
+        case ["export", *files] if len(files) < 2:
+            out = shown.export_labels(opened, session_state(ctx, session, run), Path(files[0]) if files else None)
+            return typer.echo(out, nl=False) if out is not None else None
+        case ["import", file]:
+            taken, kept = shown.import_labels(opened, Path(file), here, overwrite=replace)
+            more = f"; kept by hand: {', '.join(map(str, kept))} (--replace takes the file's)" if kept else ""
+            return emit_json({"taken": taken, "kept": kept}) if as_json else say(f"{taken} labels taken over{more}.")
+    raise typer.BadParameter(f"write `labels RUN` with nothing or one of {ACTIONS.replace('|', ', ')} behind it")
+
+
+def _one(number: str, count: int) -> list[int]:
+    found = pick_numbers(number, count)
+    if len(found) != 1:
+        raise typer.BadParameter(f"{number} is several neurons; name one")
+    return found
+
+
+def _show(
+    run: Any, state: Any, neurons: Sequence[int] | None, failures: Sequence[Mapping[str, Any]], *, as_json: bool
+) -> None:
+    from workbench.labels import label_rows, show_labels
+    from workbench.tables import say
+
+    rows = label_rows(run, state, neurons)
+    if as_json:
+        emit_json(rows)
+    else:
+        show_labels(rows)
+        for failure in failures:
+            say(f"Neuron {failure['neuron']}, {failure['what']} failed: {failure['why']}")
+    if failures:
+        raise typer.Exit(1)

@@ -194,8 +194,12 @@ class Desk:
                 self._rank()
         elif method == "label":
             self._forget(method, params)
-            for label in result["labels"]:
-                self._label(label["neuron"], {key: label[key] for key in ("text", "state", "concept", "model", "note")})
+            for told in result["actions"]:
+                data = {key: value for key, value in told.items() if key not in ("action", "time")}
+                if told["action"] == "label":
+                    self._label(data.pop("neuron"), data)
+                else:
+                    self._append(told["action"], **data)
 
     def _refused(self, method: str, params: Mapping[str, Any], message: str) -> None:
         if method == "load":

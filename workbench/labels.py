@@ -1,0 +1,239 @@
+"""What the `labels` command shows of a session's labels, and the analyst's decisions on them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from engine.actions import Label, LabelState, State
+from engine.errors import LabelError, MonoscopeError
+from engine.labels.exchange import FORMATS, read_labels, with_concept
+from engine.labels.resolve import resolve
+from engine.run import Run
+from engine.session import Origin, Session
+from workbench.labelling import writable
+from workbench.tables import cell, say, show
+
+COLUMNS = ("neuron", "label", "state", "concept", "detection", "intruder", "held-out", "label@20", "best@20", "moves")
+LEGEND = (
+    "detection: share of held-out items, half of which activate the neuron, that a judge puts right by the label "
+    "(balanced accuracy, 95 % interval; chance .50). intruder: how often the one item of five that does not activate "
+    "it is found (chance .20). held-out: purity of the label's concept in the top 20 of items that the labeller did "
+    "not see, and its base rate. label@20, best@20: purity of the label's concept and of the neuron's best one over all "
+    "items. moves: change of the concept's share of users' top 20 when they are raised by one p99, with * where 95 % "
+    "of random directions of the same purity do less, = where it is implied by the algebra. –: unknown; !: failed."
+)
+
+
+def label_rows(run: Run, state: State, neurons: Sequence[int] | None = None) -> list[dict[str, Any]]:
+    """The labels of a session with what is known of each, for programs."""
+    rows = []
+    for number, label in sorted(state.labels.items()):
+        if neurons is not None and number not in neurons:
+            continue
+        row = run.neuron(number)
+        scores = state.scores.get(number, {})
+        rows.append(
+            {
+                "neuron": number,
+                **asdict(label),
+                **dict(zip(("purity10", "purity20", "purity50"), own_purity(run, number, label, scores), strict=True)),
+                "best_concept": row.concept,
+                "best_purity10": row.purity10,
+                "best_purity20": row.purity20,
+                "best_purity50": row.purity50,
+                "scores": scores,
+            }
+        )
+    return rows
+
+
+def own_purity(
+    run: Run, number: int, label: Label, scores: Mapping[str, Mapping[str, Any]]
+) -> tuple[float | None, float | None, float | None]:
+    """Purity@10, 20 and 50 of a label's own concept over all items; unknown for a label that names none."""
+    if label.concept is None:
+        return None, None, None
+    if any(entry.concept == label.concept for entry in run.reach):
+        return run.label_purity(number, label.concept)
+    whole = (scores.get("agreement", {}).get("figures") or {}).get("whole")
+    return (whole["purity10"], whole["purity20"], whole["purity50"]) if whole else (None, None, None)
+
+
+def show_labels(rows: Sequence[Mapping[str, Any]]) -> None:
+    """The labels as a table, with chance levels below."""
+    show("", COLUMNS, [_line(row) for row in rows], "neuron")
+    say(LEGEND)
+
+
+def _line(row: Mapping[str, Any]) -> list[Any]:
+    scores = row["scores"]
+    return [
+        row["neuron"],
+        row["text"] or (f"! {row['note']}" if row["note"] else None),
+        row["state"],
+        row["concept"],
+        _scored(scores, "detection", _interval),
+        _scored(scores, "intruder", _interval),
+        _scored(scores, "agreement", lambda figures: f"{_two(figures['value'])} ({_two(figures['chance'])})"),
+        _two(row["purity20"]),
+        _two(row["best_purity20"]),
+        _scored(scores, "causal", _moved),
+    ]
+
+
+def _scored(scores: Mapping[str, Any], kind: str, words: Callable[[Mapping[str, Any]], str]) -> str | None:
+    score = scores.get(kind)
+    if score is None:
+        return None
+    return {"failed": "!", "unknown": "–"}.get(score["state"]) or words(score["figures"])
+
+
+def _interval(figures: Mapping[str, Any]) -> str:
+    return f"{_two(figures['value'])} [{_two(figures['low'])}, {_two(figures['high'])}]"
+
+
+def _moved(figures: Mapping[str, Any]) -> str:
+    null = figures["null_share"]
+    marks = ("*" if null is not None and null <= 0.05 else "") + ("=" if figures["implied"] else "")
+    return f"{figures['gain']:+.3f}{marks}"
+
+
+def _two(value: float | None) -> str:
+    """.97, 1.0 or –"""
+    return "–" if value is None else f"{value:.2f}".removeprefix("0") if value < 1 else "1.0"
+
+
+def show_each(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Labels one after the other, with everything that is known of them."""
+    for row in rows:
+        _show_label(row)
+
+
+def _show_label(row: Mapping[str, Any]) -> None:
+    """One label, every test of it and the verdicts behind, so that each can be checked."""
+    say(f"Neuron {row['neuron']}: {row['text'] or 'no label'} ({row['state']})")
+    for word in ("concept", "model", "note"):
+        if row[word]:
+            say(f"{word}: {row[word]}")
+    for kind, score in row["scores"].items():
+        if kind == "evidence":
+            _show_evidence(score)
+        elif score["state"] != "scored":
+            say(f"\n{kind}: {score['state']}. {score['why']}")
+        else:
+            figures = score["figures"]
+            told = {name: value for name, value in figures.items() if not isinstance(value, list | dict)}
+            say(f"\n{kind}, judged by {score['judge']}: " + ", ".join(f"{name} {cell(v)}" for name, v in told.items()))
+            _show_verdicts(kind, figures)
+
+
+def _show_evidence(score: Mapping[str, Any]) -> None:
+    figures = score["figures"]
+    say(f"\nshown to the labeller ({figures['by']}; {', '.join(figures['fields'])}; seed {figures['seed']}):")
+    by_source: dict[str, list[str]] = {}
+    for item, source in figures["shown"]:
+        by_source.setdefault(source, []).append(item)
+    for source, items in by_source.items():
+        say(f"  {source}: {', '.join(items)}")
+
+
+def _show_verdicts(kind: str, figures: Mapping[str, Any]) -> None:
+    if kind == "detection":
+        rows = [(source, *pair) for source, pair in figures["said_to_fit"].items()]
+        show("", ("items", "said to fit", "of"), rows, "said to fit, of")
+        wrong = [(item, source) for item, source, fits in figures["verdicts"] if fits != (source in ("top", "lower"))]
+        if wrong:
+            say("wrong: " + ", ".join(f"{item} ({source})" for item, source in wrong))
+    elif kind == "intruder":
+        rows = [(", ".join(items), intruder, picked) for items, intruder, picked in figures["verdicts"]]
+        show("", ("items", "intruder", "picked"), rows)
+
+
+# The analyst's decisions
+
+
+def set_by_hand(run: Run, number: int, text: str, session: str, concept: str | None, note: str | None) -> None:
+    """Store the analyst's own label, which wins over any other."""
+    run.neuron(number)
+    label = Label(text, "human", resolve(text, names(run)).concept, note=note)
+    if concept is not None:
+        label = with_concept(label, concept, names(run))
+    with writable(run, session) as journal:
+        _append(journal, number, label)
+
+
+def decide(run: Run, numbers: Sequence[int], session: str, decision: str, note: str | None) -> int:
+    """Accept, reject or clear labels that stand; how many were changed."""
+    states: dict[str, LabelState] = {"accept": "human", "reject": "rejected", "clear": "none"}
+    with writable(run, session) as journal:
+        before = journal.state.labels
+        missing = [number for number in numbers if number not in before or before[number].text is None]
+        if missing:
+            raise LabelError(f"Neuron {missing[0]} has no label in session {session}; `monoscope label` makes one.")
+        for number in numbers:
+            label = before[number]
+            _append(journal, number, replace(label, state=states[decision], note=note or label.note))
+        after = journal.state.labels
+        return sum(after.get(number) != before[number] for number in numbers)
+
+
+def resolve_by_hand(run: Run, number: int, concept: str, session: str) -> str:
+    """The analyst's word on which concept a label means; the concept's name."""
+    with writable(run, session) as journal:
+        label = journal.state.labels.get(number)
+        if label is None or label.text is None:
+            raise LabelError(f"Neuron {number} has no label in session {session}; `monoscope label` makes one.")
+        label = with_concept(label, concept, names(run))
+        _append(journal, number, label)
+        return str(label.concept)
+
+
+def names(run: Run) -> list[str]:
+    """The concepts that a label may name: the catalogue's, or the run's own list where the catalogue is not here."""
+    try:
+        with run.catalogue() as catalogue:
+            return [concept.name for concept in catalogue.concepts()]
+    except MonoscopeError:
+        return [entry.concept for entry in run.reach]
+
+
+def _append(journal: Session, number: int, label: Label) -> None:
+    told = {name: value for name, value in asdict(label).items() if name != "time"}
+    journal.append("label", neuron=number, **told)
+
+
+def export_labels(run: Run, state: State, path: Path | None) -> str | None:
+    """Write labels to a file whose name says how, beside and renamed; without a file, JSON as text."""
+    from engine.home import write_whole
+
+    origin = Origin.of(run.home, run.name)
+    if path is None:
+        return FORMATS[".json"](state, origin)
+    written = FORMATS.get(path.suffix.lower())
+    if written is None:
+        raise LabelError(f"{path} says not which format: end it in {' or '.join(FORMATS)}.")
+    write_whole(path, written(state, origin))
+    return None
+
+
+def import_labels(run: Run, path: Path, session: str, *, overwrite: bool) -> tuple[int, list[int]]:
+    """Take over labels from a file: how many, and neurons whose own human label was kept.
+
+    Every row is checked before the first is stored.
+    """
+    found = read_labels(path, Origin.of(run.home, run.name), len(run.neurons), names(run))
+    with writable(run, session) as journal:
+        before = journal.state.labels
+        kept = [
+            number
+            for number, label in found.items()
+            if number in before
+            and before[number].state in ("human", "rejected")
+            and (label.state not in ("human", "rejected") or not overwrite)
+            and replace(before[number], time="") != replace(label, time="")
+        ]
+        for number, label in found.items():
+            if number not in kept:
+                _append(journal, number, label)
+    return len(found) - len(kept), kept
