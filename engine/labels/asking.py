@@ -63,7 +63,7 @@ class Asking:
         self.error: BaseException | None = None
         self.questions, self._settings, self._ledger = questions, settings, ledger
         self._run, self._budget = run, budget
-        self._hopeless, self._in_a_row = "", 0
+        self._hopeless, self._in_a_row, self._stopped = "", 0, False
         # A daemon, so that a generator that nobody closed does not keep the process from ending.
         self._thread = threading.Thread(target=self._work, name="questions to a language model", daemon=True)
         self._begun = threading.Event()
@@ -76,6 +76,9 @@ class Asking:
 
     def stop(self) -> None:
         """Cut what is under way and ask nothing more; what is already in the queue stays there."""
+        if self._stopped:  # a second cut would disturb the closing of connections
+            return
+        self._stopped = True
         self._begun.wait()
         if self._loop is not None and self._task is not None:
             with suppress(RuntimeError):  # it has come to its end by itself
@@ -83,8 +86,9 @@ class Asking:
 
     def end(self) -> None:
         """Stop, and wait until all connections are closed."""
-        self.stop()
-        self._thread.join(END_SECONDS)
+        if self._thread.ident is not None:
+            self.stop()
+            self._thread.join(END_SECONDS)
 
     def _work(self) -> None:
         try:

@@ -186,8 +186,8 @@ def _all(
         yield pair
     if not asking.questions or cancelled():
         return
-    asking.start()
     try:
+        asking.start()
         yield from _arriving(asking, cancelled)
     finally:
         asking.end()

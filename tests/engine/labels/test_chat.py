@@ -64,6 +64,11 @@ def statuses(ledger: Ledger) -> Counter[str]:
         return Counter(status for (status,) in connection.execute("SELECT status FROM spend"))
 
 
+def kept(ledger: Ledger) -> int:
+    with ledger._use("rw") as connection:
+        return int(connection.execute("SELECT count(*) FROM responses").fetchone()[0])
+
+
 def test_an_answer_comes_as_the_type_that_was_asked_for(server: ChatServer, ledger: Ledger) -> None:
     assert answer_of(server, ledger, named("Space")) == Answer(Named(label="Space", coherent=True))
 
@@ -122,7 +127,7 @@ def test_whatever_goes_wrong_is_a_sentence_and_only_what_may_pass_is_sent_again(
     assert answer.value is None
     assert re.search(said, str(answer.failure))
     assert len(server.requests) == sent
-    assert estimate([question()], settings_of(server), ledger).cached == 0
+    assert kept(ledger) == 0
 
 
 @pytest.mark.parametrize("fault", [error(429), error(500), error(503), SLEEPY])
@@ -635,7 +640,7 @@ def test_three_hundred_questions_to_a_server_that_fails_a_fifth_of_the_time(serv
     assert sum(counted.values()) == len(server.requests)
     assert counted["failed"] > 30
     assert server.most <= 16
-    assert estimate(asked, settings_of(server), ledger).cached == len(good)
+    assert estimate(asked, settings_of(server), ledger).cached == kept(ledger) == len(good)
 
 
 def test_openai_is_not_imported_before_something_is_asked() -> None:

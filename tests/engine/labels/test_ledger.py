@@ -132,6 +132,13 @@ def test_an_empty_file_is_a_new_one(home: Home) -> None:
         assert ledger.spent()[0].requests == 1
 
 
+def test_a_homes_name_may_hold_what_addresses_are_made_of(tmp_path: Path) -> None:
+    home = Home(tmp_path / "a home?mode=memory#é %20")
+    with Ledger.open(home) as ledger:
+        ledger.prepare()
+    assert (home.root / "llm.sqlite").is_file()
+
+
 def test_a_home_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(LabelError, match="Cannot write to"):
