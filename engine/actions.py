@@ -15,8 +15,8 @@ Actions and their data:
     undo, redo                                              of all of these but scores
 
 A score is a measurement: it stands beside a label as long as it is about its text and its concept, and comes back when
-the label does. An analyst's label ("human", "rejected") is replaced by an analyst's alone ("none" takes it away), and a failure
-replaces no label that names a neuron. `measured` are the figures of the whole stack with that edit, and so of
+the label does. An analyst's label ("human", "rejected") is replaced by an analyst's alone ("none" takes it away), and a
+failure replaces no label that names a neuron. `measured` are the figures of the whole stack with that edit, and so of
 every later stack that is the same.
 """
 

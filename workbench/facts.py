@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.actions import Label, State
 from engine.errors import MonoscopeError
+from engine.labels.exchange import flat_scores
 from engine.run import Run
-from engine.session import Label
 
 if TYPE_CHECKING:
     from engine.neurons.table import ConceptItems
@@ -34,23 +35,36 @@ def run_facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def neuron_facts(run: Run, number: int, labels: Mapping[int, Label]) -> dict[str, Any]:
-    """One entry of `neurons`: the row of the table, and the label that stands in the session."""
-    neuron = run.neuron(number)
-    label = labels.get(number)
-    resolved = next((entry for entry in run.reach if label and entry.concept == label.concept), None)
-    own = resolved is not None and resolved.concept == neuron.concept
-    purity = run.label_purity(number, resolved.concept) if resolved else (None, None, None)
+def neuron_facts(run: Run, number: int, state: State) -> dict[str, Any]:
+    """One entry of `neurons`: the row of the table, and the label that stands in the session with its scores."""
+    neuron, label, scores = run.neuron(number), state.labels.get(number), state.scores.get(number, {})
+    purity = label_purity(run, number, label, scores)
     return {
         **neuron.as_dict(),
         "named_by_metadata": neuron.named_by is not None,
         "label": label.text if label else None,
         "label_state": label.state if label else "none",
         "label_note": label.note if label else None,
-        "label_concept": resolved.concept if resolved else None,
-        "label_is_best_concept": own,
+        "label_concept": label.concept if label else None,
+        "label_is_best_concept": label is not None and label.concept is not None and label.concept == neuron.concept,
         **dict(zip(("label_purity10", "label_purity20", "label_purity50"), purity, strict=True)),
+        **flat_scores(scores),
     }
+
+
+def label_purity(
+    run: Run, number: int, label: Label | None, scores: Mapping[str, Mapping[str, Any]]
+) -> tuple[float | None, float | None, float | None]:
+    """Purity@10, 20 and 50 of a label's own concept over all items; unknown for a label that names none.
+
+    Of a joint concept it is known once the label has been tested.
+    """
+    if label is None or label.concept is None:
+        return None, None, None
+    if any(entry.concept == label.concept for entry in run.reach):
+        return run.label_purity(number, label.concept)
+    whole = (scores.get("agreement", {}).get("figures") or {}).get("whole")
+    return (whole["purity10"], whole["purity20"], whole["purity50"]) if whole else (None, None, None)
 
 
 def compared_facts(run: Run) -> dict[str, Any]:
@@ -120,13 +134,13 @@ def _shares(counts: Sequence[int], depth: int) -> list[float | None]:
     return [None if count < 0 else count / depth for count in counts]
 
 
-def inspected(run: Run, number: int, labels: Mapping[int, Label], k: int) -> dict[str, Any]:
+def inspected(run: Run, number: int, state: State, k: int) -> dict[str, Any]:
     """`neuron_facts` with the neuron's top items and users, and everything that the inspector tells of it."""
     from engine.inspector import Inspector
 
     items, users = run.top(number, k)
     with Inspector.open(run) as inspector:
-        return {**neuron_facts(run, number, labels), "items": items, "users": users, **inspector.neuron(number)}
+        return {**neuron_facts(run, number, state), "items": items, "users": users, **inspector.neuron(number)}
 
 
 def item_facts(run: Run, which: str, labels: Mapping[int, Label], k: int) -> dict[str, Any]:

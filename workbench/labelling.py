@@ -1,23 +1,23 @@
 """The `label` command and `labels score`: labels and their tests go into the session one by one, as they come."""
 
+import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from engine.actions import State
 from engine.errors import LabelError, MonoscopeError, SessionError
+from engine.home import Home
 from engine.labels.cards import parse_fields
 from engine.labels.chat import configured, estimate, settings
 from engine.labels.ledger import Ledger
 from engine.labels.material import Material
 from engine.labels.of_run import By, Request, label_and_test, questions, test_labels
 from engine.labels.scores import KINDS, Kind
-from engine.home import Home
 from engine.run import Run
 from engine.session import Session
 from workbench.commands.common import emit_json
 from workbench.tables import progress_bar, say, show
-
 
 _BY: dict[str, By] = {"llm": "llm", "metadata": "metadata"}
 
@@ -41,13 +41,16 @@ class Asked:
 
 
 def request_of(asked: Asked, *, needs_key: bool = True) -> Request:
-    """Who labels and who judges: a language model where one is named or configured, else the metadata."""
+    """Who labels and who judges: a language model where one is named or configured, else the metadata.
+
+    An estimate, which needs no key, is always of what a language model would be sent.
+    """
     for word, given in (("labeller", asked.labeller), ("judge", asked.judge)):
         if given not in (None, *_BY):
             raise MonoscopeError(f"There is no {word} {given!r}; there are {', '.join(_BY)}.")
     if asked.max_cost is not None and not 0 < asked.max_cost < float("inf"):
         raise MonoscopeError(f"--max-cost must be an amount of US dollars above 0, not {asked.max_cost:g}.")
-    usual = "llm" if asked.model or asked.base_url or configured() else "metadata"
+    usual = "llm" if asked.model or asked.base_url or configured() or not needs_key else "metadata"
     labeller = _BY[asked.labeller or usual]
     judge = _BY[asked.judge or labeller]
     llm, refusal = None, None
@@ -124,7 +127,8 @@ def writable(run: Run, session: str) -> Session:
 
 def show_estimate(run: Run, neurons: Sequence[int], asked: Asked, *, as_json: bool) -> None:
     """What labelling would send: requests, roughly how many tokens, and their price where it is known."""
-    request = request_of(asked, needs_key=False)
+    named = asked.model or os.environ.get("MONOSCOPE_LLM_MODEL")
+    request = request_of(replace(asked, model=named or "a model of your choice"), needs_key=False)
     facts: dict[str, Any] = {"neurons": list(neurons), "labeller": request.labeller, "judge": request.judge}
     if request.refusal is not None:
         raise LabelError(request.refusal)
@@ -134,6 +138,7 @@ def show_estimate(run: Run, neurons: Sequence[int], asked: Asked, *, as_json: bo
         material = Material.of(run, parse_fields(asked.fields), asked.seed)
         with Ledger.open(run.home) as ledger:
             facts |= asdict(estimate(questions(material, neurons, request), request.llm, ledger))
+    facts["tokens"] = facts["tokens_in"] + facts["tokens_out"]
     if as_json:
         emit_json(facts)
         return

@@ -11,17 +11,19 @@ from engine.labels.exchange import FORMATS, read_labels, with_concept
 from engine.labels.resolve import resolve
 from engine.run import Run
 from engine.session import Origin, Session
+from workbench.facts import label_purity
 from workbench.labelling import writable
 from workbench.tables import cell, say, show
 
 COLUMNS = ("neuron", "label", "state", "concept", "detection", "intruder", "held-out", "label@20", "best@20", "moves")
 LEGEND = (
     "detection: share of held-out items, half of which activate the neuron, that a judge puts right by the label "
-    "(balanced accuracy, 95 % interval; chance .50). intruder: how often the one item of five that does not activate "
-    "it is found (chance .20). held-out: purity of the label's concept in the top 20 of items that the labeller did "
-    "not see, and its base rate. label@20, best@20: purity of the label's concept and of the neuron's best one over all "
-    "items. moves: change of the concept's share of users' top 20 when they are raised by one p99, with * where 95 % "
-    "of random directions of the same purity do less, = where it is implied by the algebra. –: unknown; !: failed."
+    "(balanced accuracy, 95 % interval; chance .50); weaker items are mixed, so that even a pure neuron seldom passes "
+    ".90. intruder: how often the one item of five that does not activate it is found (chance .20). held-out: purity "
+    "of the label's concept in the top 20 of items that the labeller did not see, and its base rate. label@20 and "
+    "best@20: purity of the label's concept and of the neuron's best one over all items. moves: change of the "
+    "concept's share of users' top 20 when they are raised by one p99; * if it is more than 95 % of random directions "
+    "of the same purity do, = if it is implied by the algebra. –: unknown; !: failed."
 )
 
 
@@ -33,11 +35,12 @@ def label_rows(run: Run, state: State, neurons: Sequence[int] | None = None) -> 
             continue
         row = run.neuron(number)
         scores = state.scores.get(number, {})
+        purity = label_purity(run, number, label, scores)
         rows.append(
             {
                 "neuron": number,
                 **asdict(label),
-                **dict(zip(("purity10", "purity20", "purity50"), own_purity(run, number, label, scores), strict=True)),
+                **dict(zip(("purity10", "purity20", "purity50"), purity, strict=True)),
                 "best_concept": row.concept,
                 "best_purity10": row.purity10,
                 "best_purity20": row.purity20,
@@ -46,18 +49,6 @@ def label_rows(run: Run, state: State, neurons: Sequence[int] | None = None) -> 
             }
         )
     return rows
-
-
-def own_purity(
-    run: Run, number: int, label: Label, scores: Mapping[str, Mapping[str, Any]]
-) -> tuple[float | None, float | None, float | None]:
-    """Purity@10, 20 and 50 of a label's own concept over all items; unknown for a label that names none."""
-    if label.concept is None:
-        return None, None, None
-    if any(entry.concept == label.concept for entry in run.reach):
-        return run.label_purity(number, label.concept)
-    whole = (scores.get("agreement", {}).get("figures") or {}).get("whole")
-    return (whole["purity10"], whole["purity20"], whole["purity50"]) if whole else (None, None, None)
 
 
 def show_labels(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -1,5 +1,6 @@
 """The demo: fetch and train what is missing, and a printed tour where there is no terminal."""
 
+from engine.actions import State
 from engine.home import Home
 from engine.run import Run
 from workbench.facts import neuron_facts, recommended
@@ -26,7 +27,7 @@ def make_demo(home: Home) -> Run:
 def print_tour(run: Run) -> None:
     """Neurons with their best concept, one neuron's top items, one user's list before and after an edit."""
     say(f"Run {run.name}: {run.manifest['items']} films, {run.manifest['users']} viewers.")
-    rows = [neuron_facts(run, neuron.neuron, {}) for neuron in run.neurons]
+    rows = [neuron_facts(run, neuron.neuron, State()) for neuron in run.neurons]
     rows.sort(key=lambda row: -(row["purity20"] or 0) * (row["lift"] or 0))
     say("\n1. What the model has learned: its neurons, the most telling first")
     show_neurons(rows, [vars(entry) for entry in run.reach], run.manifest["notice"])

@@ -267,6 +267,7 @@ def test_labels_go_through_a_real_server_into_the_session_and_the_table(monoscop
     with chat_server() as server:
         server.replies = [answer("Scary films")]
         words = ("--neurons", neuron, "--model", "any", "--base-url", server.base_url, "--session", "served")
+        words += ("--tests", "none")
         assert monoscope("label", "demo", *words, "--json").json[0]["state"] == "llm"
         assert len(server.requests) == 1
     row = monoscope("neurons", "demo", "--session", "served", "--json").json[neuron]
@@ -285,7 +286,7 @@ def test_a_session_in_use_elsewhere_is_refused_before_anything_is_asked(monoscop
 
 def test_a_dry_run_sends_nothing_and_says_how_much_it_would(monoscope: Monoscope) -> None:
     facts = monoscope("label", "demo", "--neurons", "1-3", "--dry-run", "--json").json
-    assert facts["requests"] == 3
+    assert facts["requests"] == 9  # a label and two tests each
     assert facts["tokens"] > 300
 
 

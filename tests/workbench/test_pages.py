@@ -2,6 +2,7 @@
 
 import pytest
 
+from engine.actions import State
 from engine.run import Run
 from tests.workbench.cli import Monoscope
 
@@ -100,7 +101,7 @@ def test_on_a_narrow_terminal_the_neuron_table_keeps_its_names(
     from workbench import tables
     from workbench.facts import neuron_facts
 
-    rows = [neuron_facts(demo_run, row.neuron, {}) for row in demo_run.neurons]
+    rows = [neuron_facts(demo_run, row.neuron, State()) for row in demo_run.neurons]
     monkeypatch.setattr(tables, "PIPE_WIDTH", 80)
     tables.show_neurons(rows, [], None)
     narrow = capsys.readouterr().out.splitlines()
@@ -131,7 +132,7 @@ def test_a_name_that_users_contradict_is_said_to_hold_for_items_alone(
     from workbench.pages import show_neuron_page
 
     number = next(row.neuron for row in demo_run.neurons if row.concept == "Horror")
-    facts = inspected(demo_run, number, {}, 5)
+    facts = inspected(demo_run, number, State(), 5)
     show_neuron_page(facts)
     assert "That is implied, no evidence for its name" in capsys.readouterr().out
     facts["moves"]["users"]["concepts"]["own"]["excess"] *= -1

@@ -34,10 +34,10 @@ def neurons(
     from workbench.facts import filtered_rows, matched, neuron_facts, sorted_rows
 
     opened = open_run(ctx, run)
-    labels = session_state(ctx, session, run).labels
+    state = session_state(ctx, session, run)
     if matrix:
         return _matrix(opened, as_json)
-    everyone = [neuron_facts(opened, n.neuron, labels) for n in opened.neurons]
+    everyone = [neuron_facts(opened, n.neuron, state) for n in opened.neurons]
     if match is not None:
         found = {one["a"]: one for one in matched(opened, open_run(ctx, match))["pairs"]}
         for row in everyone:
@@ -78,7 +78,7 @@ def neuron(
 
     with progress_bar("Measuring") as progress:
         progress(0.1, "what it moves")
-        facts = inspected(open_run(ctx, run), number, session_state(ctx, session, run).labels, k)
+        facts = inspected(open_run(ctx, run), number, session_state(ctx, session, run), k)
     if as_json:
         return emit_json(facts)
     from workbench.pages import show_neuron_page
