@@ -108,9 +108,12 @@ def ask_all(
     max_cost: float | None,
     progress: Progress,
     cancelled: Callable[[], bool],
+    *,
+    fresh: bool = False,
 ) -> Generator[tuple[int, Answer], None, None]:
     """Ask them, and give each answer with its question's position as it comes: kept ones first, then in any order.
 
+    If `fresh`, kept answers are asked for again, and replaced by those that come.
     `max_cost` (US dollars) is never passed, as long as the server keeps to `max_completion_tokens` and charges by the
     settings' price; a request whose cost nobody told counts as the most that it can have cost. If `cancelled`, or if
     the generator is closed, what is under way is cut at once and nothing more is asked; what had arrived is still
@@ -128,7 +131,7 @@ def ask_all(
     budget = Budget(max_cost)
     if questions:
         ledger.prepare()
-    kept = dict(_kept(questions, settings, ledger))
+    kept = {} if fresh else dict(_kept(questions, settings, ledger))
     left = [(position, question) for position, question in enumerate(questions) if position not in kept]
     return _give(kept, Asking(left, settings, ledger, run, budget), progress, cancelled)
 

@@ -218,6 +218,19 @@ def test_the_second_time_nothing_is_sent(server: ChatServer, ledger: Ledger) -> 
     assert statuses(ledger) == {"ok": 2}
 
 
+def test_what_is_asked_afresh_replaces_what_was_kept_if_it_comes(server: ChatServer, ledger: Ledger) -> None:
+    chosen = settings_of(server)
+
+    def afresh() -> list[tuple[int, Answer]]:
+        return list(ask_all([question()], chosen, ledger, "a-run", None, silent, bool, fresh=True))
+
+    server.replies = [named("Old"), named("New"), error(404)]
+    ask([question()], chosen, ledger)
+    assert afresh() == [(0, Answer(Named(label="New", coherent=True)))]
+    assert afresh()[0][1].value is None
+    assert ask([question()], chosen, ledger)[0] == Answer(Named(label="New", coherent=True), cached=True)
+
+
 def test_what_failed_is_asked_again(server: ChatServer, ledger: Ledger) -> None:
     assert answer_of(server, ledger, completion("no JSON")).value is None
     server.requests.clear()
