@@ -113,13 +113,12 @@ def ask_all(
 ) -> Generator[tuple[int, Answer], None, None]:
     """Ask them, and give each answer with its question's position as it comes: kept ones first, then in any order.
 
-    If `fresh`, kept answers are asked for again, and replaced by those that come.
-    `max_cost` (US dollars) is never passed, as long as the server keeps to `max_completion_tokens` and charges by the
-    settings' price; a request whose cost nobody told counts as the most that it can have cost. If `cancelled`, or if
-    the generator is closed, what is under way is cut at once and nothing more is asked; what had arrived is still
-    given if `cancelled`. Raises `LabelError`, before anything is asked, if the ledger cannot be used, or if there is
-    a `max_cost` without a price. What goes wrong later is an
-    answer's `failure`.
+    If `fresh`, kept answers are asked for again, and replaced by those that come. `max_cost` (US dollars, for this
+    call) is never passed, as long as the server keeps to `max_completion_tokens` and charges by the settings' price; a
+    request whose cost nobody told counts as the most that it can have cost. If `cancelled`, or if the generator is
+    closed, what is under way is cut at once and nothing more is asked; what had arrived is still given if `cancelled`.
+    Raises `LabelError`, before anything is asked, if the ledger cannot be used, or if there is a `max_cost` without a
+    price. What goes wrong later is an answer's `failure`.
     """
     if max_cost is not None and settings.price is None:
         raise LabelError(
