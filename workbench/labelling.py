@@ -9,11 +9,12 @@ from engine.actions import State
 from engine.errors import LabelError, MonoscopeError, SessionError
 from engine.home import Home
 from engine.labels.cards import parse_fields
-from engine.labels.chat import configured, estimate, settings
+from engine.labels.chat import estimate
 from engine.labels.ledger import Ledger
 from engine.labels.material import Material
-from engine.labels.of_run import By, Request, label_and_test, questions, test_labels
+from engine.labels.of_run import By, Request, label_and_test, questions, score_labels
 from engine.labels.scores import KINDS, Kind
+from engine.labels.settings import configured, settings
 from engine.run import Run
 from engine.session import Session
 from workbench.commands.common import emit_json
@@ -90,7 +91,7 @@ def label_neurons(run: Run, neurons: Sequence[int], asked: Asked, session: str) 
         return journal.state, failures
 
 
-def score_labels(
+def score_session(
     run: Run, neurons: Sequence[int] | None, asked: Asked, session: str, *, shuffled: bool
 ) -> tuple[State, list[dict[str, Any]]]:
     """Test the labels of a session. With `shuffled` metadata nothing is kept: every score should then be chance."""
@@ -107,7 +108,7 @@ def score_labels(
         if shuffled:
             material = material.shuffled(asked.seed)
         failures, state = [], State(labels=labels)
-        for number, _action, data in test_labels(material, labels, request, ledger, progress, lambda: False):
+        for number, _action, data in score_labels(material, labels, request, ledger, progress, lambda: False):
             if not shuffled:
                 journal.append("score", neuron=number, **data)
             state.scores.setdefault(number, {})[data["kind"]] = data

@@ -13,8 +13,8 @@ from pydantic import BaseModel
 
 from engine.errors import LabelError
 from engine.labels.budget import Budget, OverLimit
-from engine.labels.chat import ANSWER_LIMIT, GIVE_UP_AFTER, Answer, Message, Question, key_of
 from engine.labels.ledger import FREE, Asked, Charge, Ledger, Status
+from engine.labels.questions import ANSWER_LIMIT, GIVE_UP_AFTER, Answer, Message, Question, key_of
 from engine.labels.replies import (
     Failure,
     Unusable,

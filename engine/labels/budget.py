@@ -11,16 +11,20 @@ class OverLimit(Exception):
 
 
 class Budget:
-    """US dollars that may be spent (None: no limit). For the tasks of one event loop."""
+    """US dollars that may be spent (None: no limit), of which some have been. For the tasks of one event loop."""
 
-    def __init__(self, limit: float | None) -> None:
+    def __init__(self, limit: float | None = None, spent: float = 0.0) -> None:
         if limit is not None and not 0 <= limit < float("inf"):
             raise LabelError(f"The limit of cost must be an amount of US dollars, not {limit:g}.")
         self.limit = limit
-        self.spent = 0.0
+        self.spent = spent
         self._held: dict[object, float] = {}
         self._freed = asyncio.Event()
         self._shut = False
+
+    def next(self) -> "Budget":
+        """What is left of it, for another event loop."""
+        return Budget(self.limit, self.spent)
 
     async def hold(self, most: float | None) -> object:
         """Set `most` aside for a request, as soon as there is room for it; returns what `settle` takes.

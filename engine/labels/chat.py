@@ -4,85 +4,23 @@ Every answer is kept in the ledger and asked for once; every request is noted th
 value with one sentence; the key is in none of them.
 """
 
-import hashlib
 import json
 import math
 import queue
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
-
-from pydantic import BaseModel
 
 from engine.errors import LabelError
+from engine.labels.asking import Asking
 from engine.labels.budget import Budget
 from engine.labels.ledger import Ledger
+from engine.labels.questions import Answer, Question, key_of, schema_of
 from engine.labels.replies import Unusable, parsed
-from engine.labels.settings import LlmSettings, configured, settings, shown
+from engine.labels.settings import LlmSettings
 from engine.progress import Progress
 
-if TYPE_CHECKING:
-    from engine.labels.asking import Asking
-
-__all__ = [
-    "ANSWER_LIMIT",
-    "GIVE_UP_AFTER",
-    "Answer",
-    "Estimate",
-    "LlmSettings",
-    "Purpose",
-    "Question",
-    "ask_all",
-    "configured",
-    "estimate",
-    "settings",
-    "shown",
-]
-
-ANSWER_LIMIT = 4000
-"""Tokens that an answer may take where its cost is limited, a model's unseen reasoning among them."""
-GIVE_UP_AFTER = 3
-"""So many failures in a row that are the server's, and nothing more is asked."""
 BYTES_PER_TOKEN = 4
 POLL_SECONDS = 0.1
-
-Purpose = Literal["label", "detection", "intruder"]
-Message = Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Question:
-    """What a model is asked, and what its answer must be.
-
-    `messages` have a "role" and a "content" each. `answer` is the form of the answer: its JSON schema is sent, and
-    demanded strictly. `check` may demand more of an answer that fits: it returns None, or what is wrong in a
-    sentence that is told to the model. `answer_tokens` is what an answer usually takes, for an estimate.
-    """
-
-    purpose: Purpose
-    messages: Sequence[Message]
-    answer: type[BaseModel]
-    check: Callable[[Any], str | None] | None = None
-    answer_tokens: int = 100
-
-    @property
-    def form(self) -> dict[str, Any]:
-        """The form of the answer, as the protocol has it."""
-        schema = {"name": self.purpose, "strict": True, "schema": _schema(self.answer)}
-        return {"type": "json_schema", "json_schema": schema}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer of the question's type, or None and the failure in one sentence.
-
-    `cached` if the ledger had it and nothing was asked.
-    """
-
-    value: BaseModel | None
-    failure: str | None = None
-    cached: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,7 +43,7 @@ def ask_all(
     settings: LlmSettings,
     ledger: Ledger,
     run: str,
-    max_cost: float | None,
+    budget: Budget,
     progress: Progress,
     cancelled: Callable[[], bool],
     *,
@@ -113,21 +51,18 @@ def ask_all(
 ) -> Generator[tuple[int, Answer], None, None]:
     """Ask them, and give each answer with its question's position as it comes: kept ones first, then in any order.
 
-    If `fresh`, kept answers are asked for again, and replaced by those that come. `max_cost` (US dollars, for this
-    call) is never passed, as long as the server keeps to `max_completion_tokens` and charges by the settings' price; a
-    request whose cost nobody told counts as the most that it can have cost. If `cancelled`, or if the generator is
-    closed, what is under way is cut at once and nothing more is asked; what had arrived is still given if `cancelled`.
-    Raises `LabelError`, before anything is asked, if the ledger cannot be used, or if there is a `max_cost` without a
-    price. What goes wrong later is an answer's `failure`.
+    If `fresh`, kept answers are asked for again, and replaced by those that come. The budget's limit is never passed,
+    as long as the server keeps to `max_completion_tokens` and charges by the settings' price; a request whose cost
+    nobody told counts as the most that it can have cost. If `cancelled`, or if the generator is closed, what is under
+    way is cut at once and nothing more is asked; what had arrived is still given if `cancelled`. Raises `LabelError`,
+    before anything is asked, if the ledger cannot be used, or if there is a limit of cost without a price. What goes
+    wrong later is an answer's `failure`.
     """
-    if max_cost is not None and settings.price is None:
+    if budget.limit is not None and settings.price is None:
         raise LabelError(
             f"The price of {settings.model} is not known, so no limit of cost can be kept: give --price IN/OUT, in US "
             "dollars for a million tokens, or set MONOSCOPE_LLM_PRICE."
         )
-    from engine.labels.asking import Asking
-
-    budget = Budget(max_cost)
     if questions:
         ledger.prepare()
     kept = {} if fresh else dict(_kept(questions, settings, ledger))
@@ -145,17 +80,6 @@ def estimate(questions: Sequence[Question], settings: LlmSettings, ledger: Ledge
     return Estimate(len(asked), len(kept), tokens_in, tokens_out, usd)
 
 
-def key_of(question: Question, settings: LlmSettings) -> str:
-    """What an answer is kept under: the same for the same server, model, messages and form of answer."""
-    asked = {
-        "base_url": settings.base_url,
-        "model": settings.model,
-        "messages": [dict(message) for message in question.messages],
-        "schema": _schema(question.answer),
-    }
-    return hashlib.sha256(json.dumps(asked, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
 def _kept(
     questions: Iterable[Question], settings: LlmSettings, ledger: Ledger
 ) -> Generator[tuple[int, Answer], None, None]:
@@ -170,7 +94,7 @@ def _kept(
 
 
 def _give(
-    kept: Mapping[int, Answer], asking: "Asking", progress: Progress, cancelled: Callable[[], bool]
+    kept: Mapping[int, Answer], asking: Asking, progress: Progress, cancelled: Callable[[], bool]
 ) -> Generator[tuple[int, Answer], None, None]:
     total = len(kept) + len(asking.questions)
     progress(0.0, f"0 of {total} answers")
@@ -180,7 +104,7 @@ def _give(
 
 
 def _all(
-    kept: Mapping[int, Answer], asking: "Asking", cancelled: Callable[[], bool]
+    kept: Mapping[int, Answer], asking: Asking, cancelled: Callable[[], bool]
 ) -> Generator[tuple[int, Answer], None, None]:
     for pair in kept.items():
         if cancelled():
@@ -197,7 +121,7 @@ def _all(
         raise asking.error
 
 
-def _arriving(asking: "Asking", cancelled: Callable[[], bool]) -> Generator[tuple[int, Answer], None, None]:
+def _arriving(asking: Asking, cancelled: Callable[[], bool]) -> Generator[tuple[int, Answer], None, None]:
     while True:
         if cancelled():
             asking.stop()
@@ -210,11 +134,6 @@ def _arriving(asking: "Asking", cancelled: Callable[[], bool]) -> Generator[tupl
         yield arrived
 
 
-@cache
-def _schema(answer: type[BaseModel]) -> dict[str, Any]:
-    return answer.model_json_schema()
-
-
 def _bytes_sent(question: Question) -> int:
-    schema = json.dumps(_schema(question.answer))
+    schema = json.dumps(schema_of(question.answer))
     return len(schema) + sum(len(message["content"].encode(errors="surrogatepass")) for message in question.messages)

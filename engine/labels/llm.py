@@ -13,10 +13,11 @@ from pydantic import BaseModel, ConfigDict
 
 from engine.actions import Label, now
 from engine.labels.cards import Cards, json_lines
-from engine.labels.chat import LlmSettings, Question, shown
 from engine.labels.evidence import NEAR, Evidence
 from engine.labels.metadata import NO_CONCEPT
+from engine.labels.questions import Question
 from engine.labels.resolve import resolve
+from engine.labels.settings import LlmSettings, shown
 from engine.text import plain
 
 LABEL_PROMPT, DETECTION_PROMPT, INTRUDER_PROMPT = "label-2", "detection-1", "intruder-1"

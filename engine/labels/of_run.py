@@ -12,7 +12,8 @@ import numpy as np
 from engine.actions import Label, now
 from engine.errors import LabelError
 from engine.labels import scores
-from engine.labels.chat import LlmSettings, Question, ask_all
+from engine.labels.budget import Budget
+from engine.labels.chat import ask_all
 from engine.labels.ledger import Ledger
 from engine.labels.llm import (
     LABEL_PROMPT,
@@ -25,7 +26,9 @@ from engine.labels.llm import (
 )
 from engine.labels.material import Material
 from engine.labels.metadata import NO_CONCEPT, metadata_labels
+from engine.labels.questions import Question
 from engine.labels.scores import KINDS, Kind, Score
+from engine.labels.settings import LlmSettings
 from engine.progress import Progress, part
 
 Arrival = tuple[int, Literal["label", "score"], dict[str, Any]]
@@ -58,25 +61,34 @@ def label_and_test(
     """Name neurons, then test the names. A failure is a label's or a score's state with its reason."""
     share = 0.4 if request.tests else 1.0
     named: dict[int, Label] = {}
-    ask = _by_llm if request.labeller == "llm" else _by_metadata
-    for number, label in ask(material, neurons, request, ledger, part(progress, 0, share, "naming"), cancelled):
+    budget, told = Budget(request.max_cost), part(progress, 0, share, "naming")
+    if request.labeller == "llm":
+        given = _by_llm(material, neurons, request, ledger, budget, told, cancelled)
+    else:
+        given = _by_metadata(material, neurons, told, cancelled)
+    for number, label in given:
         named[number] = label
         yield number, "label", asdict(label)
         if label.state != "failed":
             yield number, "score", material.record(number, label.text, _source(request))
     if request.tests and request.refusal is None and not cancelled():
-        yield from test_labels(material, named, request, ledger, part(progress, share, 1, "testing"), cancelled)
+        told = part(progress, share, 1, "testing")
+        yield from score_labels(material, named, request, ledger, told, cancelled, budget.next())
 
 
-def test_labels(
+def score_labels(
     material: Material,
     labels: Mapping[int, Label],
     request: Request,
     ledger: Ledger,
     progress: Progress,
     cancelled: Callable[[], bool],
+    budget: Budget | None = None,
 ) -> Iterator[Arrival]:
-    """Test labels on items that their labeller did not see; those of failed labels that need no label too."""
+    """Test labels on items that their labeller did not see; those of failed labels that need no label too.
+
+    `budget` is what is left of the request's `max_cost`; the whole of it if it is None.
+    """
     asked: list[tuple[int, Kind, Question]] = []
     for done, (number, label) in enumerate(sorted(labels.items())):
         if cancelled():
@@ -89,8 +101,9 @@ def test_labels(
             elif outcome is not None:
                 yield number, "score", outcome.as_dict()
     if asked and request.llm is not None:
+        money = budget or Budget(request.max_cost)
         told = part(progress, 0.5, 1, "asking")
-        yield from _judged(material, labels, asked, request.llm, request.max_cost, ledger, told, cancelled)
+        yield from _judged(material, labels, asked, request, ledger, money, told, cancelled)
     progress(1.0, "done")
 
 
@@ -110,12 +123,7 @@ def questions(material: Material, neurons: Sequence[int], request: Request) -> l
 
 
 def _by_metadata(
-    material: Material,
-    neurons: Sequence[int],
-    _request: Request,
-    _ledger: Ledger,
-    progress: Progress,
-    cancelled: Callable[[], bool],
+    material: Material, neurons: Sequence[int], progress: Progress, cancelled: Callable[[], bool]
 ) -> Iterator[tuple[int, Label]]:
     material.need_concepts()
     named = metadata_labels(material.z_im, material.split.explain, material.concepts, neurons)
@@ -131,6 +139,7 @@ def _by_llm(
     neurons: Sequence[int],
     request: Request,
     ledger: Ledger,
+    budget: Budget,
     progress: Progress,
     cancelled: Callable[[], bool],
 ) -> Iterator[tuple[int, Label]]:
@@ -143,7 +152,8 @@ def _by_llm(
         if number not in firing:
             yield number, failed("It fires on no item, so there is nothing to show a model.", settings.model)
     asked = [label_question(material.evidence(number), material.cards) for number in firing]
-    for place, answer in ask_all(asked, settings, ledger, material.run.name, request.max_cost, progress, cancelled):
+    run = material.run.name
+    for place, answer in ask_all(asked, settings, ledger, run, budget, progress, cancelled, fresh=request.fresh):
         if answer.value is None:
             yield firing[place], failed(answer.failure or "", settings.model)
         else:
@@ -200,14 +210,15 @@ def _judged(
     material: Material,
     labels: Mapping[int, Label],
     asked: Sequence[tuple[int, Kind, Question]],
-    settings: LlmSettings,
-    max_cost: float | None,
+    request: Request,
     ledger: Ledger,
+    budget: Budget,
     progress: Progress,
     cancelled: Callable[[], bool],
 ) -> Iterator[Arrival]:
+    settings, run = _llm(request), material.run.name
     all_asked = [question for _number, _kind, question in asked]
-    for place, answer in ask_all(all_asked, settings, ledger, material.run.name, max_cost, progress, cancelled):
+    for place, answer in ask_all(all_asked, settings, ledger, run, budget, progress, cancelled, fresh=request.fresh):
         number, kind, _question = asked[place]
         text = labels[number].text if kind == "detection" else None
         evidence = material.evidence(number)

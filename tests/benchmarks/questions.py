@@ -13,8 +13,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from engine.home import Home
-from engine.labels.chat import LlmSettings, ask_all
+from engine.labels.budget import Budget
+from engine.labels.chat import ask_all
 from engine.labels.ledger import Ledger
+from engine.labels.settings import LlmSettings
 from engine.progress import silent
 from tests.benchmarks.measuring import row, seconds
 from tests.engine.labels.asking import faulty, named, question, settings_for
@@ -44,7 +46,7 @@ def _many(home: Home, turn: int) -> None:
 
         def ask() -> None:
             nonlocal good, failed
-            for position, answer in ask_all(asked, chosen, ledger, f"turn {turn}", None, silent, lambda: False):
+            for position, answer in ask_all(asked, chosen, ledger, f"turn {turn}", Budget(), silent, lambda: False):
                 times[position] += 1
                 good += answer.value is not None
                 failed += answer.value is None
@@ -65,7 +67,7 @@ def _few(home: Home, concurrency: int) -> float:
     with _server() as url, Ledger.open(home) as ledger:
         asked, chosen = [question(number) for number in range(FEW)], LlmSettings("a-model", url)
         chosen = replace(chosen, concurrency=concurrency)
-        return seconds(lambda: list(ask_all(asked, chosen, ledger, "few", None, silent, lambda: False)))
+        return seconds(lambda: list(ask_all(asked, chosen, ledger, "few", Budget(), silent, lambda: False)))
 
 
 @contextmanager

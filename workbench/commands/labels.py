@@ -112,7 +112,7 @@ def labels(
     concept a label means, `score` tests labels (again), `export` and `import` write and read .json and .csv.
     """
     from workbench import labels as shown
-    from workbench.labelling import Asked, score_labels
+    from workbench.labelling import Asked, score_session
     from workbench.tables import say
 
     opened = open_run(ctx, run)
@@ -144,7 +144,7 @@ def labels(
                 None, judge, tests, model, base_url, price, max_cost, concurrency, fields, seed, fresh, quiet=as_json
             )
             some = pick_numbers(numbers[0], count) if numbers else None
-            state, failures = score_labels(opened, some, asked, here, shuffled=shuffled)
+            state, failures = score_session(opened, some, asked, here, shuffled=shuffled)
             return _show(opened, state, some, failures, as_json=as_json)
         case ["export", *files] if len(files) < 2:
             out = shown.export_labels(opened, session_state(ctx, session, run), Path(files[0]) if files else None)

@@ -9,8 +9,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from engine.labels.chat import Answer, LlmSettings, Question, ask_all
+from engine.labels.budget import Budget
+from engine.labels.chat import ask_all
 from engine.labels.ledger import Ledger
+from engine.labels.questions import Answer, Question
+from engine.labels.settings import LlmSettings
 from engine.progress import silent
 from tests.engine.labels.chat_server import ChatServer, Reply, completion, error
 
@@ -54,7 +57,7 @@ def ask(
     questions: Sequence[Question], chosen: LlmSettings, ledger: Ledger, max_cost: float | None = None
 ) -> dict[int, Answer]:
     """Every question's answer; fails if one has two, or none."""
-    arrived = list(ask_all(questions, chosen, ledger, "a-run", max_cost, silent, lambda: False))
+    arrived = list(ask_all(questions, chosen, ledger, "a-run", Budget(max_cost), silent, lambda: False))
     assert sorted(position for position, _answer in arrived) == list(range(len(questions)))
     return dict(arrived)
 

@@ -14,9 +14,12 @@ import pytest
 
 from engine.errors import LabelError
 from engine.home import Home
-from engine.labels.chat import ANSWER_LIMIT, GIVE_UP_AFTER, Answer, Estimate, LlmSettings, ask_all, estimate
+from engine.labels.budget import Budget
+from engine.labels.chat import Estimate, ask_all, estimate
 from engine.labels.ledger import Ledger
 from engine.labels.prices import Price
+from engine.labels.questions import ANSWER_LIMIT, GIVE_UP_AFTER, Answer
+from engine.labels.settings import LlmSettings
 from engine.progress import silent
 from tests.engine.labels.asking import KEY, OURS, Named, ask, bare_environment, faulty, named, number_in, question
 from tests.engine.labels.asking import settings_for as settings_of
@@ -222,7 +225,7 @@ def test_what_is_asked_afresh_replaces_what_was_kept_if_it_comes(server: ChatSer
     chosen = settings_of(server)
 
     def afresh() -> list[tuple[int, Answer]]:
-        return list(ask_all([question()], chosen, ledger, "a-run", None, silent, bool, fresh=True))
+        return list(ask_all([question()], chosen, ledger, "a-run", Budget(), silent, bool, fresh=True))
 
     server.replies = [named("Old"), named("New"), error(404)]
     ask([question()], chosen, ledger)
@@ -321,7 +324,7 @@ def test_progress_ends_at_one(server: ChatServer, ledger: Ledger) -> None:
     ask([question(4)], settings_of(server), ledger)
     heard: list[tuple[float, str]] = []
     asked = [question(4), question(5)]
-    list(ask_all(asked, settings_of(server), ledger, "a-run", None, lambda *said: heard.append(said), bool))
+    list(ask_all(asked, settings_of(server), ledger, "a-run", Budget(), lambda *said: heard.append(said), bool))
     assert heard == [(0.0, "0 of 2 answers"), (0.5, "1 of 2 answers"), (1.0, "2 of 2 answers")]
 
 
@@ -345,7 +348,7 @@ def test_cancelling_keeps_what_arrived_and_cuts_what_is_under_way(server: ChatSe
         return bool(since)
 
     asked = [question(number) for number in range(50)]
-    for position, _answer in ask_all(asked, settings_of(server), ledger, "a-run", None, silent, cancelled):
+    for position, _answer in ask_all(asked, settings_of(server), ledger, "a-run", Budget(), silent, cancelled):
         arrived.append(position)
     assert time.monotonic() - since[0] < PROMPT_SECONDS
     assert sorted(arrived) == [0, 1, 2]
@@ -361,7 +364,7 @@ def test_an_answer_that_arrived_before_cancelling_is_still_given(server: ChatSer
     server.replies = [named()]
     chosen = settings_of(server)
     stopped: list[bool] = []
-    given = ask_all([question(1), question(2)], chosen, ledger, "a-run", None, silent, lambda: bool(stopped))
+    given = ask_all([question(1), question(2)], chosen, ledger, "a-run", Budget(), silent, lambda: bool(stopped))
     next(given)
     _wait_for(lambda: statuses(ledger)["ok"] == 2)
     stopped.append(True)
@@ -369,14 +372,14 @@ def test_an_answer_that_arrived_before_cancelling_is_still_given(server: ChatSer
 
 
 def test_cancelled_from_the_start_nothing_is_asked(server: ChatServer, ledger: Ledger) -> None:
-    assert not list(ask_all([question()], settings_of(server), ledger, "a-run", None, silent, lambda: True))
+    assert not list(ask_all([question()], settings_of(server), ledger, "a-run", Budget(), silent, lambda: True))
     assert not server.requests
 
 
 def test_closing_the_generator_cuts_what_is_under_way(server: ChatServer, ledger: Ledger) -> None:
     server.choose = three_and_then_none
     given = ask_all(
-        [question(number) for number in range(50)], settings_of(server), ledger, "a-run", None, silent, bool
+        [question(number) for number in range(50)], settings_of(server), ledger, "a-run", Budget(), silent, bool
     )
     next(given)
     _wait_for(lambda: server.most == 4)
@@ -402,7 +405,7 @@ def test_an_exception_of_the_callers_cuts_what_is_under_way(
 
     asked = [question(number) for number in range(50)]
     with pytest.raises(mistake):
-        list(ask_all(asked, settings_of(server), ledger, "a-run", None, silent, cancelled))
+        list(ask_all(asked, settings_of(server), ledger, "a-run", Budget(), silent, cancelled))
     assert time.monotonic() - since[0] < PROMPT_SECONDS
     assert not asking_threads()
     _wait_for(lambda: server.hung_up == 4)
@@ -419,7 +422,9 @@ ASKING = """
 import logging, sys
 from pathlib import Path
 from engine.home import Home
-from engine.labels.chat import ask_all, settings
+from engine.labels.budget import Budget
+from engine.labels.chat import ask_all
+from engine.labels.settings import settings
 from engine.labels.ledger import Ledger
 from tests.engine.labels.asking import question
 
@@ -429,7 +434,7 @@ print(repr(chosen), str(chosen), chosen.key, repr(ledger))
 """
 INTERRUPTED = """
 print("asking", flush=True)
-list(ask_all([question(n) for n in range(9)], chosen, ledger, "a-run", None, lambda *said: None, bool))
+list(ask_all([question(n) for n in range(9)], chosen, ledger, "a-run", Budget(), lambda *said: None, bool))
 """
 LEAKING = """
 from rich.console import Console
@@ -451,10 +456,10 @@ for number, (progress, cancelled, check) in enumerate([
     (lambda *said: None, bool, wrong),
 ]):
     try:
-        print(list(ask_all([question(number, check=check)], chosen, ledger, "a-run", None, progress, cancelled)))
+        print(list(ask_all([question(number, check=check)], chosen, ledger, "a-run", Budget(), progress, cancelled)))
     except ZeroDivisionError as error:
         show(error)
-print(list(ask_all([question(n) for n in range(10, 20)], chosen, ledger, "a-run", None, lambda *said: None, bool)))
+print(list(ask_all([question(n) for n in range(10, 20)], chosen, ledger, "a-run", Budget(), lambda *said: None, bool)))
 import os
 del os.environ["MONOSCOPE_LLM_MODEL"]
 try:
@@ -514,9 +519,9 @@ def test_what_was_under_way_when_the_process_ended_counts(
 
 def test_a_limit_of_cost_needs_a_price(server: ChatServer, ledger: Ledger) -> None:
     with pytest.raises(LabelError, match=r"price of a-model is not known.*give --price"):
-        ask_all([question()], settings_of(server), ledger, "a-run", 1.0, silent, bool)
+        ask_all([question()], settings_of(server), ledger, "a-run", Budget(1.0), silent, bool)
     with pytest.raises(LabelError, match="must be an amount"):
-        ask_all([question()], settings_of(server, price=PRICE), ledger, "a-run", float("nan"), silent, bool)
+        ask_all([question()], settings_of(server, price=PRICE), ledger, "a-run", Budget(float("nan")), silent, bool)
 
 
 @pytest.mark.parametrize("concurrency", [1, 16])
@@ -618,7 +623,7 @@ def test_a_ledger_that_cannot_be_written_is_told_before_anything_is_asked(server
     with Ledger.open(home) as ledger:
         (home.root / "llm.sqlite").mkdir()
         with pytest.raises(LabelError, match=r"llm\.sqlite cannot be used"):
-            ask_all([question()], settings_of(server), ledger, "a-run", None, silent, bool)
+            ask_all([question()], settings_of(server), ledger, "a-run", Budget(), silent, bool)
     assert not server.requests
 
 

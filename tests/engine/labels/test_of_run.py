@@ -11,18 +11,16 @@ from pydantic import SecretStr
 from engine.actions import Label
 from engine.home import Home
 from engine.labels.cards import parse_fields
-from engine.labels.chat import LlmSettings
 from engine.labels.ledger import Ledger
 from engine.labels.material import Material
 from engine.labels.metadata import NO_CONCEPT
-from engine.labels.of_run import Arrival, Request, label_and_test, questions, test_labels
+from engine.labels.of_run import Arrival, Request, label_and_test, questions, score_labels
 from engine.labels.scores import KINDS
+from engine.labels.settings import LlmSettings
 from engine.progress import silent
 from engine.run import Run
 from tests.engine.labels.chat_server import ChatServer, Reply, chat_server, completion, error
 from tests.engine.labels.judging import purpose, reader, tagged
-
-test_labels.__test__ = False  # type: ignore[attr-defined]  # it is no test
 
 
 @pytest.fixture(scope="module")
@@ -284,7 +282,7 @@ def test_on_shuffled_metadata_there_are_no_names_and_true_ones_score_chance(
     tests = replace(METADATA, tests=("detection", "intruder", "agreement"))
 
     def means(on: Material) -> dict[str, tuple[float, float]]:
-        scores = sorted_out(list(test_labels(on, truths, tests, ledger, silent, bool)))[1].values()
+        scores = sorted_out(list(score_labels(on, truths, tests, ledger, silent, bool)))[1].values()
         figures = {kind: [s["figures"] for s in scores if s["kind"] == kind and s["figures"]] for kind in tests.tests}
         return {
             kind: (float(np.mean([f["value"] for f in some])), float(np.mean([f["chance"] for f in some])))
@@ -304,7 +302,7 @@ def test_a_model_falls_to_chance_on_shuffled_metadata_too(
     named = {number: row.concept for number, row in enumerate(demo_run.neurons) if row.named_by}
     truths = {number: Label(name, "metadata", name) for number, name in named.items()}
     judged = replace(llm(server), tests=("detection",))
-    scores = sorted_out(list(test_labels(material.shuffled(seed=2), truths, judged, ledger, silent, bool)))[1]
+    scores = sorted_out(list(score_labels(material.shuffled(seed=2), truths, judged, ledger, silent, bool)))[1]
     values = [score["figures"]["value"] for score in scores.values()]
     assert np.mean(values) == pytest.approx(0.5, abs=0.05)
 

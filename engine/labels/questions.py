@@ -1,0 +1,71 @@
+"""A question to a language model, the form that its answer must have, and the answer."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from engine.labels.settings import LlmSettings
+
+ANSWER_LIMIT = 4000
+"""Tokens that an answer may take where its cost is limited, a model's unseen reasoning among them."""
+GIVE_UP_AFTER = 3
+"""So many failures in a row that are the server's, and nothing more is asked."""
+
+Purpose = Literal["label", "detection", "intruder"]
+Message = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a model is asked, and what its answer must be.
+
+    `messages` have a "role" and a "content" each. `answer` is the form of the answer: its JSON schema is sent, and
+    demanded strictly. `check` may demand more of an answer that fits: it returns None, or what is wrong in a
+    sentence that is told to the model. `answer_tokens` is what an answer usually takes, for an estimate.
+    """
+
+    purpose: Purpose
+    messages: Sequence[Message]
+    answer: type[BaseModel]
+    check: Callable[[Any], str | None] | None = None
+    answer_tokens: int = 100
+
+    @property
+    def form(self) -> dict[str, Any]:
+        """The form of the answer, as the protocol has it."""
+        schema = {"name": self.purpose, "strict": True, "schema": schema_of(self.answer)}
+        return {"type": "json_schema", "json_schema": schema}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer of the question's type, or None and the failure in one sentence.
+
+    `cached` if the ledger had it and nothing was asked.
+    """
+
+    value: BaseModel | None
+    failure: str | None = None
+    cached: bool = False
+
+
+def key_of(question: Question, settings: LlmSettings) -> str:
+    """What an answer is kept under: the same for the same server, model, messages and form of answer."""
+    asked = {
+        "base_url": settings.base_url,
+        "model": settings.model,
+        "messages": [dict(message) for message in question.messages],
+        "schema": schema_of(question.answer),
+    }
+    return hashlib.sha256(json.dumps(asked, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+@cache
+def schema_of(answer: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of a form of answer."""
+    return answer.model_json_schema()
