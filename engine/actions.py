@@ -61,6 +61,11 @@ class Label:
     """Why a labeller failed, or what a model said for its label."""
     time: str = ""
 
+    @property
+    def name(self) -> str | None:
+        """What the neuron is called by it; None for a label that was rejected, or that failed."""
+        return self.text if self.state in _NAMING else None
+
 
 @dataclass(frozen=True)
 class Note:

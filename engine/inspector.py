@@ -225,7 +225,7 @@ class Inspector:
             "null_share": moving.share_at_or_above(moved[0].excess, null) if moved else None,
             "null_own_share": moving.share_at_or_above(mine[1].excess, null) if mine else None,
             "null_directions": len(null),
-            "implied": found.exact and run.sae.encoder_md is None,
+            "implied": moving.implied(run.recommender, run.sae),
         }
 
     def item(self, number: int, labels: Mapping[int, str], k: int = SHOWN) -> dict[str, Any]:

@@ -162,7 +162,7 @@ def user_facts(run: Run, user: str, labels: Mapping[int, Label], k: int) -> dict
 
 
 def _texts(labels: Mapping[int, Label]) -> dict[int, str]:
-    return {number: label.text for number, label in labels.items() if label.text}
+    return {number: label.name for number, label in labels.items() if label.name}
 
 
 def concept_facts(run: Run, name: str, k: int) -> dict[str, Any]:

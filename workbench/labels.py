@@ -8,7 +8,9 @@ from typing import Any
 from engine.actions import Label, LabelState, State
 from engine.errors import LabelError, MonoscopeError
 from engine.labels.exchange import FORMATS, read_labels, with_concept
+from engine.labels.metadata import NO_CONCEPT
 from engine.labels.resolve import resolve
+from engine.neurons.table import names
 from engine.run import Run
 from engine.session import Origin, Session
 from workbench.facts import label_purity
@@ -16,6 +18,8 @@ from workbench.labelling import writable
 from workbench.tables import cell, say, show
 
 COLUMNS = ("neuron", "label", "state", "concept", "detection", "intruder", "held-out", "label@20", "best@20", "moves")
+BEATEN = 0.05
+"""The share of random directions, the neuron counted, that may do as much as a neuron that counts as better."""
 LEGEND = (
     "detection: share of held-out items, half of which activate the neuron, that a judge puts right by the label "
     "(balanced accuracy, 95 % interval; chance .50); weaker items are mixed, so that even a pure neuron seldom passes "
@@ -55,6 +59,32 @@ def show_labels(rows: Sequence[Mapping[str, Any]]) -> None:
     """The labels as a table, with chance levels below."""
     show("", COLUMNS, [_line(row) for row in rows], "neuron")
     say(LEGEND)
+    say(_summary(rows))
+
+
+def _summary(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How many labels name something, and how many of those hold in each test that was made."""
+    named = [row for row in rows if row["text"] and row["text"] != NO_CONCEPT and row["state"] != "rejected"]
+    best = sum(row["concept"] is not None and row["concept"] == row["best_concept"] for row in named)
+    told = [f"{len(named)} of {len(rows)} labels name something, {best} of them the neuron's best concept."]
+    holds: dict[str, tuple[str, Callable[[Mapping[str, Any]], bool]]] = {
+        "detection": ("tell its items apart better than chance", lambda f: f["low"] > f["chance"]),
+        "agreement": (
+            "would name it on the held-out items too",
+            lambda f: f["chance"] > 0 and names(f["value"], f["value"] / f["chance"]),
+        ),
+        "causal": (
+            "gain more in users' lists than 95 % of random directions of the same purity would give them",
+            lambda f: bool(f["agrees"]) and f["null_share"] is not None and f["null_share"] <= BEATEN,
+        ),
+    }
+    for kind, (words, hold) in holds.items():
+        scores = [row["scores"][kind] for row in named if kind in row["scores"]]
+        made = [score["figures"] for score in scores if score["state"] == "scored"]
+        if made:
+            mean = "" if kind == "causal" else f" (mean {sum(f['value'] for f in made) / len(made):.2f})"
+            told.append(f"{sum(map(hold, made))} of {len(made)} {words}{mean}.")
+    return " ".join(told)
 
 
 def _line(row: Mapping[str, Any]) -> list[Any]:
@@ -86,7 +116,7 @@ def _interval(figures: Mapping[str, Any]) -> str:
 
 def _moved(figures: Mapping[str, Any]) -> str:
     null = figures["null_share"]
-    marks = ("*" if null is not None and null <= 0.05 else "") + ("=" if figures["implied"] else "")
+    marks = ("*" if null is not None and null <= BEATEN else "") + ("=" if figures["implied"] else "")
     return f"{figures['gain']:+.3f}{marks}"
 
 
@@ -147,9 +177,9 @@ def _show_verdicts(kind: str, figures: Mapping[str, Any]) -> None:
 def set_by_hand(run: Run, number: int, text: str, session: str, concept: str | None, note: str | None) -> None:
     """Store the analyst's own label, which wins over any other."""
     run.neuron(number)
-    label = Label(text, "human", resolve(text, names(run)).concept, note=note)
+    label = Label(text, "human", resolve(text, concept_names(run)).concept, note=note)
     if concept is not None:
-        label = with_concept(label, concept, names(run))
+        label = with_concept(label, concept, concept_names(run))
     with writable(run, session) as journal:
         _append(journal, number, label)
 
@@ -175,12 +205,12 @@ def resolve_by_hand(run: Run, number: int, concept: str, session: str) -> str:
         label = journal.state.labels.get(number)
         if label is None or label.text is None:
             raise LabelError(f"Neuron {number} has no label in session {session}; `monoscope label` makes one.")
-        label = with_concept(label, concept, names(run))
+        label = with_concept(label, concept, concept_names(run))
         _append(journal, number, label)
         return str(label.concept)
 
 
-def names(run: Run) -> list[str]:
+def concept_names(run: Run) -> list[str]:
     """The concepts that a label may name: the catalogue's, or the run's own list where the catalogue is not here."""
     try:
         with run.catalogue() as catalogue:
@@ -213,7 +243,7 @@ def import_labels(run: Run, path: Path, session: str, *, overwrite: bool) -> tup
 
     Every row is checked before the first is stored.
     """
-    found = read_labels(path, Origin.of(run.home, run.name), len(run.neurons), names(run))
+    found = read_labels(path, Origin.of(run.home, run.name), len(run.neurons), concept_names(run))
     with writable(run, session) as journal:
         before = journal.state.labels
         kept = [

@@ -283,6 +283,7 @@ class View:
     fault: str | None = None
     current: int | None = None
     labels: Mapping[int, "Label"] = field(default_factory=dict)
+    scores: Mapping[int, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     edits: tuple[Edit, ...] = ()
     read_only: bool = False
     saved: str = ""
@@ -295,8 +296,8 @@ class View:
     def name(self, neuron: int) -> str:
         """The neuron's label, else its best concept."""
         label = self.labels.get(neuron)
-        if label is not None and label.text and label.state in ("human", "llm", "metadata"):
-            return plain(label.text)
+        if label is not None and label.name:
+            return plain(label.name)
         return "" if self.neurons is None else self.neurons.concept_name(self.neurons.row_of[neuron])
 
     def letter(self, neuron: int) -> str:

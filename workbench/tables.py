@@ -164,7 +164,7 @@ def show_neuron(facts: Mapping[str, Any]) -> None:
 
 def name_of(row: Mapping[str, Any]) -> tuple[str | None, str]:
     """A neuron's name and who gave it: its label, else the concept that its metadata name it by."""
-    if row["label"]:
+    if row["label"] and row["label_state"] != "rejected":
         return row["label"], row["label_state"]
     if row["named_by_metadata"]:
         return row["concept"], "metadata" if row["label_state"] == "none" else row["label_state"]

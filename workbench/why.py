@@ -73,7 +73,7 @@ def why_facts(
 
 def _names(run: "Run", labels: Mapping[int, "Label"]) -> list[dict[str, Any]]:
     """What each neuron is called: its label in the session, else the concept that holds for it, if any."""
-    texts = {number: label.text for number, label in labels.items() if label.text}
+    texts = {number: label.name for number, label in labels.items() if label.name}
     return [
         {"neuron": row.neuron, "name": texts.get(row.neuron) or row.named_by, "concept": row.concept}
         for row in run.neurons

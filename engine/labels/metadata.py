@@ -52,11 +52,6 @@ def family(kind: str) -> Family:
     return "popularity" if kind in POPULARITY_KINDS else "theme"
 
 
-def metadata_label(concept: str | None) -> Label:
-    """A label with the state "metadata" from the concept that names a neuron; None where none does."""
-    return Label(concept or NO_CONCEPT, "metadata", concept=concept, time=now())
-
-
 def enriched(top: np.ndarray, pool: np.ndarray, concepts: Sequence[ConceptItems]) -> list[Enrichment]:
     """How enriched the items `top` are with each concept, beside the `pool` that they are from (item numbers).
 

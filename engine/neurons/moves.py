@@ -150,3 +150,13 @@ def _concept_slopes(
 def share_at_or_above(value: float, null: np.ndarray) -> float | None:
     """The share of `null` at or above `value`, itself counted; None without a null."""
     return float((1 + (null >= value).sum()) / (1 + len(null))) if len(null) else None
+
+
+def implied(recommender: Recommender, sae: SparseAutoencoder) -> bool:
+    """Whether it follows from the algebra that what fires a neuron gains from it.
+
+    It does with a dot product, one set of weights to encode and to decode, and users and items in one space.
+    """
+    of_users, of_items = sae.sides["users"].rotation, sae.sides["items"].rotation
+    turned = of_users is not of_items and (of_users is None or of_items is None or not np.allclose(of_users, of_items))
+    return recommender.scorer.kind == "dot" and sae.encoder_md is None and not turned

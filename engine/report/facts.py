@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from engine.labels.exchange import flat_scores
 from engine.run import Run
 from engine.session import State
 
@@ -44,8 +45,10 @@ def _neuron(run: Run, number: int, state: State) -> Mapping[str, Any]:
     state_of_label = label.state if label else "none"
     return {
         **neuron.as_dict(),
-        "name": label.text if label and label.text else neuron.named_by,
-        "named_by": state_of_label if (label and label.text) or neuron.named_by is None else "metadata",
+        "name": label.name if label and label.name else neuron.named_by,
+        "named_by": state_of_label if (label and label.name) or neuron.named_by is None else "metadata",
         "label_state": state_of_label,
+        "label_concept": label.concept if label else None,
+        **flat_scores(state.scores.get(number, {})),
         "items": items,
     }

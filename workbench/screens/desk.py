@@ -260,7 +260,7 @@ class Desk:
         user = state.watched[-1] if state.watched else self._first_user
         before = self.view
         edits = tuple(state.edits)
-        changes = {"labels": state.labels, "edits": edits, "user": user, **also}
+        changes = {"labels": state.labels, "scores": state.scores, "edits": edits, "user": user, **also}
         if user != before.user:
             changes["ranking"] = None
         if not edits:

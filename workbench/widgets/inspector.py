@@ -38,7 +38,11 @@ def inspector(view: View, width: int) -> list[Line]:
     neurons, row = view.neurons, view.neurons.row_of[view.current]
     title: Line = ((f"{view.current} ", "strong"), (view.name(view.current), "strong"))
     label = view.labels.get(view.current)
-    rows = [ends(title, ((f" {_label_words(view, label)}", "dim"),), width), *_label_notes(label, width)]
+    rows = [
+        ends(title, ((f" {_label_words(view, label)}", "dim"),), width),
+        *_label_notes(label, width),
+        *_scores(view, width),
+    ]
     items = f"{view.card.item_word}s"
     if neurons.dead[row]:
         return [
@@ -68,6 +72,20 @@ def _label_notes(label: "Label | None", width: int) -> list[Line]:
     failed = label.state == "failed"
     source = f"{label.model}: " if label.model and not failed else ""
     return [((row, "warn" if failed else "dim"),) for row in wrap(f"{source}{label.note}", width)]
+
+
+def _scores(view: View, width: int) -> list[Line]:
+    """How the label does on items that its labeller did not see, beside chance; nothing where it was not tested."""
+    kinds = view.scores.get(view.current if view.current is not None else -1, {})
+    told = []
+    for kind, word in (("detection", "detection"), ("intruder", "intruder"), ("agreement", "held-out purity")):
+        score = kinds.get(kind)
+        if score is not None and score["state"] == "scored":
+            figures = score["figures"]
+            told.append(f"{word} {figures['value']:.2f} (chance {figures['chance']:.2f})")
+        elif score is not None and score["state"] == "failed":
+            told.append(f"{word} failed")
+    return [((row, "dim"),) for row in wrap(" · ".join(told), width)] if told else []
 
 
 def _evidence(view: View, neurons: Neurons, row: int, width: int) -> list[Line]:

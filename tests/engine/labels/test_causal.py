@@ -10,10 +10,9 @@ from engine.labels.causal import (
     CausalAgreement,
     causal_agreement,
     drawn_users,
-    equally_pure,
     interval,
-    members_in_top,
 )
+from engine.labels.equal_purity import equally_pure, members_in_top
 from engine.recommenders.ranking import Candidates, Histories, top_k
 from engine.recommenders.recommender import Recommender, Tower
 from engine.recommenders.scorers import Cosine, Dot, Mlp, Scorer

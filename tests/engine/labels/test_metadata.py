@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import hypergeom
 
-from engine.labels.metadata import NO_CONCEPT, Label, enriched, metadata_label, metadata_labels
+from engine.labels.metadata import NO_CONCEPT, Label, enriched, metadata_labels
 from engine.labels.resolve import members
 from engine.neurons.evidence import halves
 from engine.neurons.table import ConceptItems
@@ -39,16 +39,6 @@ def firing(*items: int) -> np.ndarray:
 
 def label(z: np.ndarray, concepts: list[ConceptItems] | None = None, pool: np.ndarray = ALL) -> Label:
     return dict(metadata_labels(z, pool, CONCEPTS if concepts is None else concepts, [0]))[0]
-
-
-def test_a_concept_that_names_a_neuron_is_its_label() -> None:
-    named = metadata_label("80's Horror")
-    assert (named.text, named.state, named.concept) == ("80's Horror", "metadata", "80's Horror")
-
-
-def test_a_neuron_that_no_concept_names_is_said_to_have_none() -> None:
-    named = metadata_label(None)
-    assert (named.text, named.state, named.concept) == (NO_CONCEPT, "metadata", None)
 
 
 def test_enrichment_counts_the_items_and_takes_its_p_from_the_pool() -> None:
