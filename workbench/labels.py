@@ -15,7 +15,7 @@ from engine.run import Run
 from engine.session import Origin, Session
 from workbench.facts import label_purity
 from workbench.labelling import writable
-from workbench.tables import cell, say, show
+from workbench.tables import say, show
 
 COLUMNS = ("neuron", "label", "state", "concept", "detection", "intruder", "held-out", "label@20", "best@20", "moves")
 BEATEN = 0.05
@@ -96,9 +96,9 @@ def _line(row: Mapping[str, Any]) -> list[Any]:
         row["concept"],
         _scored(scores, "detection", _interval),
         _scored(scores, "intruder", _interval),
-        _scored(scores, "agreement", lambda figures: f"{_two(figures['value'])} ({_two(figures['chance'])})"),
-        _two(row["purity20"]),
-        _two(row["best_purity20"]),
+        _scored(scores, "agreement", lambda figures: f"{two(figures['value'])} ({two(figures['chance'])})"),
+        two(row["purity20"]),
+        two(row["best_purity20"]),
         _scored(scores, "causal", _moved),
     ]
 
@@ -111,7 +111,7 @@ def _scored(scores: Mapping[str, Any], kind: str, words: Callable[[Mapping[str, 
 
 
 def _interval(figures: Mapping[str, Any]) -> str:
-    return f"{_two(figures['value'])} [{_two(figures['low'])}, {_two(figures['high'])}]"
+    return f"{two(figures['value'])} [{two(figures['low'])}, {two(figures['high'])}]"
 
 
 def _moved(figures: Mapping[str, Any]) -> str:
@@ -120,55 +120,9 @@ def _moved(figures: Mapping[str, Any]) -> str:
     return f"{figures['gain']:+.3f}{marks}"
 
 
-def _two(value: float | None) -> str:
+def two(value: float | None) -> str:
     """.97, 1.0 or –"""
     return "–" if value is None else f"{value:.2f}".removeprefix("0") if value < 1 else "1.0"
-
-
-def show_each(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Labels one after the other, with everything that is known of them."""
-    for row in rows:
-        _show_label(row)
-
-
-def _show_label(row: Mapping[str, Any]) -> None:
-    """One label, every test of it and the verdicts behind, so that each can be checked."""
-    say(f"Neuron {row['neuron']}: {row['text'] or 'no label'} ({row['state']})")
-    for word in ("concept", "model", "note"):
-        if row[word]:
-            say(f"{word}: {row[word]}")
-    for kind, score in row["scores"].items():
-        if kind == "evidence":
-            _show_evidence(score)
-        elif score["state"] != "scored":
-            say(f"\n{kind}: {score['state']}. {score['why']}")
-        else:
-            figures = score["figures"]
-            told = {name: value for name, value in figures.items() if not isinstance(value, list | dict)}
-            say(f"\n{kind}, judged by {score['judge']}: " + ", ".join(f"{name} {cell(v)}" for name, v in told.items()))
-            _show_verdicts(kind, figures)
-
-
-def _show_evidence(score: Mapping[str, Any]) -> None:
-    figures = score["figures"]
-    say(f"\nshown to the labeller ({figures['by']}; {', '.join(figures['fields'])}; seed {figures['seed']}):")
-    by_source: dict[str, list[str]] = {}
-    for item, source in figures["shown"]:
-        by_source.setdefault(source, []).append(item)
-    for source, items in by_source.items():
-        say(f"  {source}: {', '.join(items)}")
-
-
-def _show_verdicts(kind: str, figures: Mapping[str, Any]) -> None:
-    if kind == "detection":
-        rows = [(source, *pair) for source, pair in figures["said_to_fit"].items()]
-        show("", ("items", "said to fit", "of"), rows, "said to fit, of")
-        wrong = [(item, source) for item, source, fits in figures["verdicts"] if fits != (source in ("top", "lower"))]
-        if wrong:
-            say("wrong: " + ", ".join(f"{item} ({source})" for item, source in wrong))
-    elif kind == "intruder":
-        rows = [(", ".join(items), intruder, picked) for items, intruder, picked in figures["verdicts"]]
-        show("", ("items", "intruder", "picked"), rows)
 
 
 # The analyst's decisions

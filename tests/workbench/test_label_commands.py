@@ -57,7 +57,7 @@ def test_a_model_that_is_named_is_asked_and_judges(monoscope: Monoscope, server:
     assert (row["text"], row["state"], row["concept"], row["model"]) == ("Horror", "llm", "Horror", "any")
     assert row["scores"]["detection"]["judge"] == "any"
     shown = monoscope("labels", "demo", "show", neuron, "--session", "asked").out
-    for part in ("shown to the labeller", "near by neuron", "detection, judged by any", "intruder, judged by any"):
+    for part in ("shown to who named it", "near by neuron", "detection, judged by any", "intruder, judged by any"):
         assert part in shown
     spent = monoscope("label", "demo", "--spend", "--json").json
     assert {one["purpose"] for one in spent if one["model"] == "any"} == {"label", "detection", "intruder"}

@@ -128,7 +128,11 @@ def labels(
             rows = shown.label_rows(opened, session_state(ctx, session, run), chosen)
             if not rows:
                 raise LabelError(f"Neuron {number} has no label; `monoscope label {run} --neurons {number}` makes one.")
-            return emit_json(rows) if as_json else shown.show_each(rows)
+            if as_json:
+                return emit_json(rows)
+            from workbench.label_page import show_labels_in_full
+
+            return show_labels_in_full(opened, rows)
         case ["set", number, text]:
             (one,) = _one(number, count)
             return shown.set_by_hand(opened, one, text, here, concept, note)
