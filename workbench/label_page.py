@@ -90,28 +90,29 @@ def _intruder(score: Mapping[str, Any], titled: Callable[[str], str]) -> None:
 def _agreement(score: Mapping[str, Any], _titled: Callable[[str], str]) -> None:
     figures = score["figures"]
     depths = " ".join(two(figures[f"purity{k}"]) for k in (10, 20, 50))
-    say(
-        f"held-out purity of {score['concept']}: {depths} at 10, 20, 50 "
-        f"(at {figures['depth']} {_interval(figures)}); base rate {cell(figures['chance'])} ({figures['held_out_members']} of {figures['held_out_items']} items)"
-    )
+    say(f"held-out purity of {score['concept']}: {depths} at 10, 20, 50; at {figures['depth']} {_interval(figures)}")
+    members = f"{figures['held_out_members']} of {figures['held_out_items']} items"
+    say(f"base rate: {cell(figures['chance'])} ({members})")
 
 
 def _causal(score: Mapping[str, Any], _titled: Callable[[str], str]) -> None:
     figures = score["figures"]
+    gain, low, high = (f"{figures[name]:+.3f}" for name in ("gain", "low", "high"))
+    places = f"{cell(figures['before'])} to {cell(figures['after'])}"
+    implied = "; implied by the algebra" if figures["implied"] else ""
     say(
-        f"moves: raised by one p99, {figures['users']} users' top {figures['k']} go from {cell(figures['before'])} "
-        f"to {cell(figures['after'])} {score['concept']} ({figures['gain']:+.3f} [{figures['low']:+.3f}, "
-        f"{figures['high']:+.3f}]; {cell(figures['room'])} is all that there is room for)"
-        + (", implied by the algebra" if figures["implied"] else "")
+        f"moves: raised by one p99, {figures['users']} users' top {figures['k']} go from {places} {score['concept']}: "
+        f"{gain} [{low}, {high}], where {cell(figures['room'])} is all that there is room for{implied}"
     )
     if figures["null_share"] is None:
         say(f"random directions of the same purity: unknown. {figures['null_unknown'] or ''}")
-    else:
-        say(
-            f"{figures['null_directions']} random directions of the same purity: {figures['null_gain']:+.3f} on "
-            f"average [{figures['null_low']:+.3f}, {figures['null_high']:+.3f}]; {figures['null_share']:.0%} move as much or "
-            f"more; random concepts of the same size: {figures['random_share']:.1%}"
-        )
+        return
+    gain, low, high = (f"{figures[name]:+.3f}" for name in ("null_gain", "null_low", "null_high"))
+    say(
+        f"{figures['null_directions']} random directions of the same purity: {gain} on average [{low}, {high}]; "
+        f"{figures['null_share']:.0%} move as much or more, the neuron counted; "
+        f"random concepts of the same size: {figures['random_share']:.1%}"
+    )
 
 
 def _interval(figures: Mapping[str, Any]) -> str:
