@@ -13,12 +13,9 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import RunError
 from engine.home import Home
 from engine.text import plain
-from workbench.edits import Edit, is_plain
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from engine.session import Label
 
 
 @dataclass(frozen=True)
@@ -264,50 +261,3 @@ class Ranking:
 
 def _bare(value: object) -> bool:
     return isinstance(value, int | float) or str(value).isdigit()
-
-
-LETTERS = {"human": "h", "llm": "l", "metadata": "m", "rejected": "x", "failed": "!"}
-
-
-@dataclass(frozen=True)
-class View:
-    """Everything that the panes of a run show at one moment. Panes read it; only the desk makes a new one.
-
-    `lists` says in a sentence why there is no ranked list, None if there is or soon will be one; `asked` holds
-    neurons whose label the language model was asked for, with what is known of its progress.
-    """
-
-    card: RunCard
-    session: str
-    neurons: Neurons | None = None
-    fault: str | None = None
-    current: int | None = None
-    labels: Mapping[int, "Label"] = field(default_factory=dict)
-    scores: Mapping[int, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
-    edits: tuple[Edit, ...] = ()
-    read_only: bool = False
-    saved: str = ""
-    user: str | None = None
-    ranking: Ranking | None = None
-    lists: str | None = "The engine is starting…"
-    asked: Mapping[int, str] = field(default_factory=dict)
-    flipped: bool = False
-
-    def name(self, neuron: int) -> str:
-        """The neuron's label, else its best concept."""
-        label = self.labels.get(neuron)
-        if label is not None and label.name:
-            return plain(label.name)
-        return "" if self.neurons is None else self.neurons.concept_name(self.neurons.row_of[neuron])
-
-    def letter(self, neuron: int) -> str:
-        """One cell for the label's state; the help page says what each stands for."""
-        if neuron in self.asked:
-            return "…"
-        label = self.labels.get(neuron)
-        return "·" if label is None else LETTERS.get(label.state, "·")
-
-    def edit_of(self, neuron: int) -> int | None:
-        """Position of the newest edit of `neuron` on the bench that is for every user."""
-        places = reversed(range(len(self.edits)))
-        return next((at for at in places if is_plain(self.edits[at]) and self.edits[at]["neuron"] == neuron), None)

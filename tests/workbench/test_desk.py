@@ -10,8 +10,9 @@ from engine.home import Home
 from engine.session import Session
 from tests.workbench.fake_engine import rank
 from workbench.engine_client import Answered, Asked, EngineClient, Refused
-from workbench.model import RunCard, View, read_neurons
+from workbench.model import RunCard, read_neurons
 from workbench.screens.desk import Desk
+from workbench.view import View
 
 
 class RecordingEngine(EngineClient):

@@ -13,7 +13,8 @@ from engine.errors import MonoscopeError
 from engine.session import Label, Session, State
 from workbench.edits import Edit, new_edit, stepped, typed
 from workbench.engine_client import Answered, Ended, EngineClient, Event, Progressed, Refused
-from workbench.model import Neurons, Ranking, View
+from workbench.model import Neurons, Ranking
+from workbench.view import View
 from workbench.widgets.bench import LIST_LENGTH
 
 START_SECONDS, ANSWER_SECONDS = 60.0, 15.0

@@ -5,8 +5,8 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 
 from workbench.edits import bench_command, neuron_command, table_command
-from workbench.model import View
 from workbench.screens.base import BaseScreen
+from workbench.view import View
 from workbench.widgets import frame
 from workbench.widgets.bench import Bench, bench, which_list
 from workbench.widgets.inspector import inspector

@@ -11,11 +11,12 @@ from engine.errors import MonoscopeError
 from engine.home import Home
 from engine.session import Session
 from workbench.engine_client import EngineClient, Event
-from workbench.model import Neurons, RunCard, View, read_neurons
+from workbench.model import Neurons, RunCard, read_neurons
 from workbench.screens.base import bindings_of
 from workbench.screens.desk import Desk
 from workbench.screens.panes import PanesScreen
 from workbench.terminal import Terminal, copy
+from workbench.view import View
 from workbench.widgets.pane import Pane
 
 MESSAGE_SECONDS, TWICE_SECONDS = 1.0, 2.0

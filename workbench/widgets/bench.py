@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from engine.text import plain
 from workbench.edits import amount_of, is_plain, rows_of
-from workbench.model import Code, Listed, Ranking, View
+from workbench.model import Code, Listed, Ranking
+from workbench.view import View
 from workbench.widgets.line import UNKNOWN, Line, cut, decimal, fit, packed, percent, right, wrap
 
 LIST_LENGTH = 30

@@ -3,7 +3,8 @@
 from rich.cells import cell_len
 
 from workbench.keymap import help_action, of_footer
-from workbench.model import RunCard, View
+from workbench.model import RunCard
+from workbench.view import View
 from workbench.widgets.line import Line, Span, decimal, ends
 
 

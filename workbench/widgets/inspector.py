@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from workbench.model import Neurons, View
+from workbench.model import Neurons
+from workbench.view import View
 from workbench.widgets.line import (
     UNKNOWN,
     Line,

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from workbench.edits import amount_of
-from workbench.model import Neurons, View
+from workbench.model import Neurons
+from workbench.view import View
 from workbench.widgets.line import Line, Span, bar, decimal, fit, percent, right, small, times, wrap
 from workbench.widgets.table import VirtualTable
 

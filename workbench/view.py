@@ -1,0 +1,137 @@
+"""Everything that the panes of a run show at one moment. Pure: data, and what is read off it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from engine.text import plain
+from workbench.edits import Edit, is_plain
+from workbench.model import Neurons, Ranking, RunCard
+
+if TYPE_CHECKING:
+    from engine.actions import Label, Note
+
+TABS = {
+    "items": "Items",
+    "concepts": "Concepts",
+    "range": "Range",
+    "moves": "Moves",
+    "users": "Users",
+    "near": "Near",
+    "label": "Label",
+    "compare": "Compare",
+    "notes": "Notes",
+}
+"""The inspector's tabs and what they are called, in order."""
+MOST_WATCHED = 4
+
+LETTERS = {"human": "h", "llm": "l", "metadata": "m", "rejected": "x", "failed": "!"}
+
+
+@dataclass(frozen=True)
+class Page:
+    """An item, a user or a concept; `facts` are the engine's answer to `page`, None until it comes or `fault` says why.
+
+    `name` is what was asked for: an id, a title, a concept's name.
+    """
+
+    kind: Literal["item", "user", "concept"]
+    name: str
+    facts: Mapping[str, Any] | None = None
+    fault: str | None = None
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """A cohort on the bench: its name or SQL condition, and the engine's answer to `cohort` for the present edits."""
+
+    where: str
+    facts: Mapping[str, Any] | None = None
+    fault: str | None = None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A dose curve of one neuron: the engine's answer to `curve`."""
+
+    neuron: int
+    facts: Mapping[str, Any] | None = None
+    fault: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """Long work beside the browsing. `share` is what is done of it (0 to 1), `left` the seconds it may still take."""
+
+    id: int
+    command: str
+    state: Literal["running", "done", "failed", "cancelled"]
+    share: float = 0.0
+    text: str = ""
+    left: float | None = None
+    output: str = ""
+
+
+@dataclass(frozen=True)
+class View:
+    """Everything that the panes of a run show at one moment. Panes read it; only the desk makes a new one.
+
+    `lists` says in a sentence why there is no ranked list, None if there is or soon will be one; `asked` holds
+    neurons whose label the language model was asked for, with what is known of its progress.
+    """
+
+    card: RunCard
+    session: str
+    neurons: Neurons | None = None
+    fault: str | None = None
+    current: int | None = None
+    labels: Mapping[int, "Label"] = field(default_factory=dict)
+    scores: Mapping[int, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    edits: tuple[Edit, ...] = ()
+    read_only: bool = False
+    saved: str = ""
+    user: str | None = None
+    ranking: Ranking | None = None
+    lists: str | None = "The engine is starting…"
+    asked: Mapping[int, str] = field(default_factory=dict)
+    flipped: bool = False
+    marks: frozenset[int] = frozenset()
+    """Neurons that the analyst marked, to compare or label together."""
+    facts: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    """What the engine told of a neuron, by its number: the answer to `neuron`."""
+    tab: str = "items"
+    """Which of `TABS` the inspector shows."""
+    page: Page | None = None
+    """An item, a user or a concept that is looked at in place of a neuron."""
+    rankings: Mapping[str, Ranking] = field(default_factory=dict)
+    """The lists of the watched users, by user; `ranking` is that of `user`."""
+    watched: tuple[str, ...] = ()
+    """Up to `MOST_WATCHED` users, the one watched last at the end."""
+    side: str = "list"
+    """What the bench shows below the edits: "list", "cohort" or "curve"."""
+    cohort: Cohort | None = None
+    curve: Curve | None = None
+    notes: "tuple[Note, ...]" = ()
+    bookmarks: tuple[tuple[str, str], ...] = ()
+    jobs: tuple[Job, ...] = ()
+    log: tuple[str, ...] = ()
+    """The journal's actions in words, the newest last."""
+
+    def name(self, neuron: int) -> str:
+        """The neuron's label, else its best concept."""
+        label = self.labels.get(neuron)
+        if label is not None and label.name:
+            return plain(label.name)
+        return "" if self.neurons is None else self.neurons.concept_name(self.neurons.row_of[neuron])
+
+    def letter(self, neuron: int) -> str:
+        """One cell for the label's state; the help page says what each stands for."""
+        if neuron in self.asked:
+            return "…"
+        label = self.labels.get(neuron)
+        return "·" if label is None else LETTERS.get(label.state, "·")
+
+    def edit_of(self, neuron: int) -> int | None:
+        """Position of the newest edit of `neuron` on the bench that is for every user."""
+        places = reversed(range(len(self.edits)))
+        return next((at for at in places if is_plain(self.edits[at]) and self.edits[at]["neuron"] == neuron), None)
