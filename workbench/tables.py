@@ -3,6 +3,7 @@
 Every cell is a `Text`, so that brackets in a title or a label never act as markup.
 """
 
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from rich.text import Text
 
 from engine.progress import Progress as Report
 from engine.text import plain
+from workbench.progress_lines import LINES, VARIABLE, progress_lines
 
 PIPE_WIDTH = 140
 NEURON_COLUMNS = [
@@ -84,7 +86,14 @@ def megabytes(size: int | None) -> str:
 
 @contextmanager
 def progress_bar(what: str) -> Iterator[Report]:
-    """A progress bar with the time left on standard error; silent where that is no terminal."""
+    """A progress bar with the time left on standard error; silent where that is no terminal.
+
+    With MONOSCOPE_PROGRESS=lines, for programs: each change as {"share": 0.41, "text": "..."} on a line.
+    """
+    if os.environ.get(VARIABLE) == LINES:
+        with progress_lines(what, sys.stderr) as lines:
+            yield lines
+        return
     bar = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
