@@ -18,6 +18,7 @@ from workbench.commands import (
     datasets,
     experiments,
     export,
+    keys,
     labels,
     neurons,
     pages,
@@ -130,3 +131,4 @@ app.add_typer(pages.pages_app)
 app.add_typer(export.export_app)
 app.add_typer(labels.labels_app)
 app.add_typer(sessions.sessions_app, name="sessions")
+app.add_typer(keys.keys_app)
