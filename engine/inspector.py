@@ -114,6 +114,21 @@ class Inspector:
             "missing": self.missing,
         }
 
+    def whole_neuron(self, number: int, k: int) -> dict[str, Any]:
+        """`neuron` with the row of the table and the `k` items and users that activate it most."""
+        row, told = self.run.neuron(number), self.neuron(number)
+        items, users = self.run.top_of(self.z_im[:, number], self.z_um[:, number], k)
+        named = {"named_by_metadata": row.named_by is not None}
+        return {**row.as_dict(), **named, "items": items, "users": users, **told}
+
+    def concept(self, name: str, k: int) -> dict[str, Any]:
+        """One concept, as `concept_page` tells it; raises `CatalogueError` without the data set."""
+        from engine.concept_page import concept_page
+
+        if self.joined is None:
+            raise CatalogueError(self.missing or "The data set is not here.")
+        return concept_page(self.run, name, k, self.joined.concepts, self.z_im, self.eligible, self.joined.popularity)
+
     def _steps(self, z_n: np.ndarray, side: Side) -> list[dict[str, Any]]:
         rows = self.eligible if side == "items" else self.run.recommender.users.known
         return [

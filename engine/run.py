@@ -276,9 +276,13 @@ class Run:
     def top(self, number: int, k: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """The k items and the k users that activate a neuron most; fewer where fewer do."""
         self.neuron(number)
+        items, users = self.recommender.items, self.recommender.users
+        z_i = self.sae.encode(items.vectors, "items")[:, number] * self.screen["ranked"]
+        return self.top_of(z_i, self.sae.encode(users.vectors, "users")[:, number] * users.known, k)
+
+    def top_of(self, z_i: np.ndarray, z_u: np.ndarray, k: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """The same from the activations of all items and of all users."""
         recommender, details = self.recommender, self.texts["detail"]
-        z_i = self.sae.encode(recommender.items.vectors, "items")[:, number] * self.screen["ranked"]
-        z_u = self.sae.encode(recommender.users.vectors, "users")[:, number] * recommender.users.known
         items = [
             {
                 "rank": rank,

@@ -2,17 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from engine.actions import Label, State
 from engine.errors import MonoscopeError
 from engine.labels.exchange import flat_scores
 from engine.run import Run
-
-if TYPE_CHECKING:
-    from engine.neurons.table import ConceptItems
 
 STORED_METRICS = ("rbo", "tau", "l0_items", "l0_users", "ndcg_kept")
 
@@ -138,9 +133,8 @@ def inspected(run: Run, number: int, state: State, k: int) -> dict[str, Any]:
     """`neuron_facts` with the neuron's top items and users, and everything that the inspector tells of it."""
     from engine.inspector import Inspector
 
-    items, users = run.top(number, k)
     with Inspector.open(run) as inspector:
-        return {**neuron_facts(run, number, state), "items": items, "users": users, **inspector.neuron(number)}
+        return {**neuron_facts(run, number, state), **inspector.whole_neuron(number, k)}
 
 
 def item_facts(run: Run, which: str, labels: Mapping[int, Label], k: int) -> dict[str, Any]:
@@ -166,69 +160,11 @@ def _texts(labels: Mapping[int, Label]) -> dict[int, str]:
 
 
 def concept_facts(run: Run, name: str, k: int) -> dict[str, Any]:
-    """`concept`: the k neurons that are purest for a concept of the data set, one named after the training too.
+    """`concept`: the `k` neurons that are purest for a concept of the data set, one named after the training too."""
+    from engine.inspector import Inspector
 
-    `missing` says that it names none of them, `misses` are items of the purest neuron's top 20 that do not carry it,
-    `profile` is every neuron's mean activation over its items beside that over all (the paper's Figure 2), and
-    `standing` its neuron chosen by the labels, on the other half of the items, and one to one.
-    """
-    from dataclasses import asdict
-
-    from engine.catalogue.recipes import unknown
-    from engine.neurons.concept import concept_neurons
-    from engine.neurons.profile import concept_means, most_active
-
-    with run.catalogue() as catalogue:
-        known = {concept.name.lower(): concept for concept in catalogue.concepts()}
-        if name.lower() not in known:
-            raise MonoscopeError(unknown("concept", name, [concept.name for concept in known.values()]))
-        concept = known[name.lower()]
-        steering = run.steering(catalogue)
-        popularity = catalogue.items().popularity
-    member = np.zeros(len(run.recommender.items.ids), bool)
-    member[concept.items] = True
-    eligible = steering.candidates.eligible
-    z_im = run.sae.encode(run.recommender.items.vectors, "items")
-    rows = concept_neurons(z_im, eligible, member)
-    means, overall = concept_means(z_im, eligible, member[None])
-    found = bool((member & eligible).any())
-    misses = [n for n in most_active(z_im[:, rows[0].neuron], eligible, 20).tolist() if not member[n]] if rows else []
-    return {
-        "run": run.name,
-        "concept": concept.name,
-        "kind": concept.kind,
-        "items": int((member & eligible).sum()),
-        "base_rate": float(member[eligible].mean()) if eligible.any() else None,
-        "missing": not any(row.named for row in rows),
-        "standing": _readings(z_im, eligible, steering.concepts, popularity, concept.name),
-        "neurons": [asdict(row) for row in rows[:k]],
-        "misses": [
-            {"item_id": run.recommender.items.ids[n], "title": run.texts["title"][n], "activation": float(z)}
-            for n, z in ((n, z_im[n, rows[0].neuron]) for n in misses)
-        ],
-        "profile": [
-            {"neuron": j, "mean": float(means[0, j]) if found else None, "catalogue": float(overall[j])}
-            for j in range(z_im.shape[1])
-        ]
-        if eligible.any()
-        else [],
-    }
-
-
-def _readings(
-    z_im: np.ndarray, eligible: np.ndarray, concepts: Sequence["ConceptItems"], popularity: np.ndarray, name: str
-) -> dict[str, dict[str, Any]]:
-    """The concept's neuron and its purity as `engine.neurons.standing` reads it, among the concepts of its panel."""
-    from engine.neurons.standing import panel, standing
-
-    among = panel(concepts, eligible)
-    if name not in {concept.name for concept in among}:
-        among = [*among, *(concept for concept in concepts if concept.name == name)]
-    row = next(row for row in standing(z_im, eligible, among, popularity, seed=0).concepts if row.concept == name)
-    return {
-        reading.replace("-", "_"): {"neuron": one.neuron, **{f"purity{k}": one.purity[k] for k in sorted(one.purity)}}
-        for reading, one in row.readings.items()
-    }
+    with Inspector.open(run) as inspector:
+        return inspector.concept(name, k)
 
 
 def filtered_rows(rows: list[dict[str, Any]], where: str | None) -> list[dict[str, Any]]:

@@ -159,6 +159,16 @@ class Catalogue:
         with self._connection.cursor() as cursor:
             return {name: kind for name, kind, *_ in cursor.execute(f"DESCRIBE {table}").fetchall()}
 
+    def examples(self, table: Table, column: str, most: int) -> list[str | int | float | bool]:
+        """Values of a column, the commonest first; what JSON has no form for as text."""
+        quoted = column.replace('"', '""')
+        with self._connection.cursor() as cursor:
+            rows = cursor.execute(
+                f'SELECT "{quoted}" AS value FROM {table} WHERE value IS NOT NULL'
+                f" GROUP BY value ORDER BY count(*) DESC, value LIMIT {int(most)}"
+            ).fetchall()
+        return [value if isinstance(value, str | int | float | bool) else str(value) for (value,) in rows]
+
     def items(self) -> Items:
         """All items."""
         if "items" not in self._kept:

@@ -1,6 +1,6 @@
 """A cohort's ranked lists, before and after edits, and the figures that are read off them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.fidelity import rbo, shared
 from engine.neurons.table import ConceptItems
-from engine.recommenders.ranking import Candidates, Histories, masked_affinities, ndcg, ranked_lists, top_k
+from engine.recommenders.ranking import Candidates, Histories, masked_affinities, ndcg, top_k
 from engine.recommenders.recommender import Recommender, Tower
 from engine.steering.edits import Changed, with_vectors
 from engine.steering.filters import Filter, Filtered
@@ -87,6 +87,30 @@ class Cohort:
 
     def __init__(self, library: Library, users: np.ndarray, k: int) -> None:
         self.library, self.users, self.k = library, users, min(k, len(library.recommender.items.ids))
+        self._tick: Callable[[], None] = _nothing
+        self._rest: tuple[bytes, Cohort] | None = None
+
+    def watch(self, tick: Callable[[], None]) -> None:
+        """Call `tick` between chunks of users from now on; what it raises ends the ranking."""
+        self._tick = tick
+
+    def without(self, inside: np.ndarray) -> "Cohort":
+        """The same users without some items (bool, items) in their lists; that of the last items is kept."""
+        key = np.packbits(inside).tobytes()
+        if self._rest is None or self._rest[0] != key:
+            candidates = Candidates(self.library.candidates.seen, self.library.candidates.eligible & ~inside)
+            library = self.library
+            rest = Library(library.recommender, candidates, library.held_out, library.labels_of_items, library.concepts)
+            self._rest = (key, Cohort(rest, self.users, self.k))
+        self._rest[1].watch(self._tick)
+        return self._rest[1]
+
+    def _ranked(self, recommender: Recommender, candidates: Candidates, users: np.ndarray) -> np.ndarray:
+        lists = np.empty((len(users), self.k), np.int32)
+        for part, affinity in masked_affinities(recommender, candidates, users):
+            self._tick()
+            lists[part] = top_k(affinity, self.k)
+        return lists
 
     @cached_property
     def before(self) -> np.ndarray:
@@ -97,11 +121,11 @@ class Cohort:
         """The lists under `edited`. Only what it touches is ranked anew: moved users, and moved items in each list."""
         among, moved = edited.among(self.library.candidates), edited.items.moved
         if len(moved) > MERGED_ITEMS:
-            return ranked_lists(edited.recommender, among, self.users, self.k)
+            return self._ranked(edited.recommender, among, self.users)
         lists = self._merged(edited.recommender, moved) if len(moved) else self.before.copy()
         rows = np.flatnonzero(np.isin(self.users, np.concatenate([edited.users.moved, edited.filtered])))
         if len(rows):
-            lists[rows] = ranked_lists(edited.recommender, among, self.users[rows], self.k)
+            lists[rows] = self._ranked(edited.recommender, among, self.users[rows])
         return lists
 
     @cached_property
@@ -111,6 +135,7 @@ class Cohort:
         lists = np.empty((len(self.users), depth), np.int32)
         affinities = np.empty(lists.shape, np.float32)
         for part, affinity in masked_affinities(library.recommender, library.candidates, self.users):
+            self._tick()
             lists[part] = top_k(affinity, depth)
             affinities[part] = np.take_along_axis(affinity, np.maximum(lists[part], 0), axis=1)
         return lists, affinities
@@ -139,7 +164,7 @@ class Cohort:
             there = np.isfinite(np.take_along_axis(both, order, axis=1))
             lists[part] = np.where(there, np.take_along_axis(number, order, axis=1), -1)
         short = np.flatnonzero((deep[:, -1] >= 0) & (others.sum(axis=1) < self.k))
-        lists[short] = ranked_lists(recommender, candidates, self.users[short], self.k)
+        lists[short] = self._ranked(recommender, candidates, self.users[short])
         return lists
 
     def share(self, lists: np.ndarray, member: np.ndarray) -> np.ndarray:
@@ -233,6 +258,10 @@ class Cohort:
     def kept(self, lists: np.ndarray) -> np.ndarray:
         """How many items of each list were in it before."""
         return shared(self.before, lists)
+
+
+def _nothing() -> None:
+    """No tick."""
 
 
 def _renumbered(seen: Histories, moved: np.ndarray) -> Histories:

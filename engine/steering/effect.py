@@ -8,8 +8,8 @@ import numpy as np
 
 from engine.errors import EditError
 from engine.fidelity import rbo
-from engine.recommenders.ranking import Candidates, masked_affinities, mean
-from engine.steering.cohort import Cohort, Edited, Library
+from engine.recommenders.ranking import masked_affinities, mean
+from engine.steering.cohort import Cohort, Edited
 from engine.steering.edits import Edit, Serve, SolvedEdit, Step
 from engine.steering.goals import concept_named
 from engine.steering.lists import Lists, full_rank
@@ -46,7 +46,6 @@ class Steering(Lists):
         lists = cohort.lists(edited)
         if watched is None:
             watched = [int(users[cohort.rbo(lists).argmin()])]
-        meant = self.meant(steps, about)
         shown = np.union1d(edited.items.recoded, self._items_meant(steps)).astype(np.int64)
         arms = {
             "before": (cohort.before, None),
@@ -54,7 +53,22 @@ class Steering(Lists):
             "after": (lists, edited),
         }
         return {
-            **{name: self._arm(cohort, ranked, watched, arm, shown) for name, (ranked, arm) in arms.items()},
+            **{name: self._whole_arm(cohort, ranked, watched, arm, shown) for name, (ranked, arm) in arms.items()},
+            **self.change(cohort, edited, lists, steps, by, about),
+        }
+
+    def change(
+        self,
+        cohort: Cohort,
+        edited: Edited,
+        lists: np.ndarray,
+        steps: Sequence[Step],
+        by: str | None = None,
+        about: Sequence[str] | None = None,
+    ) -> dict[str, Any]:
+        """`outside`, `collateral` and `groups` of a cohort whose `lists` under `edited` are given."""
+        meant = self.meant(steps, about)
+        return {
             "outside": self._outside(steps, edited),
             "collateral": self._collateral(cohort, edited, meant, lists, steps),
             "groups": self._groups(cohort, lists, meant, by),
@@ -88,21 +102,27 @@ class Steering(Lists):
                     found.append({"side": side, "neuron": j, **told})
         return found
 
-    def _arm(
+    def _whole_arm(
         self, cohort: Cohort, lists: np.ndarray, watched: Sequence[int], edited: Edited | None, items: np.ndarray
     ) -> dict[str, Any]:
+        """`arm`, with the lists of the watched and who sees the edited items."""
+        counts = np.bincount(lists[lists >= 0], minlength=len(self.titles))
+        told = self.arm(cohort, lists)
+        told["reach"]["edited_items"] = [self._reached(item, counts) for item in items[:REACH_SHOWN]]
+        return {"lists": [self._watched_list(cohort, lists, user, edited) for user in watched], **told}
+
+    def arm(self, cohort: Cohort, lists: np.ndarray) -> dict[str, Any]:
+        """The figures of a cohort's `lists`."""
         counts = np.bincount(lists[lists >= 0], minlength=len(self.titles))
         shown = [item for item in np.argsort(-counts, kind="stable")[:REACH_SHOWN] if counts[item]]
         ndcg10 = cohort.ndcg(lists)
         return {
-            "lists": [self._watched_list(cohort, lists, user, edited) for user in watched],
             "concept_shares": dict(
                 zip((concept.name for concept in self.concepts), self._shares(lists).tolist(), strict=True)
             ),
             "reach": {
                 "items_shown": int((counts > 0).sum()),
                 "most_shown": [self._reached(item, counts) for item in shown],
-                "edited_items": [self._reached(item, counts) for item in items[:REACH_SHOWN]],
             },
             "exposure": dict(cohort.exposure(lists)),
             "novelty": _known_mean(cohort.novelty(lists)),
@@ -147,8 +167,7 @@ class Steering(Lists):
             inside[promoted] = True
         rest = rest_first = None
         if inside.any():
-            candidates = Candidates(self.candidates.seen, self.candidates.eligible & ~inside)
-            rest_cohort = Cohort(_without(self, candidates), cohort.users, cohort.k)
+            rest_cohort = cohort.without(inside)
             rest_first, rest = rest_cohort.before, rest_cohort.lists(edited.unfiltered)
         each = cohort.rbo(lists)
         others = [c for c, concept in enumerate(self.concepts) if concept.name not in about]
@@ -216,10 +235,6 @@ class Steering(Lists):
             for g in sorted(largest)
         ]
         return {"column": by, "values": len(names), "rows": rows}
-
-
-def _without(library: Library, candidates: Candidates) -> Library:
-    return Library(library.recommender, candidates, library.held_out, library.labels_of_items, library.concepts)
 
 
 def _known_mean(values: np.ndarray) -> float | None:

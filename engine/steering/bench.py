@@ -1,0 +1,184 @@
+"""What the bench asks of a stack of edits: its effect on a cohort, and the response to one neuron's amount.
+
+Both may take minutes where the scorer is no dot product: `tell` is called before each step with the share done and a
+few words, and whatever it raises ends the work, as `tick` does within one.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from engine.errors import EditError
+from engine.fidelity import rbo
+from engine.progress import Progress
+from engine.recommenders.ranking import masked_affinities, mean, top_k
+from engine.steering.cohort import Cohort, Edited
+from engine.steering.dose import Dose, grid
+from engine.steering.edits import Edit, Match, Step
+from engine.steering.effect import Steering
+from engine.steering.goals import concept_named
+
+CONCEPTS_SHOWN = 12
+"""Concepts that are told although their share is what it was, the largest first."""
+USERS_AT_LEAST = 10
+"""In a smaller cohort no user is named."""
+BY_USER = ("most_changed_users", "lost_most_ndcg")
+COHORTS_KEPT = 2
+"""Cohorts whose unedited lists are kept: an analyst tries many edits on few."""
+
+Tick = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One neuron's open edit, and what is measured of its response."""
+
+    edit: Edit
+    low: float | None = None
+    high: float | None = None
+    steps: int = 17
+    concept: str | None = None
+    """None: the neuron's own."""
+    item: int | None = None
+
+
+class Bench:
+    """A run and its catalogue, with the unedited lists of the cohorts that were asked for last."""
+
+    def __init__(self, steering: Steering) -> None:
+        self.steering = steering
+        self._kept = lru_cache(COHORTS_KEPT)(self._cohort)
+
+    def cohort(self, users: np.ndarray, k: int, tick: Tick) -> Cohort:
+        """The lists of `users` (numbers, ascending); `tick` is called between chunks of them."""
+        found = self._kept(np.asarray(users, np.int64).tobytes(), k)
+        found.watch(tick)
+        return found
+
+    def _cohort(self, users: bytes, k: int) -> Cohort:
+        return Cohort(self.steering, np.frombuffer(users, np.int64), k)
+
+    def effect(
+        self, users: np.ndarray, steps: Sequence[Step], k: int, by: str | None, tell: Progress, tick: Tick
+    ) -> dict[str, Any]:
+        """`before`, `after`, `outside`, `collateral` and `groups` of a cohort, as `Steering.effect` has them.
+
+        There are no lists and no reconstruction; of the concepts those are told whose share changed, those that the
+        edits are about, and the largest.
+        """
+        steering = self.steering
+        if by is not None:
+            steering.values(users[:0], by)
+        cohort = self.cohort(users, k, tick)
+        tell(0.0, "the lists without an edit")
+        unedited = cohort.before
+        tell(0.35, "the lists under the edits")
+        edited = steering.edit(steps, "change", cohort.users)
+        lists = cohort.lists(edited)
+        tell(0.6, "what else changed")
+        found = steering.change(cohort, edited, lists, steps, by)
+        tell(0.9, "the figures")
+        arms = {name: steering.arm(cohort, ranked) for name, ranked in (("before", unedited), ("after", lists))}
+        if len(users) < USERS_AT_LEAST:
+            found["collateral"] |= dict.fromkeys(BY_USER)
+        shares = [arm["concept_shares"] for arm in arms.values()]
+        told = _told(shares[0], shares[1], found["collateral"]["about"])
+        for arm in arms.values():
+            arm["concept_shares"] = {name: arm["concept_shares"][name] for name in told}
+        return {**arms, **found}
+
+    def curve(
+        self, users: np.ndarray, below: Sequence[Step], k: int, asked: Asked, tell: Progress, tick: Tick
+    ) -> dict[str, Any]:
+        """The response of a cohort to amounts of one neuron's edit, which lies on top of the steps `below`.
+
+        RBO is with the lists that `below` alone leave; `rank` is the item's mean over the users whom it may be
+        recommended to, and `reach` the share of all of them who have it in their list.
+        """
+        steering = self.steering
+        cohort = self.cohort(users, k, tick)
+        amounts, start = grid(asked.edit.operation, asked.low, asked.high, asked.steps)
+        dose = Dose(steering, asked.edit, users, k, (), below)
+        concept = asked.concept or steering.neurons[asked.edit.neuron].concept
+        concept = None if concept is None else concept_named(concept, steering.concepts)
+        member = next((one.member for one in steering.concepts if one.name == concept), None)
+        tell(0.0, "the lists without this edit")
+        base = steering.edit(below, "change", users)
+        first, rank = self._lists(cohort, base, asked.item, tick)
+
+        def figures(lists: np.ndarray, rank: float | None) -> dict[str, float | None]:
+            return {
+                "share": None if member is None else _known(cohort.share(lists, member)),
+                "ndcg10": _known(cohort.ndcg(lists)) if lists.shape[1] >= 10 else None,
+                "rank": rank,
+                "reach": None if asked.item is None else cohort.reach(lists, asked.item, k),
+            }
+
+        points = []
+        for number, amount in enumerate(amounts, 1):
+            tell(number / (len(amounts) + 1), f"amount {number} of {len(amounts)}")
+            lists, rank_now = self._lists(cohort, dose.edited(amount), asked.item, tick)
+            same = float(rbo(first, lists).mean())
+            points.append({"amount": float(amount), "rbo": same, **figures(lists, rank_now)})
+        return {"concept": concept, "start": start, "before": figures(first, rank), "points": points}
+
+    def _lists(self, cohort: Cohort, edited: Edited, item: int | None, tick: Tick) -> tuple[np.ndarray, float | None]:
+        """The lists under `edited`, and the item's mean rank; None where it may be recommended to nobody."""
+        if item is None:
+            return cohort.lists(edited), None
+        users, among = cohort.users, edited.among(self.steering.candidates)
+        lists = np.empty((len(users), cohort.k), np.int32)
+        ranks = np.empty(len(users))
+        for part, affinity in masked_affinities(edited.recommender, among, users):
+            tick()
+            own = affinity[:, [item]]
+            ahead = (affinity > own).sum(axis=1) + (affinity[:, :item] == own).sum(axis=1)
+            lists[part] = top_k(affinity, cohort.k)
+            ranks[part] = np.where(np.isfinite(own[:, 0]), 1 + ahead, np.nan)
+        return lists, _known(ranks)
+
+
+def users_of(steering: Steering, where: str, match: Match) -> np.ndarray:
+    """Numbers, ascending, of the users that a predicate or a cohort's name matches and who have a vector; "": everyone.
+
+    Raises `PredicateError`, and `EditError` where there is nobody.
+    """
+    known = steering.recommender.users.known
+    if not where.strip():
+        return np.flatnonzero(known)
+    matching = match("users", where)
+    found = np.asarray(matching[known[matching]], np.int64)
+    if not len(found):
+        raise EditError(f"No user matches {where!r}; widen it.")
+    return found
+
+
+def others(edits: Sequence[Mapping[str, Any]], open_edit: Edit) -> tuple[list[Mapping[str, Any]], float | None]:
+    """The edits but for the last one of that neuron which is for every user, and its amount where it is of that kind.
+
+    The amount is in the unit of the open edit; None where there is no such edit.
+    """
+    for at in reversed(range(len(edits))):
+        edit = edits[at]
+        plain = edit.get("side", "users") == "users" and edit.get("where") is None and edit.get("ids") is None
+        if plain and "goal" not in edit and edit.get("neuron") == open_edit.neuron:
+            alike = edit.get("operation") == open_edit.operation and edit.get("unit", "p99") == open_edit.unit
+            amount = edit.get("amount")
+            same = alike and edit.get("on", True) and isinstance(amount, int | float)
+            return [*edits[:at], *edits[at + 1 :]], float(amount) if same and amount is not None else None
+    return list(edits), None
+
+
+def _told(before: dict[str, float], after: dict[str, float], about: Sequence[str]) -> list[str]:
+    """Names of the concepts that are told: those whose share changed most first, then by share."""
+    change = {name: abs(after[name] - share) for name, share in before.items()}
+    largest = sorted(before, key=lambda name: -max(before[name], after[name]))[:CONCEPTS_SHOWN]
+    named = {name for name in before if change[name] > 0} | {*largest, *(name for name in about if name in before)}
+    return sorted(named, key=lambda name: (-change[name], -before[name], name))
+
+
+def _known(values: np.ndarray) -> float | None:
+    return mean(values[~np.isnan(values)])
