@@ -1,0 +1,98 @@
+"""What the bench says of a dose curve: its points in a table, its shape in a chart, and three marks."""
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workbench.view import Curve
+from workbench.widgets.curve import HEIGHT, curve_lines
+from workbench.widgets.line import text_of, width_of
+
+POINTS = [(-1.0, 0.0, 0.45, 0.149), (0.0, 0.085, 1.0, 0.215), (1.0, 0.885, 0.117, None), (2.0, 0.999, 0.043, 0.018)]
+FACTS: dict[str, Any] = {
+    "neuron": 4,
+    "operation": "add",
+    "concept": "Horror",
+    "users": 222,
+    "k": 30,
+    "start": 0.0,
+    "observed": {"most": 7.5, "p99": 5.0},
+    "points": [{"amount": a, "share": s, "rbo": r, "ndcg10": n} for a, s, r, n in POINTS],
+}
+EDIT = {"side": "users", "neuron": 4, "operation": "add", "amount": 1.0, "unit": "p99"}
+
+
+def lines(facts: Any = FACTS, edit: Any = EDIT, width: int = 46) -> list[str]:
+    return [text_of(line).rstrip() for line in curve_lines(Curve(4, facts), "Scary", edit, width)]
+
+
+def test_the_table_has_the_points_and_marks() -> None:
+    told = [row.split() for row in lines()]
+    assert told[-5:] == [
+        ["amount", "share", "RBO", "NDCG@10"],
+        ["-1.0", "0.0%", "0.450", "0.149"],
+        ["0.0", "┼", "8.5%", "1.000", "0.215"],
+        ["+1.0", "▲", "88.5%", "0.117", "–"],
+        ["+2.0", "·", "99.9%", "0.043", "0.018"],
+    ]
+    assert "▲ now +1.0  ┼ 0.0 changes nothing" in lines()
+    assert "· beyond what any user has" in lines()
+    assert "most seen for any user 1.50 p99" in lines()
+
+
+def test_marks_stand_where_their_amounts_are() -> None:
+    rows = lines(width=6 + 31)
+    axis = next(row for row in rows if "└" in row)
+    assert axis.index("┼") == 6 + 10
+    assert next(row for row in rows if row.strip() == "▲").index("▲") == 6 + 20
+    assert axis.index("·") == 6 + 26
+    assert rows[rows.index(axis) + 2].split() == ["-1.0", "0.0", "+2.0"]
+
+
+def test_charts_rise_and_fall_with_their_figures_and_leave_out_what_is_unknown() -> None:
+    rows = lines(width=6 + 31)
+    share, rbo, ndcg = (rows.index(f"      {name}") for name in ("share of Horror", "RBO", "NDCG@10"))
+    top, bottom = rows[share + 1], rows[share + HEIGHT]
+    assert (top[:6], bottom[:6]) == (" 100%┤", "    0┤")
+    assert (top[36], top[6:16].strip(), bottom[6], bottom[36]) == ("█", "", "▁", "█")
+    assert rows[rbo + 1].rstrip()[16] == "█"
+    assert rows[ndcg + HEIGHT][17:36].strip() == ""
+    assert rows[ndcg + 1][:6] == "0.215┤"
+
+
+def test_an_edit_of_another_kind_is_not_on_the_axis() -> None:
+    for edit in (None, {**EDIT, "operation": "set"}, {**EDIT, "unit": "raw"}):
+        assert "▲" not in "".join(lines(edit=edit))
+    off = {**EDIT, "operation": "off", "amount": None}
+    assert "▲ now ×0.0" in "".join(lines({**FACTS, "operation": "scale"}, off))
+
+
+def test_an_answer_without_points_says_so() -> None:
+    assert lines({})[-1] == "No amount was measured."
+    assert lines(None) == ["dose of neuron 4 Scary", "Measuring…"]
+    assert text_of(curve_lines(None, "", None, 60)[0]) == "No dose curve is measured yet."
+
+
+FIGURE = st.sampled_from([None, 0.0, 0.004, 0.5, 1.0, float("nan")])
+
+
+@given(
+    width=st.integers(20, 160),
+    points=st.lists(
+        st.fixed_dictionaries(
+            {"amount": st.floats(-1e6, 1e6)}, optional={"share": FIGURE, "rbo": FIGURE, "ndcg10": FIGURE}
+        ),
+        max_size=30,
+    ),
+    kept=st.sets(st.sampled_from(sorted(FACTS))),
+    operation=st.sampled_from(["add", "set", "scale", "cap"]),
+    edit=st.sampled_from([None, EDIT, {**EDIT, "operation": "off", "amount": None}]),
+)
+@settings(max_examples=150, deadline=None)
+def test_no_part_of_an_answer_is_needed(
+    width: int, points: list[dict[str, Any]], kept: set[str], operation: str, edit: Any
+) -> None:
+    facts = {key: FACTS[key] for key in kept} | {"operation": operation, "points": points}
+    for line in curve_lines(Curve(4, facts), "浜崎あゆみ" * 9, edit, width):
+        assert width_of(line) <= width, text_of(line)

@@ -1,0 +1,150 @@
+"""What the bench says: whom it watches, the edits, and what they do to lists, to a cohort, or along a dose curve.
+
+Pure: lines from a view.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from engine.text import plain
+from workbench.model import Ranking
+from workbench.view import MOST_WATCHED, View
+from workbench.widgets.bench.lists import LIST_LENGTH, about_user, foot, foot_of_several, list_of, lists_beside
+from workbench.widgets.bench.stack import stack
+from workbench.widgets.cohort import cohort_lines
+from workbench.widgets.curve import curve_lines
+from workbench.widgets.line import Line, cut, fit, width_of, wrap
+
+__all__ = ["LIST_LENGTH", "Bench", "bench", "side_line", "which_list"]
+
+SIDES = ("list", "cohort", "curve")
+BESIDE_FROM = 84
+"""Cells from which the lists of several users stand side by side."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The bench's lines; `neuron_at` tells which rows are edits, and of which neuron.
+
+    `edit_at` is the same by position in the stack; it has the edits that are solved for too, and an edit's second row.
+    """
+
+    rows: list[Line]
+    foot: list[Line]
+    neuron_at: Mapping[int, int] = field(default_factory=dict)
+    edit_at: Mapping[int, int] = field(default_factory=dict)
+
+
+def bench(view: View, width: int) -> Bench:
+    """Lines of at most `width` cells."""
+    if view.lists is not None:
+        return Bench([((row, "warn"),) for row in wrap(view.lists, width)], [])
+    rows = _whom(view, width)
+    if view.user is None and view.side == "list" and not view.edits:
+        return Bench(_within(rows, width), [])
+    last = _last(view)
+    edits, edit_at = stack(view, last, None if last is None else _ranking(view, last), width)
+    edit_at = {len(rows) + row: at for row, at in edit_at.items()}
+    neuron_at = {}
+    for row, at in edit_at.items():
+        if "neuron" in view.edits[at] and edit_at.get(row - 1) != at:
+            neuron_at[row] = view.edits[at]["neuron"]
+    below, bottom = _side(view, width)
+    rows = [*rows, *edits, _warning(view, width), *below]
+    return Bench(_within(rows, width), _within(bottom, width), neuron_at, edit_at)
+
+
+def which_list(view: View) -> Line:
+    """Which of the two lists is shown, for the pane's title."""
+    if not view.edits or view.side != "list":
+        return ()
+    before, after = ("[before]", " after ") if view.flipped else (" before ", "[after]")
+    return ((f"{before} {after}", "key"),)
+
+
+def side_line(view: View) -> Line:
+    """Which of list, cohort and curve is shown, for the pane's title."""
+    return ((" ".join(f"[{side}]" if side == view.side else f" {side} " for side in SIDES), "key"),)
+
+
+def _within(rows: Sequence[Line], width: int) -> list[Line]:
+    """What is made for a wider pane than there can be is cut."""
+    return [row if width_of(row) <= width else cut(row, width) for row in rows]
+
+
+def _watched(view: View) -> tuple[str, ...]:
+    """The users whose lists are shown, the one who was watched last at the end."""
+    if len(view.watched) > 1:
+        return view.watched[-MOST_WATCHED:]
+    return () if view.user is None else (view.user,)
+
+
+def _last(view: View) -> str | None:
+    """The user whose list is shown where there is room for one, and whose codes the edits tell."""
+    users = _watched(view)
+    return view.user if view.user in users else users[-1] if users else None
+
+
+def _ranking(view: View, user: str) -> Ranking | None:
+    if user == view.user and view.ranking is not None:
+        return view.ranking
+    return view.rankings.get(user)
+
+
+def _rankings(view: View) -> dict[str, Ranking | None]:
+    return {user: _ranking(view, user) for user in _watched(view)}
+
+
+def _whom(view: View, width: int) -> list[Line]:
+    users, last = _watched(view), _last(view)
+    if last is None:
+        return [((row, "dim"),) for row in wrap("No user to watch yet: p picks one.", width)]
+    if len(users) == 1:
+        return [about_user(last, _ranking(view, last), width)]
+    if view.side == "list" and width < BESIDE_FROM:
+        others = ", ".join(plain(user) for user in users if user != last)
+        return [about_user(last, _ranking(view, last), width), ((fit(f"also watched: {others}", width), "dim"),)]
+    names = f"{', '.join(plain(user) for user in users[:-1])} and {plain(users[-1])}"
+    whose = f" · z is that of user {plain(last)}" if view.edits else ""
+    return [cut(((f"users {names}", "strong"), (whose, "dim")), width)]
+
+
+def _warning(view: View, width: int) -> Line:
+    """Whether an edit takes a neuron where nobody has it; else the empty row between the edits and what they do."""
+    rankings = _rankings(view)
+    beyond = [
+        plain(user)
+        for user, ranking in rankings.items()
+        if ranking is not None and any(code.outside for code in ranking.codes.values())
+    ]
+    if not beyond:
+        return ()
+    whose = f": {', '.join(beyond)}" if len(rankings) > 1 else ""
+    return ((fit(f"! outside the range seen for any user{whose}", width), "warn"),)
+
+
+def _side(view: View, width: int) -> tuple[list[Line], list[Line]]:
+    """What stands below the edits, and the rows that stay at the bottom."""
+    if view.side == "cohort":
+        return cohort_lines(view.cohort, width), []
+    if view.side == "curve":
+        return _curve(view, width), []
+    rankings, last = _rankings(view), _last(view)
+    if last is None:
+        return [], []
+    word, flipped = view.card.item_word, view.flipped
+    if len(rankings) > 1 and width >= BESIDE_FROM:
+        below, bottom = lists_beside(rankings, word, flipped, width), foot_of_several(rankings, None, width)
+    elif (ranking := rankings[last]) is None:
+        return [(("Ranking…", "dim"),)], []
+    else:
+        below = list_of(ranking, word, flipped, width)
+        bottom = foot(ranking, width) if len(rankings) == 1 else foot_of_several(rankings, last, width)
+    return below, bottom if view.edits else []
+
+
+def _curve(view: View, width: int) -> list[Line]:
+    if view.curve is None:
+        return curve_lines(None, "", None, width)
+    at = view.edit_of(view.curve.neuron)
+    return curve_lines(view.curve, view.name(view.curve.neuron), None if at is None else view.edits[at], width)

@@ -1,0 +1,249 @@
+"""A dose curve as the bench tells it: what a growing amount of one neuron does. Pure: lines from the answer to `curve`.
+
+Charts of block characters share one axis of amounts; between measured amounts they run straight, as any line chart
+does. The table below them has the measured figures and nothing else.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from engine.text import plain
+from workbench.edits import Edit
+from workbench.view import Curve
+from workbench.widgets.answers import columns, number, part, parts, share, whole
+from workbench.widgets.line import UNKNOWN, Line, cut, decimal, fit, packed, percent, right, wrap
+
+WIDTH_MOST = 100
+HEIGHT = 3
+"""Rows of one chart."""
+GUTTER = 6
+"""Cells of the labels at the left of a chart, with the axis."""
+CHART_AT_LEAST = 12
+CELLS = 9
+NOW, NEUTRAL, BEYOND = "▲", "┼", "·"
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+
+
+@dataclass(frozen=True)
+class _Series:
+    """One figure over the amounts."""
+
+    name: str
+    values: Sequence[float]
+    top: float
+    format: Callable[[float], str]
+    at_top: str
+    """What the full height stands for, as the axis says it."""
+
+
+@dataclass(frozen=True)
+class _Dose:
+    """A curve's answer, read."""
+
+    amounts: Sequence[float]
+    series: Sequence[_Series]
+    neutral: float
+    now: float
+    most: float
+    beyond: Sequence[bool]
+    """At which amounts some user leaves the range seen."""
+    operation: str
+
+    def at(self, amount: float, cells: int) -> int | None:
+        """The cell of the axis where an amount stands; None where it is not on the axis."""
+        low, high = self.amounts[0], self.amounts[-1]
+        if math.isnan(amount) or not low <= amount <= high:
+            return None
+        return round((amount - low) / (high - low) * (cells - 1)) if high > low else 0
+
+    def amount(self, cell: int, cells: int) -> float:
+        low, high = self.amounts[0], self.amounts[-1]
+        return low + (high - low) * cell / max(cells - 1, 1)
+
+    def told(self, amount: float) -> str:
+        """An amount as edits write it."""
+        if math.isnan(amount):
+            return UNKNOWN
+        digits = f"{amount:.1f}" if abs(round(amount, 1) - amount) < 1e-9 else f"{amount:.2f}"
+        if self.operation == "add":
+            return f"+{digits}" if amount > 0 else digits
+        return f"{ {'set': '=', 'cap': '≤'}.get(self.operation, '×') }{digits}"
+
+
+def curve_lines(curve: Curve | None, name: str, edit: Edit | None, width: int) -> list[Line]:
+    """Lines of `width` cells or less. `name` is the neuron's, `edit` the one of it that is on the bench."""
+    width = min(width, WIDTH_MOST)
+    if curve is None:
+        return [((row, "dim"),) for row in wrap("No dose curve is measured yet.", width)]
+    rows = [cut(((f"dose of neuron {curve.neuron} {name}", "strong"),), width)]
+    if curve.fault is not None:
+        rows += [((row, "warn"),) for row in wrap(plain(curve.fault), width)]
+    if curve.facts is None:
+        return rows if curve.fault is not None else [*rows, (("Measuring…", "dim"),)]
+    dose = _read(curve.facts, edit)
+    rows += [((row, "dim"),) for row in wrap(_about(curve.facts, dose), width)]
+    if not dose.amounts:
+        return [*rows, ((fit("No amount was measured.", width), "dim"),)]
+    cells = width - GUTTER
+    charts = _charts(dose, cells) if cells >= CHART_AT_LEAST and len(dose.amounts) > 1 else []
+    return [*rows, *charts, *(((row, "dim"),) for row in _legend(dose, width)), (), *_table(dose, width)]
+
+
+def _read(facts: Mapping[str, Any], edit: Edit | None) -> _Dose:
+    points = [point for point in parts(facts, "points") if not math.isnan(number(point, "amount"))]
+    points.sort(key=lambda point: number(point, "amount"))
+    operation = str(facts.get("operation") or part(facts, "edit").get("operation") or "add")
+    neutral = number(facts, "start")
+    if math.isnan(neutral) and operation in ("add", "scale"):
+        neutral = 1.0 if operation == "scale" else 0.0
+    shares, rbos, ndcgs = ([_value(point, key) for point in points] for key in ("share", "rbo", "ndcg10"))
+    concept = facts.get("concept")
+    return _Dose(
+        amounts=[number(point, "amount") for point in points],
+        series=[
+            _Series(
+                f"share of {plain(str(concept))}" if concept else "share",
+                shares,
+                _top(shares),
+                share,
+                percent(_top(shares)),
+            ),
+            _Series("RBO", rbos, 1.0, _three, "1"),
+            _Series("NDCG@10", ndcgs, _top(ndcgs), _three, _three(_top(ndcgs))),
+        ],
+        neutral=neutral,
+        now=_now(edit, operation),
+        most=number(facts, "observed", "most") / (number(facts, "observed", "p99") or math.nan),
+        beyond=[bool(point.get("outside")) for point in points],
+        operation=operation,
+    )
+
+
+def _three(value: float) -> str:
+    return decimal(value, 3)
+
+
+def _value(point: Mapping[str, Any], key: str) -> float:
+    """A figure of a point; the share may stand among the figures of goals."""
+    figures = part(point, "figures")
+    named = next((text for text in figures if text.startswith("share(")), None)
+    return number(point, key) if key != "share" or key in point or named is None else number(figures, named)
+
+
+def _now(edit: Edit | None, operation: str) -> float:
+    """The amount that is on the bench, on this axis; switched off is the same as set to 0."""
+    if edit is None or edit.get("unit") == "raw":
+        return math.nan
+    if edit.get("operation") == "off":
+        return 0.0 if operation in ("set", "scale", "cap") else math.nan
+    return number(edit, "amount") if edit.get("operation") == operation else math.nan
+
+
+def _top(values: Sequence[float]) -> float:
+    return max((value for value in values if value > 0), default=1.0)
+
+
+def _about(facts: Mapping[str, Any], dose: _Dose) -> str:
+    users, k = number(facts, "users"), number(facts, "k")
+    unit = "times" if dose.operation == "scale" else "in p99"
+    told = [f"{plain(dose.operation)}, {unit}"]
+    told += [] if math.isnan(users) else [f"{whole(users)} user{'' if users == 1 else 's'}"]
+    told += [] if math.isnan(k) else [f"top {whole(k)}"]
+    return " · ".join(told)
+
+
+def _charts(dose: _Dose, cells: int) -> list[Line]:
+    rows: list[Line] = []
+    for series in dose.series:
+        rows += _chart(dose, series, cells)
+    return [*rows, *_axis(dose, cells)]
+
+
+def _chart(dose: _Dose, series: _Series, cells: int) -> list[Line]:
+    """A title, and `HEIGHT` rows. What is measured has an eighth at least, so that it differs from what is unknown."""
+    values = [_between(dose.amounts, series.values, dose.amount(cell, cells)) for cell in range(cells)]
+    scale = HEIGHT * 8 - 1
+    levels = [0 if math.isnan(value) else 1 + round(min(max(value / series.top, 0.0), 1.0) * scale) for value in values]
+    rows: list[Line] = [((" " * GUTTER + fit(series.name, cells), "dim"),)]
+    for row in reversed(range(HEIGHT)):
+        label = series.at_top if row == HEIGHT - 1 else "" if row else "0"
+        blocks = "".join(_BLOCKS[min(max(level - 8 * row, 0), 8)] for level in levels)
+        rows.append(((f"{right(label, GUTTER - 1)}{'┤' if label else '│'}", "dim"), (blocks, "bar")))
+    return rows
+
+
+def _between(amounts: Sequence[float], values: Sequence[float], amount: float) -> float:
+    """The value at an amount, straight between its neighbours; nan beside what is unknown."""
+    for (low, first), (high, second) in pairwise(zip(amounts, values, strict=True)):
+        if low <= amount <= high:
+            if high == low or amount == low:
+                return first
+            return second if amount == high else first + (second - first) * (amount - low) / (high - low)
+    return values[-1]
+
+
+def _axis(dose: _Dose, cells: int) -> list[Line]:
+    """The line of amounts, dotted where some user leaves the range seen; then the present dose, and labels."""
+    line = [BEYOND if _is_beyond(dose, dose.amount(cell, cells)) else "─" for cell in range(cells)]
+    marks = [" "] * cells
+    neutral, now = dose.at(dose.neutral, cells), dose.at(dose.now, cells)
+    if neutral is not None:
+        line[neutral] = NEUTRAL
+    if now is not None:
+        marks[now] = NOW
+    rows: list[Line] = [((" " * (GUTTER - 1) + "└" + "".join(line), "dim"),)]
+    if now is not None:
+        rows.append(((" " * GUTTER + "".join(marks), "strong"),))
+    low, high = dose.told(dose.amounts[0]), dose.told(dose.amounts[-1])
+    labels = [(0, low), (cells - len(high), high)]
+    if neutral is not None:
+        text = dose.told(dose.neutral)
+        start = neutral - len(text) // 2
+        if start > len(low) and start + len(text) < cells - len(high):
+            labels.insert(1, (start, text))
+    text = ""
+    for start, label in labels:
+        text = fit(text, max(start, 0)) + label
+    return [*rows, ((" " * GUTTER + fit(text, cells), "dim"),)]
+
+
+def _is_beyond(dose: _Dose, amount: float) -> bool:
+    """Whether the nearest amount that was measured takes some user out of the range, or this one takes everybody."""
+    if any(dose.beyond):
+        nearest = min(range(len(dose.amounts)), key=lambda at: abs(dose.amounts[at] - amount))
+        return dose.beyond[nearest]
+    return dose.operation in ("set", "add") and amount > dose.most
+
+
+def _legend(dose: _Dose, width: int) -> list[str]:
+    pieces = []
+    if not math.isnan(dose.now):
+        pieces.append(f"{NOW} now {dose.told(dose.now)}")
+    if not math.isnan(dose.neutral):
+        pieces.append(f"{NEUTRAL} {dose.told(dose.neutral)} changes nothing")
+    if any(_is_beyond(dose, amount) for amount in dose.amounts):
+        pieces.append(f"{BEYOND} beyond what any user has")
+    if dose.operation != "scale" and not math.isnan(dose.most):
+        pieces.append(f"most seen for any user {decimal(dose.most)} p99")
+    return packed(pieces, width, "  ")
+
+
+def _table(dose: _Dose, width: int) -> list[Line]:
+    titles = [("share", "dim"), ("RBO", "dim"), ("NDCG@10", "dim")]
+    rows = [columns(("amount", "dim"), titles, CELLS, width)]
+    widest = max(len(dose.told(amount)) for amount in dose.amounts)
+    for at, amount in enumerate(dose.amounts):
+        now = math.isclose(amount, dose.now, abs_tol=1e-9)
+        marks = [
+            NOW if now else "",
+            NEUTRAL if math.isclose(amount, dose.neutral, abs_tol=1e-9) else "",
+            BEYOND if _is_beyond(dose, amount) else "",
+        ]
+        label = f"{dose.told(amount):>{widest}} {' '.join(mark for mark in marks if mark)}"
+        role = "strong" if now else ""
+        figures = [(series.format(series.values[at]), role) for series in dose.series]
+        rows.append(columns((label, role), figures, CELLS, width))
+    return rows
