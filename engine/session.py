@@ -85,6 +85,8 @@ class Session:
         self.read_only = self._refusal is not None
         self.notice: str | None = notice or journal.notice
         self.state = self._replay.state()
+        self.records: list[Mapping[str, Any]] = journal.records
+        """The actions as they were written, the oldest first."""
 
     @classmethod
     def open(cls, home: Home, name: str, run: str) -> "Session":
@@ -133,6 +135,7 @@ class Session:
             self._origin = self._origin or self._here
             self._replay.take(told, changes)
             self.state = self._replay.state()
+            self.records.append(told)
         return self.state
 
     def close(self) -> None:
@@ -240,6 +243,7 @@ class _Journal:
     end: int
     size: int
     notice: str | None
+    records: list[Mapping[str, Any]]
 
     @classmethod
     def read(cls, path: Path, here: Origin | None) -> "_Journal":
@@ -251,6 +255,7 @@ class _Journal:
         except OSError as error:
             raise SessionError(f"Cannot read {path}: {error.strerror}.") from error
         replay, origin, end, notice = Replay(), None, 0, None
+        records: list[Mapping[str, Any]] = []
         lines = data.split(b"\n")
         last = max((number for number, line in enumerate(lines, 1) if line.strip()), default=0)
         for number, line in enumerate(lines[:last], 1):
@@ -263,13 +268,15 @@ class _Journal:
                 break
             try:
                 origin = _replayed(replay, origin, told)
+                if told is not None and told["action"] != "open":
+                    records.append(told)
             except ValueError as error:
                 raise _damaged(path, number, str(error)) from error
             end += len(line) + 1
         refusal = None if here is None or origin is None else here.refusal(origin, path.stem)
         if refusal is not None:
             raise SessionError(refusal)
-        return cls(replay, origin, end, len(data), notice)
+        return cls(replay, origin, end, len(data), notice, records)
 
 
 def _parsed(line: bytes, *, complete: bool) -> Any:

@@ -21,6 +21,8 @@ TABS = {
     "label": "Label",
     "compare": "Compare",
     "notes": "Notes",
+    "jobs": "Jobs",
+    "log": "Journal",
 }
 """The inspector's tabs and what they are called, in order."""
 MOST_WATCHED = 4
@@ -114,6 +116,8 @@ class View:
     notes: "tuple[Note, ...]" = ()
     bookmarks: tuple[tuple[str, str], ...] = ()
     jobs: tuple[Job, ...] = ()
+    opening: tuple[str, ...] = ()
+    """What the run is, in a few sentences, until the analyst moves."""
     log: tuple[str, ...] = ()
     """The journal's actions in words, the newest last."""
 

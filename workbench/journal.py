@@ -1,0 +1,48 @@
+"""The journal in words: one line an action. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine.text import plain
+from workbench.edits import amount_of, rows_of
+
+LINES_KEPT = 200
+
+
+def journal_lines(records: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The newest `LINES_KEPT` actions, the newest last."""
+    return tuple(_line(record) for record in records[-LINES_KEPT:])
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    return plain(f"{str(record.get('time') or '')[11:16] or '–'} {_words(record)}")
+
+
+def _words(record: Mapping[str, Any]) -> str:
+    match record:
+        case {"action": "label", "neuron": neuron, "state": state}:
+            text = record.get("text") or record.get("note") or ""
+            return f"label {neuron} {text} ({state})" if state != "none" else f"label {neuron} taken away"
+        case {"action": "score", "neuron": neuron, "kind": kind}:
+            value = (record.get("figures") or {}).get("value", (record.get("figures") or {}).get("gain"))
+            told = f" {value:.2f}" if isinstance(value, float) else ""
+            return f"{kind} of {neuron}: {record.get('state')}{told}"
+        case {"action": "edit", "edit": Mapping() as edit}:
+            return f"{'change' if record.get('replaces') is not None else 'edit'} {_edit(edit)}"
+        case {"action": "switch", "index": place, "on": on}:
+            return f"edit {place} {'on' if on else 'waits'}"
+        case {"action": "drop", "index": place}:
+            return f"drop edit {place}"
+        case {"action": "watch", "user": user}:
+            return f"watch user {user}"
+        case {"action": "note", "text": text}:
+            about = record.get("about")
+            return f"note{f' on {about}' if about else ''}: {text}"
+        case {"action": "bookmark", "kind": kind, "id": name, "on": on}:
+            return f"{'mark' if on else 'unmark'} {kind} {name}"
+    return str(record.get("action"))
+
+
+def _edit(edit: Mapping[str, Any]) -> str:
+    what = edit.get("goal") if "goal" in edit else f"neuron {edit.get('neuron')} {amount_of(edit)}"
+    return f"{what}{f' for {rows_of(edit)}' if rows_of(edit) else ''}"
