@@ -110,6 +110,11 @@ def test_what_is_unknown_is_a_dash_and_an_empty_answer_has_no_figures() -> None:
     assert lines({}) == ["cohort age = 'under 18'"]
 
 
+def test_nobody_is_named_where_the_answer_names_nobody() -> None:
+    for lost, told in ((None, "too few users to name who lost NDCG@10"), ([], "nobody lost NDCG@10")):
+        assert told in lines({**FACTS, "collateral": {**FACTS["collateral"], "lost_most_ndcg": lost}})
+
+
 def test_without_a_fault_or_an_answer_it_is_being_measured() -> None:
     assert lines(None)[1] == "Measuring…"
     assert text_of(cohort_lines(None, 60)[0]) == "No cohort is measured yet."

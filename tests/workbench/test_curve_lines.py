@@ -37,7 +37,7 @@ def test_the_table_has_the_points_and_marks() -> None:
         ["+2.0", "·", "99.9%", "0.043", "0.018"],
     ]
     assert "▲ now +1.0  ┼ 0.0 changes nothing" in lines()
-    assert "· beyond what any user has" in lines()
+    assert "· every user beyond the range seen" in lines()
     assert "most seen for any user 1.50 p99" in lines()
 
 
@@ -66,6 +66,27 @@ def test_an_edit_of_another_kind_is_not_on_the_axis() -> None:
         assert "▲" not in "".join(lines(edit=edit))
     off = {**EDIT, "operation": "off", "amount": None}
     assert "▲ now ×0.0" in "".join(lines({**FACTS, "operation": "scale"}, off))
+
+
+def test_an_item_brings_its_reach_and_rank() -> None:
+    points = [{**point, "reach": 0.25, "rank": 1234.5 if at else 7.0} for at, point in enumerate(FACTS["points"])]
+    told = [
+        row.split() for row in lines({**FACTS, "item": {"item_id": "7", "title": "[REC]"}, "points": points}, width=60)
+    ]
+    assert ["amount", "share", "reach", "rank", "RBO", "NDCG@10"] in told
+    assert ["-1.0", "0.0%", "25.0%", "7.0", "0.450", "0.149"] in told
+    assert ["+2.0", "·", "99.9%", "25.0%", "1,234", "0.043", "0.018"] in told
+
+
+def test_whom_it_was_measured_on_is_told() -> None:
+    assert "add, in p99 · 222 users drawn from 3,000 · top 30" in lines({**FACTS, "of": 3000}, width=60)
+    assert "add, in p99 · user 17 · top 30" in lines({**FACTS, "user": "17"}, width=60)
+
+
+def test_set_to_nothing_is_off_and_not_without_effect() -> None:
+    facts = {**FACTS, "operation": "set"}
+    assert "┼ =0.0 switches it off" in "".join(lines(facts, None))
+    assert next(row for row in lines(facts, None) if row.startswith("=-1.0")).split()[1] == "·"
 
 
 def test_an_answer_without_points_says_so() -> None:

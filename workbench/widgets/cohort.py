@@ -171,6 +171,11 @@ def _collateral(sheet: _Sheet) -> list[Line]:
 
 
 def _lost(sheet: _Sheet) -> list[Line]:
+    told = part(sheet.facts, "collateral")
+    if "lost_most_ndcg" in told and not told["lost_most_ndcg"]:
+        few = told["lost_most_ndcg"] is None
+        text = "too few users to name who lost NDCG@10" if few else "nobody lost NDCG@10"
+        return [((fit(text, sheet.width), "dim"),)]
     rows = []
     for one in parts(sheet.facts, "collateral", "lost_most_ndcg"):
         before, after = number(one, "before"), number(one, "after")

@@ -13,7 +13,7 @@ from typing import Any
 from engine.text import plain
 from workbench.edits import Edit
 from workbench.view import Curve
-from workbench.widgets.answers import columns, number, part, parts, share, whole
+from workbench.widgets.answers import LABEL_AT_LEAST, columns, number, part, parts, share, whole
 from workbench.widgets.line import UNKNOWN, Line, cut, decimal, fit, packed, percent, right, wrap
 
 WIDTH_MOST = 100
@@ -32,6 +32,7 @@ class _Series:
     """One figure over the amounts."""
 
     name: str
+    title: str
     values: Sequence[float]
     top: float
     format: Callable[[float], str]
@@ -48,8 +49,6 @@ class _Dose:
     neutral: float
     now: float
     most: float
-    beyond: Sequence[bool]
-    """At which amounts some user leaves the range seen."""
     operation: str
 
     def at(self, amount: float, cells: int) -> int | None:
@@ -99,43 +98,48 @@ def _read(facts: Mapping[str, Any], edit: Edit | None) -> _Dose:
     neutral = number(facts, "start")
     if math.isnan(neutral) and operation in ("add", "scale"):
         neutral = 1.0 if operation == "scale" else 0.0
-    shares, rbos, ndcgs = ([_value(point, key) for point in points] for key in ("share", "rbo", "ndcg10"))
-    concept = facts.get("concept")
     return _Dose(
         amounts=[number(point, "amount") for point in points],
-        series=[
-            _Series(
-                f"share of {plain(str(concept))}" if concept else "share",
-                shares,
-                _top(shares),
-                share,
-                percent(_top(shares)),
-            ),
-            _Series("RBO", rbos, 1.0, _three, "1"),
-            _Series("NDCG@10", ndcgs, _top(ndcgs), _three, _three(_top(ndcgs))),
-        ],
+        series=_series(facts, points),
         neutral=neutral,
         now=_now(edit, operation),
         most=number(facts, "observed", "most") / (number(facts, "observed", "p99") or math.nan),
-        beyond=[bool(point.get("outside")) for point in points],
         operation=operation,
     )
+
+
+def _series(facts: Mapping[str, Any], points: Sequence[Mapping[str, Any]]) -> list[_Series]:
+    """The concept's share and, of an item, where it stands; then what the rest of the lists lose."""
+
+    def values(key: str) -> list[float]:
+        return [number(point, key) for point in points]
+
+    shares, ndcgs = values("share"), values("ndcg10")
+    concept, item = facts.get("concept"), part(facts, "item")
+    found = []
+    if concept or not item:
+        title = f"share of {plain(str(concept))}" if concept else "share"
+        found.append(_Series("share", title, shares, _top(shares), share, percent(_top(shares))))
+    if item:
+        reach, ranks, title = values("reach"), values("rank"), plain(str(item.get("title")))
+        found.append(_Series("reach", f"users who see {title}", reach, _top(reach), share, percent(_top(reach))))
+        found.append(_Series("rank", f"mean rank of {title}", ranks, _top(ranks), _rank, _rank(_top(ranks))))
+    found.append(_Series("RBO", "RBO", values("rbo"), 1.0, _three, "1"))
+    found.append(_Series("NDCG@10", "NDCG@10", ndcgs, _top(ndcgs), _three, _three(_top(ndcgs))))
+    return found
+
+
+def _rank(value: float) -> str:
+    return decimal(value, 1) if value < 1000 else whole(value)
 
 
 def _three(value: float) -> str:
     return decimal(value, 3)
 
 
-def _value(point: Mapping[str, Any], key: str) -> float:
-    """A figure of a point; the share may stand among the figures of goals."""
-    figures = part(point, "figures")
-    named = next((text for text in figures if text.startswith("share(")), None)
-    return number(point, key) if key != "share" or key in point or named is None else number(figures, named)
-
-
 def _now(edit: Edit | None, operation: str) -> float:
     """The amount that is on the bench, on this axis; switched off is the same as set to 0."""
-    if edit is None or edit.get("unit") == "raw":
+    if edit is None or edit.get("unit") == "raw" or not edit.get("on", True):
         return math.nan
     if edit.get("operation") == "off":
         return 0.0 if operation in ("set", "scale", "cap") else math.nan
@@ -147,10 +151,14 @@ def _top(values: Sequence[float]) -> float:
 
 
 def _about(facts: Mapping[str, Any], dose: _Dose) -> str:
-    users, k = number(facts, "users"), number(facts, "k")
-    unit = "times" if dose.operation == "scale" else "in p99"
-    told = [f"{plain(dose.operation)}, {unit}"]
-    told += [] if math.isnan(users) else [f"{whole(users)} user{'' if users == 1 else 's'}"]
+    users, of, k = (number(facts, key) for key in ("users", "of", "k"))
+    told = [plain(dose.operation) + ("" if dose.operation == "scale" else ", in p99")]
+    if facts.get("user") is not None:
+        told.append(f"user {plain(str(facts['user']))}")
+    elif not math.isnan(users):
+        part_of = f" drawn from {whole(of)}" if of > users else ""
+        told.append(f"{whole(users)} user{'' if users == 1 else 's'}{part_of}")
+    told += [plain(str(facts["where"]))] if facts.get("where") else []
     told += [] if math.isnan(k) else [f"top {whole(k)}"]
     return " · ".join(told)
 
@@ -167,7 +175,7 @@ def _chart(dose: _Dose, series: _Series, cells: int) -> list[Line]:
     values = [_between(dose.amounts, series.values, dose.amount(cell, cells)) for cell in range(cells)]
     scale = HEIGHT * 8 - 1
     levels = [0 if math.isnan(value) else 1 + round(min(max(value / series.top, 0.0), 1.0) * scale) for value in values]
-    rows: list[Line] = [((" " * GUTTER + fit(series.name, cells), "dim"),)]
+    rows: list[Line] = [((" " * GUTTER + fit(series.title, cells), "dim"),)]
     for row in reversed(range(HEIGHT)):
         label = series.at_top if row == HEIGHT - 1 else "" if row else "0"
         blocks = "".join(_BLOCKS[min(max(level - 8 * row, 0), 8)] for level in levels)
@@ -186,7 +194,7 @@ def _between(amounts: Sequence[float], values: Sequence[float], amount: float) -
 
 
 def _axis(dose: _Dose, cells: int) -> list[Line]:
-    """The line of amounts, dotted where some user leaves the range seen; then the present dose, and labels."""
+    """The line of amounts, dotted where all users leave the range seen; then the present dose, and labels."""
     line = [BEYOND if _is_beyond(dose, dose.amount(cell, cells)) else "─" for cell in range(cells)]
     marks = [" "] * cells
     neutral, now = dose.at(dose.neutral, cells), dose.at(dose.now, cells)
@@ -211,11 +219,10 @@ def _axis(dose: _Dose, cells: int) -> list[Line]:
 
 
 def _is_beyond(dose: _Dose, amount: float) -> bool:
-    """Whether the nearest amount that was measured takes some user out of the range, or this one takes everybody."""
-    if any(dose.beyond):
-        nearest = min(range(len(dose.amounts)), key=lambda at: abs(dose.amounts[at] - amount))
-        return dose.beyond[nearest]
-    return dose.operation in ("set", "add") and amount > dose.most
+    """Whether an amount takes every user out of the range that was seen for any: below 0 or above the most."""
+    if dose.operation == "add":
+        return abs(amount) > dose.most
+    return amount < 0 or (dose.operation == "set" and amount > dose.most)
 
 
 def _legend(dose: _Dose, width: int) -> list[str]:
@@ -223,17 +230,19 @@ def _legend(dose: _Dose, width: int) -> list[str]:
     if not math.isnan(dose.now):
         pieces.append(f"{NOW} now {dose.told(dose.now)}")
     if not math.isnan(dose.neutral):
-        pieces.append(f"{NEUTRAL} {dose.told(dose.neutral)} changes nothing")
+        means = "changes nothing" if dose.operation in ("add", "scale") else "switches it off"
+        pieces.append(f"{NEUTRAL} {dose.told(dose.neutral)} {means}")
     if any(_is_beyond(dose, amount) for amount in dose.amounts):
-        pieces.append(f"{BEYOND} beyond what any user has")
+        pieces.append(f"{BEYOND} every user beyond the range seen")
     if dose.operation != "scale" and not math.isnan(dose.most):
         pieces.append(f"most seen for any user {decimal(dose.most)} p99")
     return packed(pieces, width, "  ")
 
 
 def _table(dose: _Dose, width: int) -> list[Line]:
-    titles = [("share", "dim"), ("RBO", "dim"), ("NDCG@10", "dim")]
-    rows = [columns(("amount", "dim"), titles, CELLS, width)]
+    titles = [(series.name, "dim") for series in dose.series]
+    cells = CELLS if width >= LABEL_AT_LEAST + CELLS * len(titles) else CELLS - 1
+    rows = [columns(("amount", "dim"), titles, cells, width)]
     widest = max(len(dose.told(amount)) for amount in dose.amounts)
     for at, amount in enumerate(dose.amounts):
         now = math.isclose(amount, dose.now, abs_tol=1e-9)
@@ -245,5 +254,5 @@ def _table(dose: _Dose, width: int) -> list[Line]:
         label = f"{dose.told(amount):>{widest}} {' '.join(mark for mark in marks if mark)}"
         role = "strong" if now else ""
         figures = [(series.format(series.values[at]), role) for series in dose.series]
-        rows.append(columns((label, role), figures, CELLS, width))
+        rows.append(columns((label, role), figures, cells, width))
     return rows
