@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
 from tests.workbench.fake_engine import rank
 from tests.workbench.fake_run import AWKWARD
@@ -121,6 +121,11 @@ def test_lists_of_several_users_stand_in_columns(width: int, number: int, flippe
         assert _cell(rows[head], start, column).startswith(f"user {user} · ")
         assert _cell(rows[head + 1], start, 9).split()[0] == ("was" if flipped else "now")
         assert [_cell(row, start, 3) for row in rows[head + 2 : head + 5]] == ["  1", "  2", "  3"]
+        room = 15 if column >= 27 else 10
+        assert _cell(rows[head + 1], start + room, 4) == "film"
+        list_ = shown.rankings[user].before if flipped else shown.rankings[user].after
+        for row, item in zip(rows[head + 2 :], list_, strict=False):
+            assert _cell(row, start + room, 4) == set_cell_size(item.title, 4).rstrip()
     assert {width_of(row) for row in rows[head:]} == {width_of(rows[head])}
 
 
