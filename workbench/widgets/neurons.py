@@ -1,83 +1,110 @@
-"""The neuron table: columns by width, order by any of them, rows by a filter."""
+"""The list of neurons: columns by width, order by any of them, rows by a filter that is typed."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
+from workbench.columns import BY_ID, COLUMNS, Column, find_column, no_column
 from workbench.edits import amount_of
-from workbench.model import Neurons
+from workbench.filters import Query, matching, parse
+from workbench.sheet import Sheet
 from workbench.view import View
-from workbench.widgets.line import Line, Span, bar, decimal, fit, percent, right, small, times, wrap
+from workbench.widgets.line import UNKNOWN, Line, Span, bar, cut, fit, right, wrap
 from workbench.widgets.table import VirtualTable
 
 BAR_CELLS = 6
-NAME_CELLS = 14
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column one can sort by. `figure` is its name in the run's files; `descending` is how it sorts at first."""
-
-    figure: str
-    title: str
-    width: int
-    descending: bool
-    text: Callable[[float], str]
-
-
-COLUMNS = (
-    Column("purity20", "pur@20", 4, True, decimal),
-    Column("lift", "lift", 5, True, times),
-    Column("density_items", "dens", 5, True, percent),
-    Column("q", "q", 5, False, small),
-    Column("popularity_percentile", "pop%", 4, False, lambda value: decimal(value, 0)),
+NAME_CELLS, NAME_MOST = 14, 30
+"""What the name gets in the narrowest pane, and at least in a wide one, where every third further cell is its own."""
+REMARK_ROWS = 3
+FITTING = (
+    *("lift", "q", "items", "pop", "users", "p50", "detection", "edit", "p10", "base", "held", "intruder"),
+    *("coherence", "moves", "flags", "p99users", "p99items"),
 )
-SORTS = ("neuron", "name", *(column.figure for column in COLUMNS))
-EDIT_CELLS = 6
+"""What stands beside p@20 and its bar as far as there is room, the most useful first."""
+ALWAYS = ("number", "name", "state")
+CHANGES_ROWS = ("labels", "edits", "asked", "marks", "scores")
+"""Fields of a view that a row shows."""
 
 
 class NeuronTable(VirtualTable):
-    """Neurons of a run. `sort` is one of `SORTS`; what is unknown sorts last either way."""
+    """Neurons of a run. `sort` is a column's id; what is unknown sorts last either way.
+
+    `remarks` say which terms of the filter make no sense. New labels and marks change rows, not the order: that
+    would move rows under the cursor. The next sort or filter sees them.
+    """
 
     def __init__(self) -> None:
         super().__init__(id="neurons")
-        self.sort = "purity20"
+        self.sort = "p20"
         self.descending = True
         self.filter = ""
+        self.remarks: tuple[str, ...] = ()
+        self.sheet = Sheet()
         self._view: View | None = None
+        self._laid: tuple[int, str, View, Layout] | None = None
 
     def show_view(self, view: View) -> None:
-        """Show the view's neurons; draws only rows whose label or edit changed."""
-        before, self._view = self._view, view
+        """Show the view's neurons; draws only the rows that changed."""
+        before = self._view
         if view.neurons is None:
+            self._view = view
             message = view.fault or "Reading the neurons…"
             rows = wrap(message, max(1, self.text_width - 2))
             self.set_top([((" 1 Neurons", "title"),), *(((" " + row, ""),) for row in rows)])
             return
         if before is None or before.neurons is not view.neurons:
+            self._show(view)
             self.reorder()
+            self.call_after_refresh(self.sheet.warm)
+            return
+        same = all(getattr(before, name) is getattr(view, name) for name in CHANGES_ROWS)
+        old = [] if same else [self.row(index) for index in self.in_window]
+        self._show(view)
         self.set_head()
-        if before is not None and (before.labels, before.edits, before.asked) != (view.labels, view.edits, view.asked):
-            for index, neuron in enumerate(self._order):
-                if _looks(before, neuron) != _looks(view, neuron):
-                    self.refresh_row(index)
+        for index, line in zip(self.in_window, old, strict=False):
+            if self.row(index) != line:
+                self.refresh_row(index)
+
+    def _show(self, view: View) -> None:
+        self._view = view
+        self.sheet.show(view)
 
     def reorder(self) -> None:
         """Filter and sort again."""
-        view = self._view
-        if view is None or view.neurons is None:
+        if self._view is None or self._view.neurons is None:
             return
-        order = sorted_neurons(view, self.sort, self.descending)
-        wanted = self.filter.casefold()
-        if wanted:
-            order = [neuron for neuron in order if wanted in searched(view, neuron).casefold()]
-        self.set_order(order)
+        rows = self.sheet.rows(BY_ID[self.sort], self.descending)
+        query = parse(self.filter)
+        self.remarks = ()
+        if query != Query():
+            shown, self.remarks = matching(query, self.sheet)
+            rows = rows[shown[rows]]
+        self.set_order(self._view.neurons.number[rows].tolist())
         self.set_head()
+        self._set_remarks()
 
     def sort_by(self, step: int) -> None:
-        """Sort by the next column to the right (+1) or left (-1), in its usual direction."""
-        self.sort = SORTS[(SORTS.index(self.sort) + step) % len(SORTS)]
-        self.descending = next((column.descending for column in COLUMNS if column.figure == self.sort), False)
+        """Sort by the next column to the right (+1) or left (-1), in its usual direction.
+
+        Columns that are unknown throughout, as of tests that nobody made, would be stops where nothing happens.
+        """
+        at = COLUMNS.index(BY_ID[self.sort])
+        ahead = [COLUMNS[(at + step * far) % len(COLUMNS)] for far in range(1, len(COLUMNS))]
+        found = next((column for column in ahead if self._known(column)), None)
+        if found is not None:
+            self.sort_to(found.id)
+
+    def sort_to(self, name: str, descending: bool | None = None) -> str:
+        """Sort by the column of this id, title or name; in its usual direction if none is given.
+
+        What there is to say: that there is no such column, that all of it is unknown, or nothing.
+        """
+        column = find_column(name)
+        if column is None:
+            return f"{no_column(name)}."
+        self.sort = column.id
+        self.descending = column.descending if descending is None else descending
         self.reorder()
+        return "" if self._known(column) else f"{column.title} is unknown for every neuron here."
 
     def reverse(self) -> None:
         self.descending = not self.descending
@@ -85,109 +112,136 @@ class NeuronTable(VirtualTable):
 
     def set_head(self) -> None:
         """The title row, with the columns' titles over them and a mark at the one that sorts."""
-        view = self._view
-        if view is None or view.neurons is None:
+        if self._view is None or self._view.neurons is None:
             return
-        total, shown = len(view.neurons), len(self._order)
+        total, shown = len(self._view.neurons), len(self._order)
         title = f" 1 Neurons {total}" if shown == total else f" 1 Neurons {shown}/{total}"
+        layout, mark = self._layout(), "▼" if self.descending else "▲"
+        by = f" {BY_ID[self.sort].title}{mark}" if self.sort in ALWAYS else ""
+        room = max(0, layout.left - len(by))
         found = f" /{self.filter}" if self.filter else ""
-        layout = Layout.of(self.text_width, view.neurons, self.sort)
-        mark = "▼" if self.descending else "▲"
-        by_name = {"neuron": " by #" + mark, "name": " by name" + mark}.get(self.sort, "")
-        first = layout.number + layout.name + 5
-        spans: list[Span] = [(title, "title"), (fit(found + by_name, max(0, first - len(title))), "dim")]
-        for at, column in enumerate(layout.columns):
-            width = column.width + 1 + (BAR_CELLS + 1 if at == 0 else 0)
-            text = column.title + (mark if column.figure == self.sort else "")
-            spans.append((" " + fit(text, width - 1) if at == 0 else right(text, width), "dim"))
-        if layout.edits:
-            spans.append((right("edit", EDIT_CELLS + 1), "dim"))
-        self.set_top([tuple(spans)])
+        title = fit(title, min(len(title), room))
+        spans: list[Span] = [(title, "title"), (fit(found, room - len(title)) + by, "dim")]
+        for column in layout.columns:
+            text = column.title + (mark if column.id == self.sort else "")
+            cells = " " + fit(text, column.width) if column.kind == "text" else right(text, column.width + 1)
+            spans.append((cells, "dim"))
+            if column.id == layout.bar:
+                spans.append((" " * (BAR_CELLS + 1), ""))
+        self.set_top([cut(tuple(spans), self.text_width)])
 
     def row_of(self, key: int) -> Line:
         view = self._view
         if view is None or view.neurons is None:
             return ()
-        neurons, row = view.neurons, view.neurons.row_of[key]
-        layout = Layout.of(self.text_width, neurons, self.sort)
+        layout, row = self._layout(), view.neurons.row_of[key]
         at = view.edit_of(key)
         edit = "" if at is None else amount_of(view.edits[at])
-        first, *others = layout.columns
-        value = neurons.figure(row, first.figure)
-        last: Span = (right(edit, BAR_CELLS), "strong") if edit and not layout.edits else (
-            bar(_share(first.figure, value, neurons), BAR_CELLS), "bar")  # fmt: skip
-        return (
-            (f" {key:>{layout.number}} ", ""),
-            (fit(view.name(key), layout.name), "dim" if neurons.dead[row] else "strong" if edit else ""),
-            (f" {view.letter(key)} ", "warn" if view.letter(key) == "!" else "dim"),
-            (right(first.text(value), first.width) + " ", ""),
-            last,
-            *((" " + right(c.text(neurons.figure(row, c.figure)), c.width), "") for c in others),
-            *([(" " + right(edit, EDIT_CELLS), "strong")] if layout.edits else []),
-        )
+        letter = view.letter(key)
+        spans: list[Span] = [
+            ("*" if key in view.marks else " ", "key"),
+            (f"{key:>{layout.number}} ", ""),
+            (fit(view.name(key), layout.name), "dim" if view.neurons.dead[row] else "strong" if edit else ""),
+            (f" {letter}", "warn" if letter == "!" else "dim"),
+        ]
+        for column in layout.columns:
+            spans.append(self._cell(column, row, edit))
+            if column.id == layout.bar:
+                spans.append((" ", ""))
+                spans.append((right(edit, BAR_CELLS), "strong") if edit and not layout.edits else
+                             (bar(self._share(column, row), BAR_CELLS), "bar"))  # fmt: skip
+        return cut(tuple(spans), max(0, self.text_width - 1))
+
+    def on_resize(self) -> None:
+        self._set_remarks()
+        super().on_resize()
+
+    def _cell(self, column: Column, row: int, edit: str) -> Span:
+        if column.id == "edit":
+            return " " + fit(edit, column.width), "strong"
+        if column.id == "flags":
+            flags = self.sheet.flags()
+            return " " + fit(UNKNOWN if flags is None else " ".join(flags[row]), column.width), "warn"
+        return " " + right(column.write(float(self.sheet.values(column)[row])), column.width), ""
+
+    def _share(self, column: Column, row: int) -> float:
+        """A figure as a share of a bar: shares as they are, percentiles out of 100, lift out of the highest."""
+        import numpy as np
+
+        values = self.sheet.values(column)
+        most = 100.0 if column.kind == "percentile" else 1.0
+        if column.id == "lift":
+            most = max(float(np.nanmax(values, initial=1.0)), 1.0)
+        return float(values[row]) / most
+
+    def _known(self, column: Column) -> bool:
+        ready = self._view is not None and self._view.neurons is not None
+        return ready and (column.id in ALWAYS or self.sheet.known(column))
+
+    def _layout(self) -> "Layout":
+        view, width, laid = self.sheet.view, self.text_width, self._laid
+        if laid is None or laid[:2] != (width, self.sort) or laid[2] is not view:
+            unknown = frozenset(column.id for column in COLUMNS if column.id != "edit" and not self._known(column))
+            digits = len(str(int(self.sheet.neurons.number.max(initial=0))))
+            laid = (width, self.sort, view, Layout.of(width, digits, self.sort, unknown, bool(view.edits)))
+            self._laid = laid
+        return laid[3]
+
+    def _set_remarks(self) -> None:
+        """What the filter cannot do, at the pane's foot: the rows above keep their place."""
+        width = max(2, self.text_width - 2)
+        rows = [row for remark in self.remarks for row in wrap(remark, width)]
+        if len(rows) > REMARK_ROWS:
+            rows = [*rows[: REMARK_ROWS - 1], fit(" ".join(rows[REMARK_ROWS - 1 :]), width)]
+        self.set_foot([((f" {row}", "warn"),) for row in rows])
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Which columns fit a width: the first has a bar; a figure that sorts is always among them."""
+    """Which columns fit a width, from left to right; the one that sorts is always among them.
+
+    `bar` is the column with a bar, which makes way for an edit where edits have no column.
+    """
 
     number: int
     name: int
     columns: tuple[Column, ...]
-    edits: bool
+    bar: str | None
+
+    @property
+    def left(self) -> int:
+        """Cells before the first column: cursor, mark, number, name and state."""
+        return self.number + self.name + 5
+
+    @property
+    def edits(self) -> bool:
+        return any(column.id == "edit" for column in self.columns)
 
     @classmethod
-    def of(cls, width: int, neurons: Neurons, sort: str) -> "Layout":
-        number = len(str(max(neurons.row_of, default=0)))
-        room = width - (6 + number + COLUMNS[0].width + 1 + BAR_CELLS) - NAME_CELLS
-        shown = [COLUMNS[0]]
-        for column in COLUMNS[1:]:
-            if room >= column.width + 1:
-                shown.append(column)
-                room -= column.width + 1
-        edits = len(shown) == len(COLUMNS) and room >= EDIT_CELLS + 1
-        room -= EDIT_CELLS + 1 if edits else 0
-        wanted = next((column for column in COLUMNS if column.figure == sort), None)
-        if wanted is not None and wanted not in shown:
-            room += shown[0].width - wanted.width
-            shown[0] = wanted
-        return cls(number, max(1, NAME_CELLS + room), tuple(shown), edits)
+    @lru_cache(maxsize=64)
+    def of(
+        cls, width: int, number: int, sort: str, unknown: frozenset[str] = frozenset(), edited: bool = False
+    ) -> "Layout":
+        """For numbers of `number` digits; columns that are `unknown` throughout are left out unless they sort."""
+        barred = sort if sort not in ALWAYS and BY_ID[sort].barred else "p20"
+        room = width - number - 5
+        shown: list[str] = [] if sort in ALWAYS else [sort]
+        room -= sum(BY_ID[id].width + 1 for id in shown)
+        spare = room - min(NAME_MOST, NAME_CELLS + max(0, width - 34) // 3)
 
+        def take(id: str, of_name: int = 0) -> None:
+            nonlocal room, spare
+            cells = BAR_CELLS + 1 if id == "bar" else BY_ID[id].width + 1
+            if id not in shown and id not in unknown and cells <= spare + of_name:
+                shown.append(id)
+                room, spare = room - cells, spare - cells
 
-def sorted_neurons(view: View, sort: str, descending: bool) -> Sequence[int]:
-    """All neurons of the view in order; of equal figures the one with more lift comes first."""
-    import numpy as np
-
-    neurons = view.neurons
-    if neurons is None:
-        return ()
-    if sort == "neuron":
-        return sorted(neurons.row_of, reverse=descending)
-    if sort == "name":
-        named = sorted(neurons.row_of, key=lambda neuron: (view.name(neuron).casefold(), neuron))
-        return named[::-1] if descending else named
-    values, lift = neurons.figures[sort], neurons.figures["lift"]
-    order: list[int] = neurons.number[np.lexsort((neurons.number, -lift, -values if descending else values))].tolist()
-    return order
-
-
-def searched(view: View, neuron: int) -> str:
-    """What a filter looks in: the label and the best concept."""
-    concept = "" if view.neurons is None else view.neurons.concept[view.neurons.row_of[neuron]] or ""
-    return f"{view.name(neuron)}\n{concept}"
-
-
-def _looks(view: View, neuron: int) -> tuple[str, str, str]:
-    at = view.edit_of(neuron)
-    return view.name(neuron), view.letter(neuron), "" if at is None else amount_of(view.edits[at])
-
-
-def _share(figure: str, value: float, neurons: Neurons) -> float:
-    """A figure as a share of a bar: shares as they are, percentiles out of 100, lift out of the highest there is."""
-    if figure == "popularity_percentile":
-        return value / 100
-    if figure == "lift":
-        import numpy as np
-
-        return value / max(float(np.nanmax(neurons.figures["lift"], initial=1.0)), 1.0)
-    return value
+        take("p20")
+        if barred in shown:
+            take("bar")
+        if edited and "bar" not in shown:
+            take("edit", NAME_CELLS // 2)
+        for id in FITTING:
+            take(id)
+        columns = tuple(column for column in COLUMNS if column.id in shown)
+        return cls(number, max(1, room), columns, barred if "bar" in shown else None)

@@ -27,6 +27,12 @@ class VirtualTable(Pane):
         """The key under the cursor."""
         return None if self._cursor is None else self._order[self._cursor]
 
+    @property
+    def in_window(self) -> range:
+        """The rows in the window."""
+        top = self.scroll_offset.y
+        return range(min(top, self.row_count), min(top + self.rows_height, self.row_count))
+
     def row(self, index: int) -> Line:
         mark = "▸" if index == self._cursor else " "
         return ((mark, "key"), *self.row_of(self._order[index]))
@@ -40,12 +46,16 @@ class VirtualTable(Pane):
         key = self.current
         self._order = order
         self.fit_rows()
-        position = next((at for at, other in enumerate(order) if other == key), 0)
-        self.move_cursor(position)
+        self.move_cursor(self._place_of(key) or 0)
 
     def choose(self, key: int) -> None:
         """Put the cursor on `key`, if it is shown."""
-        for at, other in enumerate(self._order):
-            if other == key:
-                self.move_cursor(at)
-                return
+        at = self._place_of(key)
+        if at is not None:
+            self.move_cursor(at)
+
+    def _place_of(self, key: int | None) -> int | None:
+        try:
+            return None if key is None else self._order.index(key)
+        except ValueError:
+            return None
