@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len, set_cell_size
 
+from engine.text import plain
 from tests.workbench.fake_engine import rank
 from tests.workbench.fake_run import AWKWARD
 from workbench.model import Code, Listed, Ranking, RunCard
@@ -103,7 +104,7 @@ def test_an_engine_that_has_no_lists_and_a_bench_without_a_user_are_sentences() 
 def test_lists_of_several_users_stand_in_columns(width: int, number: int, flipped: bool) -> None:
     users = ("1", "2", "15", "40")[:number]
     awkward = replace(
-        ranking("2"), **{side: [Listed(n, title, 0.5, n + 1) for n, title in enumerate(AWKWARD[3:], 1)]
+        ranking("2"), **{side: [Listed(n, plain(title), 0.5, n + 1) for n, title in enumerate(AWKWARD[3:], 1)]
                          for side in ("before", "after")}
     )  # fmt: skip
     shown = view(users, flipped=flipped)
