@@ -4,21 +4,18 @@ import math
 from collections.abc import Callable
 
 from workbench.view import Page
+from workbench.widgets.answers import number, part, parts, whole
 from workbench.widgets.charts import bars
 from workbench.widgets.inspector.parts import (
     Column,
     Facts,
     beside,
-    group,
     half_of,
     heading,
     listed,
-    number,
     prose,
-    rows_of,
     table,
     text_in,
-    whole,
     within,
 )
 from workbench.widgets.line import Line, decimal, ends, percent, times
@@ -70,7 +67,7 @@ def _user(facts: Facts, width: int) -> list[Line]:
     explained = number(facts, "affinity_explained")
     if not math.isnan(explained):
         lines += prose(f"It explains {percent(explained)} of the variance of this user's affinities.", width)
-    rows = rows_of(facts, "training_concepts")
+    rows = parts(facts, "training_concepts")
     if rows:
         shares = [number(row, "share") for row in rows]
         lines += [
@@ -89,7 +86,7 @@ def _user(facts: Facts, width: int) -> list[Line]:
 
 
 def _made_of(facts: Facts, width: int) -> list[Line]:
-    rows = rows_of(facts, "neurons")
+    rows = parts(facts, "neurons")
     if not rows:
         return [*heading("Made of", width), *prose("No neuron is active.", width, "warn")]
     units = [number(row, "units") for row in rows]
@@ -113,7 +110,7 @@ def _name(row: Facts) -> str:
 
 
 def _left_out(facts: Facts, what: str, width: int) -> list[Line]:
-    error = group(facts, "error")
+    error = part(facts, "error")
     share = number(error, "share")
     if math.isnan(share):
         return []
@@ -124,7 +121,7 @@ def _left_out(facts: Facts, what: str, width: int) -> list[Line]:
 def _nearest(facts: Facts, width: int) -> list[Line]:
     """Neighbours in both spaces; ● is in both lists."""
     sides = {"nearest_by_code": "Nearest by code", "nearest_by_vector": "Nearest by the recommender's vectors"}
-    found = {side: rows_of(facts, side) for side in sides}
+    found = {side: parts(facts, side) for side in sides}
     if not any(found.values()):
         return []
     ids = [{row.get("item_id") for row in rows} for rows in found.values()]
@@ -166,7 +163,7 @@ def _concept(facts: Facts, width: int) -> list[Line]:
 
 
 def _purest(facts: Facts, width: int) -> list[Line]:
-    rows = rows_of(facts, "neurons")
+    rows = parts(facts, "neurons")
     if not rows:
         return prose("No neuron can be measured on it.", width, "warn")
     return [
@@ -183,7 +180,7 @@ def _purest(facts: Facts, width: int) -> list[Line]:
 
 
 def _standing(facts: Facts, width: int) -> list[Line]:
-    split, single = (group(facts, "standing", reading) for reading in ("split_half", "one_to_one"))
+    split, single = (part(facts, "standing", reading) for reading in ("split_half", "one_to_one"))
     alone = f"neuron {text_in(single, 'neuron')} is its own, at {decimal(number(single, 'purity20'))}"
     own = "none is left for it" if single.get("neuron") is None else alone
     return prose(
@@ -194,7 +191,7 @@ def _standing(facts: Facts, width: int) -> list[Line]:
 
 
 def _misses(facts: Facts, width: int) -> list[Line]:
-    rows, best = rows_of(facts, "misses"), next(iter(rows_of(facts, "neurons")), None)
+    rows, best = parts(facts, "misses"), next(iter(parts(facts, "neurons")), None)
     if not rows or best is None:
         return []
     return [
@@ -209,7 +206,7 @@ def _misses(facts: Facts, width: int) -> list[Line]:
 
 def _profile(facts: Facts, width: int) -> list[Line]:
     """Neurons by their mean activation over the concept's items."""
-    rows = sorted(rows_of(facts, "profile"), key=lambda row: -(number(row, "mean") if row.get("mean") else 0.0))
+    rows = sorted(parts(facts, "profile"), key=lambda row: -(number(row, "mean") if row.get("mean") else 0.0))
     if not rows:
         return []
     shown = rows[:MOST_ACTIVE]

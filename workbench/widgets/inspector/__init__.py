@@ -1,11 +1,13 @@
 """What the inspector says about one neuron: a tab a file. Pure: lines from a view.
 
-Items, Label, Compare and Notes are read off the view alone; the other tabs show what the engine told of the neuron.
+Items, Label, Compare, Notes, Jobs and Journal are read off the view alone; the other tabs show what the engine told
+of the neuron.
 """
 
 from collections.abc import Callable
 
 from workbench.view import TABS, View
+from workbench.widgets.inspector.activity import jobs, log
 from workbench.widgets.inspector.compare import compare
 from workbench.widgets.inspector.concepts import concepts
 from workbench.widgets.inspector.head import title
@@ -19,6 +21,7 @@ from workbench.widgets.inspector.range import activation_range
 from workbench.widgets.inspector.users import users
 from workbench.widgets.line import Line, Span, cut, width_of
 
+_OF_THE_SESSION = {"compare": compare, "jobs": jobs, "log": log}
 _OF_THE_VIEW: dict[str, Callable[[View, int, int], list[Line]]] = {"items": items, "label": label, "notes": notes}
 _OF_THE_ENGINE: dict[str, Callable[[View, int, Facts, int], list[Line]]] = {
     "concepts": concepts,
@@ -40,8 +43,8 @@ def _rows(view: View, width: int) -> list[Line]:
         return prose(view.fault, width, "warn")
     if view.neurons is None:
         return [(("Reading the neurons…", "dim"),)]
-    if view.tab == "compare":
-        return compare(view, width)
+    if view.tab in _OF_THE_SESSION:
+        return _OF_THE_SESSION[view.tab](view, width)
     if view.current is None:
         return prose("No neuron matches the filter; esc clears it.", width)
     rows = [title(view, view.current, width)]

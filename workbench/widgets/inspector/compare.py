@@ -6,7 +6,8 @@ from itertools import combinations
 
 from workbench.model import Neurons
 from workbench.view import View
-from workbench.widgets.inspector.parts import Column, heading, listed, number, prose, rows_of, table
+from workbench.widgets.answers import number, parts
+from workbench.widgets.inspector.parts import Column, heading, listed, prose, table
 from workbench.widgets.line import UNKNOWN, Line, decimal, fit, percent, small, times
 
 MOST_COMPARED = 4
@@ -93,7 +94,7 @@ def _titles(neurons: Neurons, items: Sequence[int], width: int) -> list[Line]:
 def _cosine(view: View, a: int, b: int) -> str:
     """From either one's neighbours, where the engine has told them."""
     for one, other in ((a, b), (b, a)):
-        for row in rows_of(view.facts.get(one, {}), "neighbours"):
+        for row in parts(view.facts.get(one, {}), "neighbours"):
             if row.get("neuron") == other:
                 return decimal(number(row, "cosine"))
     return decimal(math.nan)

@@ -2,22 +2,11 @@
 
 import math
 
+from engine.text import plain
 from workbench.view import View
+from workbench.widgets.answers import number, part, parts, signed, whole
 from workbench.widgets.charts import FEWEST_BAR_CELLS, bars
-from workbench.widgets.inspector.parts import (
-    Column,
-    Facts,
-    group,
-    heading,
-    number,
-    pairs,
-    prose,
-    rows_of,
-    signed,
-    table,
-    text_in,
-    whole,
-)
+from workbench.widgets.inspector.parts import Column, Facts, heading, pairs, prose, table, text_in
 from workbench.widgets.line import UNKNOWN, Line, decimal, percent, small, times
 
 MOST_CONCEPTS = 40
@@ -35,7 +24,7 @@ def concepts(view: View, neuron: int, facts: Facts, width: int) -> list[Line]:
             (),
             *prose(f"Means over concepts are unknown here. {'' if why == UNKNOWN else why}", width, "warn"),
         ]
-    profiles = group(facts, "profiles")
+    profiles = part(facts, "profiles")
     return [*lines, *_means(profiles, width), *_decades(profiles, width)]
 
 
@@ -52,7 +41,7 @@ def _purity(view: View, neuron: int, facts: Facts, width: int) -> list[Line]:
     label = view.labels.get(neuron)
     own = label is not None and label.name is not None and label.concept not in (None, best)
     if label is not None and own:
-        rows.append((f"label: {label.concept}", label_purity(view, neuron, facts)))
+        rows.append((f"label: {plain(label.concept or UNKNOWN)}", label_purity(view, neuron, facts)))
     columns = [Column("purity", [name for name, _ in rows], names=True)]
     for at, depth in enumerate(DEPTHS):
         columns.append(Column(f"@{depth}", [decimal(values[at]) for _, values in rows]))
@@ -76,8 +65,8 @@ def label_purity(view: View, neuron: int, facts: Facts) -> list[float]:
         return _depths(facts, "purity")
     if facts.get("label_concept") == label.concept:
         return _depths(facts, "label_purity")
-    score = view.scores.get(neuron, {}).get("agreement", {})
-    return _depths(group(score, "figures", "whole") if score.get("concept") == label.concept else {}, "purity")
+    score = part(view.scores.get(neuron, {}), "agreement")
+    return _depths(part(score, "figures", "whole") if score.get("concept") == label.concept else {}, "purity")
 
 
 def _nulls(view: View, facts: Facts, width: int) -> list[Line]:
@@ -102,7 +91,7 @@ def _nulls(view: View, facts: Facts, width: int) -> list[Line]:
 
 
 def _means(profiles: Facts, width: int) -> list[Line]:
-    rows = sorted(rows_of(profiles, "concepts"), key=lambda row: -_known(number(row, "mean")))
+    rows = sorted(parts(profiles, "concepts"), key=lambda row: -_known(number(row, "mean")))
     depth = number(profiles, "top50_items")
     if not rows:
         return [*heading("Concepts", width), *prose("The data set has none, so nothing can be compared.", width)]
@@ -137,7 +126,7 @@ def _lift(row: Facts, depth: float) -> float:
 
 
 def _decades(profiles: Facts, width: int) -> list[Line]:
-    rows = rows_of(profiles, "decades")
+    rows = parts(profiles, "decades")
     if not rows:
         return []
     shares = [number(row, "share") for row in rows]

@@ -2,6 +2,7 @@
 
 from workbench.model import Neurons
 from workbench.view import View
+from workbench.widgets.answers import number, part
 from workbench.widgets.inspector.head import label_notes
 from workbench.widgets.inspector.parts import pairs, prose
 from workbench.widgets.line import UNKNOWN, Line, decimal, ends, fit, percent, right, small, times
@@ -33,11 +34,11 @@ def _scores(view: View, neuron: int, width: int) -> list[Line]:
     kinds = view.scores.get(neuron, {})
     told = []
     for kind, word in (("detection", "detection"), ("intruder", "intruder"), ("agreement", "held-out purity")):
-        score = kinds.get(kind)
-        if score is not None and score["state"] == "scored":
-            figures = score["figures"]
-            told.append(f"{word} {figures['value']:.2f} (chance {figures['chance']:.2f})")
-        elif score is not None and score["state"] == "failed":
+        score = part(kinds, kind)
+        if score.get("state") == "scored":
+            value, chance = (decimal(number(part(score, "figures"), name)) for name in ("value", "chance"))
+            told.append(f"{word} {value} (chance {chance})")
+        elif score.get("state") == "failed":
             told.append(f"{word} failed")
     return prose(" · ".join(told), width)
 

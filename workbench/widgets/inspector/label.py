@@ -5,22 +5,18 @@ from typing import TYPE_CHECKING, Any
 
 from engine.text import plain
 from workbench.view import View
+from workbench.widgets.answers import number, part, parts, signed, whole
 from workbench.widgets.charts import bars
 from workbench.widgets.inspector.head import label_notes
 from workbench.widgets.inspector.parts import (
     Column,
     Facts,
-    group,
     heading,
     listed,
-    number,
     numbers_of,
     prose,
-    rows_of,
-    signed,
     table,
     text_in,
-    whole,
 )
 from workbench.widgets.line import UNKNOWN, Line, decimal, percent
 
@@ -43,9 +39,9 @@ def label(view: View, neuron: int, width: int) -> list[Line]:
         *(prose(view.asked[neuron], width) if view.asked.get(neuron) else []),
         *_label(told, width),
         *_tests(scores, width),
-        *_verdicts(group(scores, "detection", "figures"), titles, width),
-        *_moves(group(scores, "causal"), width),
-        *_shown(group(scores, "evidence", "figures"), titles, width),
+        *_verdicts(part(scores, "detection", "figures"), titles, width),
+        *_moves(part(scores, "causal"), width),
+        *_shown(part(scores, "evidence", "figures"), titles, width),
         (),
         *_keys(view, width),
     ]
@@ -65,7 +61,7 @@ def _label(told: "Label | None", width: int) -> list[Line]:
 
 def _tests(scores: Facts, width: int) -> list[Line]:
     """A row for each test with its figure, 95 % interval and chance level; why there is none below."""
-    made = {kind: score for kind in TESTS if (score := group(scores, kind))}
+    made = {kind: score for kind in TESTS if (score := part(scores, kind))}
     if not made:
         return [*heading("Tests", width), *prose("It was not tested yet.", width)]
     cells = [_test(kind, score) for kind, score in made.items()]
@@ -89,7 +85,7 @@ def _tests(scores: Facts, width: int) -> list[Line]:
 
 
 def _test(kind: str, score: Facts) -> tuple[str, str, str, str, str]:
-    figures = group(score, "figures")
+    figures = part(score, "figures")
     if score.get("state") == "failed":
         return TESTS[kind], "!", "", "", ""
     if kind == "causal":
@@ -114,12 +110,12 @@ def _judges(made: Mapping[str, Facts]) -> str:
         ),
     }
     scored = {kind: score for kind, score in made.items() if kind in words and score.get("state") == "scored"}
-    return " ".join(words[kind](score, group(score, "figures")) for kind, score in scored.items())
+    return " ".join(words[kind](score, part(score, "figures")) for kind, score in scored.items())
 
 
 def _verdicts(figures: Facts, titles: Mapping[str, str], width: int) -> list[Line]:
     """Of each kind of held-out items, how many the label was said to fit."""
-    groups = group(figures, "said_to_fit")
+    groups = part(figures, "said_to_fit")
     counts = {source: numbers_of(groups, source) for source in SOURCES}
     told = [(source, pair[0], pair[1]) for source, pair in counts.items() if len(pair) == 2]
     if not told:
@@ -150,23 +146,23 @@ def _wrong(figures: Facts, titles: Mapping[str, str], width: int) -> list[Line]:
 
 def _moves(score: Facts, width: int) -> list[Line]:
     """Whether users' lists gain the concept when the neuron is raised, beside random directions."""
-    told = group(score, "figures")
+    told = part(score, "figures")
     if score.get("state") != "scored" or not told:
         return []
     concept, k = text_in(score, "concept"), whole(number(told, "k"))
     said = [
         f"Raised by one p99, {whole(number(told, 'users'))} users' top {k} go from {percent(number(told, 'before'))} "
-        f"to {percent(number(told, 'after'))} {concept} (room for {signed(number(told, 'room'))})."
+        f"to {percent(number(told, 'after'))} {concept} (room for {signed(number(told, 'room'), 2)})."
     ]
     if told.get("null_share") is None:
         why = told.get("null_unknown")
         said.append(f"Random directions of the same purity: unknown. {'' if why is None else plain(str(why))}")
     else:
-        low, high = signed(number(told, "null_low")), signed(number(told, "null_high"))
+        low, high = signed(number(told, "null_low"), 2), signed(number(told, "null_high"), 2)
         said.append(
             f"{whole(number(told, 'null_directions'))} random directions of the same purity: "
-            f"{signed(number(told, 'null_gain'))} [{low}, {high}]; {percent(number(told, 'null_share'))} move as much "
-            f"or more, the neuron counted. Random concepts of the same size: {percent(number(told, 'random_share'))}."
+            f"{signed(number(told, 'null_gain'), 2)} [{low}, {high}]; {percent(number(told, 'null_share'))} move as "
+            f"much or more, the neuron counted. Random concepts of the same size: {percent(number(told, 'random_share'))}."
         )
     if told.get("implied"):
         said.append("That it moves is implied by the algebra; how far, is not.")
@@ -199,9 +195,9 @@ def _named(what: str, items: Sequence[Any], titles: Mapping[str, str], width: in
 def _titles(view: View, neuron: int) -> dict[str, str]:
     """Titles by id, of the items that the engine named for this neuron."""
     facts = view.facts.get(neuron, {})
-    steps = [row for step in rows_of(group(facts, "quantiles"), "items") for row in rows_of(step, "rows")]
-    moved = [row for side in ("gained", "lost") for row in rows_of(group(facts, "moves", "users"), side)]
-    rows = [*rows_of(facts, "items"), *steps, *moved]
+    steps = [row for step in parts(part(facts, "quantiles"), "items") for row in parts(step, "rows")]
+    moved = [row for side in ("gained", "lost") for row in parts(part(facts, "moves", "users"), side)]
+    rows = [*parts(facts, "items"), *steps, *moved]
     return {str(row["item_id"]): text_in(row, "title") for row in rows if row.get("item_id") is not None}
 
 

@@ -3,21 +3,17 @@
 from collections.abc import Sequence
 
 from workbench.view import View
+from workbench.widgets.answers import number, part, parts, signed, whole
 from workbench.widgets.charts import bars
 from workbench.widgets.inspector.parts import (
     Column,
     Facts,
     beside,
-    group,
     half_of,
     heading,
-    number,
     prose,
-    rows_of,
-    signed,
     table,
     text_in,
-    whole,
 )
 from workbench.widgets.line import UNKNOWN, Line, decimal, percent
 
@@ -29,13 +25,13 @@ def moves(view: View, _neuron: int, facts: Facts, width: int) -> list[Line]:
     """Items and concepts when users are raised, users when items are."""
     word = view.card.item_word
     half = half_of(width)
-    raised, items = group(facts, "moves", "users"), group(facts, "moves", "items")
+    raised, items = part(facts, "moves", "users"), part(facts, "moves", "items")
     if not raised and not items:
         return prose("No user and no item activates it, so there is nothing to raise.", width, "warn")
     lines = [*_how(raised, "users", width), *_sides(raised, f"{word.capitalize()}s", "title", word, width, half)]
     if raised:
         lines += _concepts(raised, facts, width, half)
-    people = {**items, **{side: rows_of(items, side)[:MOST_USERS] for side in ("gained", "lost")}}
+    people = {**items, **{side: parts(items, side)[:MOST_USERS] for side in ("gained", "lost")}}
     return [*lines, (), *_how(items, f"{word}s", width), *_sides(people, "Users", "user_id", "user", width, half)]
 
 
@@ -56,7 +52,7 @@ def _sides(told: Facts, title: str, field: str, word: str, width: int, half: int
     gained, lost = (
         [
             *heading(f"{title} that {verb}" if field == "title" else f"{title} who {verb}", half),
-            *_changes(rows_of(told, side), field, word, bool(told.get("exact")), half),
+            *_changes(parts(told, side), field, word, bool(told.get("exact")), half),
         ]
         for side, verb in (("gained", "gain"), ("lost", "lose"))
     )
@@ -68,26 +64,26 @@ def _changes(rows: Sequence[Facts], field: str, word: str, exact: bool, width: i
         return prose("none", width)
     change = [number(row, "change") for row in rows]
     spread = () if exact else (
-        Column("low", [signed(number(row, "low")) for row in rows], spare=2),
-        Column("high", [signed(number(row, "high")) for row in rows], spare=2),
+        Column("low", [signed(number(row, "low"), 2) for row in rows], spare=2),
+        Column("high", [signed(number(row, "high"), 2) for row in rows], spare=2),
         Column("same", [percent(number(row, "same_sign")) for row in rows], spare=1),
     )  # fmt: skip
     return table(
         width,
         Column(word, [text_in(row, field) for row in rows], names=True),
-        Column("change", [signed(value) for value in change]),
+        Column("change", [signed(value, 2) for value in change]),
         *spread,
         Column("", bars(change, BAR_CELLS), role="bar", spare=3),
     )
 
 
 def _concepts(raised: Facts, facts: Facts, width: int, half: int) -> list[Line]:
-    told = group(raised, "concepts")
+    told = part(raised, "concepts")
     if not told:
         missing = "" if facts.get("missing") is None else text_in(facts, "missing")
         return [(), *prose(f"What concepts gain is unknown here. {missing}", width, "warn")]
     gained, lost = (
-        [*heading(f"Concepts that {verb}", half), *_excess(rows_of(told, side), half)]
+        [*heading(f"Concepts that {verb}", half), *_excess(parts(told, side), half)]
         for side, verb in (("gained", "gain"), ("lost", "lose"))
     )
     return [*beside(gained, lost, width), *prose(_null(told, text_in(facts, "concept")), width)]
@@ -100,7 +96,7 @@ def _excess(rows: Sequence[Facts], width: int) -> list[Line]:
     return table(
         width,
         Column("concept", [text_in(row, "concept") for row in rows], names=True),
-        Column("more", [signed(value) for value in excess]),
+        Column("more", [signed(value, 2) for value in excess]),
         Column("items", [whole(number(row, "items")) for row in rows], spare=1),
         Column("", bars(excess, BAR_CELLS), role="bar", spare=2),
     )
@@ -110,19 +106,23 @@ def _null(told: Facts, concept: str) -> str:
     """What the figures are, and how far chance and algebra alone would go."""
     measured, directions = whole(number(told, "measured")), whole(number(told, "null_directions"))
     said = [f"more: mean change of its items, less that of all; {measured} concepts were measured."]
-    first = next(iter(rows_of(told, "gained")), None)
-    if first is not None and told.get("null_share") is not None:
+    first = next(iter(parts(told, "gained")), None)
+    if first is not None and number(part(told, "own"), "place") != 1 and told.get("null_share") is not None:
         said.append(
-            f"Of {directions} random directions of equal length, {percent(number(told, 'null_share'))} raise some "
+            f"{percent(number(told, 'null_share'))} of {directions} random directions of equal length raise some "
             f"concept as much as this raises {text_in(first, 'concept')}."
         )
     if told.get("own") is None:
         return " ".join(said)
-    own = group(told, "own")
+    own = part(told, "own")
     excess = number(own, "excess")
-    said.append(f"Its best concept, {concept}, is number {whole(number(own, 'place'))} ({signed(excess)})")
+    said.append(f"Its best concept, {concept}, is number {whole(number(own, 'place'))} ({signed(excess, 2)})")
     share = percent(number(told, "null_own_share"))
-    said[-1] += "." if share == UNKNOWN else f"; {share} of random directions raise some concept as much."
+    said[-1] += (
+        "."
+        if share == UNKNOWN
+        else f"; {share} of {directions} random directions of equal length raise some concept as much."
+    )
     if excess <= 0:
         said.append(f"So its name holds for items alone: raising it on users does not raise {concept}.")
     elif told.get("implied"):

@@ -1,13 +1,14 @@
 """The tab Near: neurons that point the same way. Pure."""
 
 from workbench.view import View
-from workbench.widgets.inspector.parts import Column, Facts, heading, number, prose, rows_of, table, text_in
+from workbench.widgets.answers import number, parts
+from workbench.widgets.inspector.parts import Column, Facts, heading, prose, table, text_in
 from workbench.widgets.line import Line, decimal, percent
 
 
 def near(view: View, _neuron: int, facts: Facts, width: int) -> list[Line]:
     """The nearest neurons by their directions, and the overlap of what activates them."""
-    rows = rows_of(facts, "neighbours")
+    rows = parts(facts, "neighbours")
     if not rows:
         return prose("There is no other neuron.", width)
     return [

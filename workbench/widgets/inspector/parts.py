@@ -3,7 +3,6 @@
 Facts come from the engine as plain data: a field may be missing or None, and texts hold whatever the data hold.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -22,45 +21,16 @@ NAME_CELLS = 12
 """What a table leaves for names before it gives up a column."""
 
 
-def number(facts: Facts, name: str) -> float:
-    """A figure, nan where it is unknown."""
-    value = facts.get(name)
-    return float(value) if isinstance(value, int | float) else math.nan
-
-
-def group(facts: Facts, *names: str) -> Facts:
-    """What lies under `names`, one within the other; empty where there is nothing."""
-    for name in names:
-        inner = facts.get(name)
-        facts = inner if isinstance(inner, Mapping) else {}
-    return facts
-
-
-def rows_of(facts: Facts, name: str) -> list[Facts]:
-    """A list of facts; empty where there is none."""
-    return [row for row in facts.get(name) or () if isinstance(row, Mapping)]
-
-
 def numbers_of(facts: Facts, name: str) -> list[float]:
-    """A list of figures; empty where there is none."""
-    return [float(value) for value in facts.get(name) or ()]
+    """A list of figures; empty where there is none, or where one of them is unknown."""
+    values = facts.get(name) or ()
+    return [float(value) for value in values] if all(isinstance(value, int | float) for value in values) else []
 
 
 def text_in(facts: Facts, name: str) -> str:
     """A text or an id, safe to show, or the sign for unknown."""
     value = facts.get(name)
     return UNKNOWN if value is None else plain(str(value)) or UNKNOWN
-
-
-def whole(value: float) -> str:
-    """A count."""
-    return UNKNOWN if math.isnan(value) else f"{round(value):,}"
-
-
-def signed(value: float, places: int = 2) -> str:
-    """A change; what rounds to nothing has no sign."""
-    text = UNKNOWN if math.isnan(value) else f"{value:+.{places}f}"
-    return text if text.strip("+-0.") else text.lstrip("+-")
 
 
 def heading(text: str, width: int) -> list[Line]:

@@ -1,20 +1,11 @@
 """The tab Range: how often the neuron is active and how strongly, and items at every height. Pure."""
 
+from rich.cells import cell_len
+
 from workbench.view import View
+from workbench.widgets.answers import number, part, parts, whole
 from workbench.widgets.charts import histogram
-from workbench.widgets.inspector.parts import (
-    Facts,
-    beside,
-    group,
-    half_of,
-    heading,
-    number,
-    numbers_of,
-    prose,
-    rows_of,
-    text_in,
-    whole,
-)
+from workbench.widgets.inspector.parts import Facts, beside, half_of, heading, numbers_of, prose, text_in
 from workbench.widgets.line import UNKNOWN, Line, decimal, fit, percent, right
 
 EXAMPLES = 3
@@ -32,7 +23,7 @@ def activation_range(view: View, _neuron: int, facts: Facts, width: int) -> list
 
 
 def _side(facts: Facts, side: str, word: str, width: int) -> list[Line]:
-    told = group(facts, "histogram", side)
+    told = part(facts, "histogram", side)
     drawn = histogram(numbers_of(told, "edges"), [round(n) for n in numbers_of(told, "counts")], word, width)
     zeros = f"{percent(number(told, 'zeros'))} of {whole(number(told, 'rows'))} {word} are at 0"
     if not drawn:
@@ -42,16 +33,17 @@ def _side(facts: Facts, side: str, word: str, width: int) -> list[Line]:
 
 def _steps(facts: Facts, word: str, width: int) -> list[Line]:
     """Three items at the top, at quantiles of the positive activations, and at the smallest."""
-    steps = [step for step in rows_of(group(facts, "quantiles"), "items") if rows_of(step, "rows")]
+    steps = [step for step in parts(part(facts, "quantiles"), "items") if parts(step, "rows")]
     if not steps:
         return []
     names = [_place(number(step, "quantile")) for step in steps]
     first = max(map(len, names))
-    room = max(1, width - first - 1 - 6)
+    widest = max(cell_len(text_in(row, "title")) for step in steps for row in parts(step, "rows")[:EXAMPLES])
+    room = max(1, min(widest, width - first - 1 - 6))
     lines: list[Line] = [*heading(f"{word.capitalize()}s from the top down", width)]
     lines.append(((f"{fit('at', first)} {fit(word, room)}{right('act', 6)}", "dim"),))
     for name, step in zip(names, steps, strict=True):
-        for n, row in enumerate(rows_of(step, "rows")[:EXAMPLES]):
+        for n, row in enumerate(parts(step, "rows")[:EXAMPLES]):
             lines.append((
                 (f"{fit('' if n else name, first)} ", "dim"),
                 (fit(text_in(row, "title"), room), ""),

@@ -3,21 +3,17 @@
 from collections.abc import Sequence
 
 from workbench.view import View
+from workbench.widgets.answers import number, part, parts, signed, whole
 from workbench.widgets.charts import bars
 from workbench.widgets.inspector.parts import (
     Column,
     Facts,
     beside,
-    group,
     half_of,
     heading,
-    number,
     prose,
-    rows_of,
-    signed,
     table,
     text_in,
-    whole,
 )
 from workbench.widgets.line import UNKNOWN, Line, decimal, percent, small
 
@@ -34,7 +30,7 @@ def users(view: View, neuron: int, facts: Facts, width: int) -> list[Line]:
         *prose(everyone, width),
         *beside(
             [*heading("Groups of users, the most different first", half), *_groups(facts, half)],
-            [*heading("Users who activate it most", half), *_most(rows_of(facts, "users"), half)],
+            [*heading("Users who activate it most", half), *_most(parts(facts, "users"), half)],
             width,
         ),
     ]
@@ -44,9 +40,9 @@ def _groups(facts: Facts, width: int) -> list[Line]:
     if facts.get("segments") is None:
         missing = "" if facts.get("missing") is None else text_in(facts, "missing")
         return prose(f"They are unknown here. {missing}", width, "warn")
-    told = group(facts, "segments")
-    rows = rows_of(told, "segments")
-    skipped = group(told, "skipped")
+    told = part(facts, "segments")
+    rows = parts(told, "segments")
+    skipped = part(told, "skipped")
     lines = _table(rows, width) if rows else prose("There is no group to compare.", width)
     if rows:
         words = f"d: mean less that of all other users, in standard deviations; q: corrected for {len(rows)} groups."
@@ -66,7 +62,7 @@ def _table(rows: Sequence[Facts], width: int) -> list[Line]:
         Column("users", [whole(number(row, "users")) for row in rows], spare=1),
         Column("mean", [decimal(number(row, "mean")) for row in rows], spare=3),
         Column("active", [percent(number(row, "active")) for row in rows], spare=2),
-        Column("d", [signed(number(row, "difference")) for row in rows]),
+        Column("d", [signed(number(row, "difference"), 2) for row in rows]),
         Column("q", [small(number(row, "q")) for row in rows]),
     )
 
