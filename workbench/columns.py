@@ -46,7 +46,7 @@ class Column:
     @property
     def barred(self) -> bool:
         """Whether a bar can show it."""
-        return self.kind in ("share", "percentile") or self.id == "lift"
+        return (self.kind in ("share", "percentile") and self.better != "low") or self.id == "lift"
 
 
 def signed(value: float) -> str:
@@ -205,13 +205,18 @@ def flags_of(neurons: Neurons) -> list[tuple[str, ...]] | None:
 
 
 def column_help(view: View, column: Column, values: "np.ndarray | None" = None) -> list[str]:
-    """The column in plain sentences, with what this run has of it; `values` are the run's (nan unknown), by row."""
+    """The column in plain sentences, with what this run has of it.
+
+    `values` are the column's, by row, where there is a `Sheet` that has them already.
+    """
+    from workbench.sheet import Sheet
+
     meaning, chance, reading = column.help
     sentences = [f"{column.title}: {meaning}."]
     if chance:
         sentences.append(chance.format(example=_example(view), range=_base_rates(view)))
-    if values is None and view.neurons is not None and column.figure is not None:
-        values = view.neurons.figures.get(column.figure)
+    if values is None and view.neurons is not None:
+        values = Sheet(view).values(column)
     if column.kind != "text" and column.id != "number":
         sentences.append(_spread(column, values))
     return [*sentences, reading] if reading else sentences
@@ -243,7 +248,7 @@ def _example(view: View) -> str:
     current = [] if view.current is None else [neurons.row_of[view.current]]
     row = next((row for row in [*current, *range(len(neurons))] if neurons.concept[row] is not None), None)
     rate = math.nan if row is None else neurons.figure(row, "base_rate")
-    return "" if row is None or math.isnan(rate) else f" ({neurons.concept[row]}: {decimal(rate)})"
+    return "" if row is None or math.isnan(rate) else f" ({neurons.concept[row]}: {_rate(rate)})"
 
 
 def _base_rates(view: View) -> str:
@@ -251,4 +256,9 @@ def _base_rates(view: View) -> str:
 
     rates = None if view.neurons is None else view.neurons.figures.get("base_rate")
     known = np.empty(0) if rates is None else rates[~np.isnan(rates)]
-    return f"{decimal(float(known.min()))} to {decimal(float(known.max()))}" if len(known) else "unknown"
+    return f"{_rate(float(known.min()))} to {_rate(float(known.max()))}" if len(known) else "unknown"
+
+
+def _rate(value: float) -> str:
+    """A base rate; it is never 0, so a small one keeps a third decimal."""
+    return decimal(value) if value >= 0.01 else small(value)

@@ -21,6 +21,7 @@ FITTING = (
 )
 """What stands beside p@20 and its bar as far as there is room, the most useful first."""
 ALWAYS = ("number", "name", "state")
+"""Columns that stand in every row, without a title of their own."""
 CHANGES_ROWS = ("labels", "edits", "asked", "marks", "scores")
 """Fields of a view that a row shows."""
 
@@ -123,11 +124,12 @@ class NeuronTable(VirtualTable):
         title = fit(title, min(len(title), room))
         spans: list[Span] = [(title, "title"), (fit(found, room - len(title)) + by, "dim")]
         for column in layout.columns:
-            text = column.title + (mark if column.id == self.sort else "")
-            cells = " " + fit(text, column.width) if column.kind == "text" else right(text, column.width + 1)
-            spans.append((cells, "dim"))
-            if column.id == layout.bar:
-                spans.append((" " * (BAR_CELLS + 1), ""))
+            width, at_bar = layout.width(column), column.id == layout.bar
+            sign = mark if column.id == self.sort else ""
+            text = column.title if at_bar else column.title + sign
+            spans.append((" " + (fit(text, width) if column.kind == "text" else right(text, width)), "dim"))
+            if at_bar:
+                spans.append((fit(sign, BAR_CELLS + 1), "dim"))
         self.set_top([cut(tuple(spans), self.text_width)])
 
     def row_of(self, key: int) -> Line:
@@ -145,7 +147,7 @@ class NeuronTable(VirtualTable):
             (f" {letter}", "warn" if letter == "!" else "dim"),
         ]
         for column in layout.columns:
-            spans.append(self._cell(column, row, edit))
+            spans.append(self._cell(column, row, edit, layout.width(column)))
             if column.id == layout.bar:
                 spans.append((" ", ""))
                 spans.append((right(edit, BAR_CELLS), "strong") if edit and not layout.edits else
@@ -156,13 +158,13 @@ class NeuronTable(VirtualTable):
         self._set_remarks()
         super().on_resize()
 
-    def _cell(self, column: Column, row: int, edit: str) -> Span:
+    def _cell(self, column: Column, row: int, edit: str, width: int) -> Span:
         if column.id == "edit":
-            return " " + fit(edit, column.width), "strong"
+            return " " + fit(edit, width), "strong"
         if column.id == "flags":
             flags = self.sheet.flags()
-            return " " + fit(UNKNOWN if flags is None else " ".join(flags[row]), column.width), "warn"
-        return " " + right(column.write(float(self.sheet.values(column)[row])), column.width), ""
+            return " " + fit(UNKNOWN if flags is None else " ".join(flags[row]), width), "warn"
+        return " " + right(column.write(float(self.sheet.values(column)[row])), width), ""
 
     def _share(self, column: Column, row: int) -> float:
         """A figure as a share of a bar: shares as they are, percentiles out of 100, lift out of the highest."""
@@ -176,7 +178,7 @@ class NeuronTable(VirtualTable):
 
     def _known(self, column: Column) -> bool:
         ready = self._view is not None and self._view.neurons is not None
-        return ready and (column.id in ALWAYS or self.sheet.known(column))
+        return ready and self.sheet.known(column)
 
     def _layout(self) -> "Layout":
         view, width, laid = self.sheet.view, self.text_width, self._laid
@@ -207,11 +209,16 @@ class Layout:
     name: int
     columns: tuple[Column, ...]
     bar: str | None
+    sort: str
 
     @property
     def left(self) -> int:
         """Cells before the first column: cursor, mark, number, name and state."""
         return self.number + self.name + 5
+
+    def width(self, column: Column) -> int:
+        """Its cells: where it sorts, its title has its sign beside it, over the bar if there is one."""
+        return _wide(column) if column.id == self.sort != self.bar else column.width
 
     @property
     def edits(self) -> bool:
@@ -226,22 +233,31 @@ class Layout:
         barred = sort if sort not in ALWAYS and BY_ID[sort].barred else "p20"
         room = width - number - 5
         shown: list[str] = [] if sort in ALWAYS else [sort]
-        room -= sum(BY_ID[id].width + 1 for id in shown)
+        room -= sum(_wide(BY_ID[id]) + 1 for id in shown)
         spare = room - min(NAME_MOST, NAME_CELLS + max(0, width - 34) // 3)
+        # What the sorting column does not need if its sign can stand over its bar.
+        won = _wide(BY_ID[sort]) - BY_ID[sort].width if barred == sort else 0
 
         def take(id: str, of_name: int = 0) -> None:
             nonlocal room, spare
             cells = BAR_CELLS + 1 if id == "bar" else BY_ID[id].width + 1
-            if id not in shown and id not in unknown and cells <= spare + of_name:
+            if id not in shown and id not in unknown and cells <= spare + of_name + (won if id == "bar" else 0):
                 shown.append(id)
                 room, spare = room - cells, spare - cells
 
         take("p20")
         if barred in shown:
             take("bar")
+        if "bar" in shown:
+            room, spare = room + won, spare + won
         if edited and "bar" not in shown:
             take("edit", NAME_CELLS // 2)
         for id in FITTING:
             take(id)
         columns = tuple(column for column in COLUMNS if column.id in shown)
-        return cls(number, max(1, room), columns, barred if "bar" in shown else None)
+        return cls(number, max(1, room), columns, barred if "bar" in shown else None, sort)
+
+
+def _wide(column: Column) -> int:
+    """Cells for the column's title with a sign at its end."""
+    return max(column.width, len(column.title) + 1)
