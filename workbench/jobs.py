@@ -25,7 +25,7 @@ from workbench.view import Job
 
 MOST_AT_ONCE = 2
 MOST_KEPT = 50
-WAITING = "waits for another job"
+WAITING, STARTING = "waits for another job", "starts …"
 PATIENCE = ((signal.SIGINT, 3.0), (signal.SIGTERM, 1.0), (signal.SIGKILL, 1.0))
 """How a job is cancelled: these signals to its whole process group, each with the seconds until the next."""
 DELIVERY_SECONDS = 0.1
@@ -65,8 +65,7 @@ class JobRunner:
         work = _Work(Job(next(self._ids), shlex.join(["monoscope", *words]), "running"), [*self._program, *words])
         with self._lock:
             waits = len(self._working) >= MOST_AT_ONCE
-            if waits:
-                work.job = replace(work.job, text=WAITING)
+            work.job = replace(work.job, text=WAITING if waits else STARTING)
             job = self._jobs[work.job.id] = work.job
             self._waiting.append(work)
         self._begin()
@@ -142,7 +141,7 @@ class JobRunner:
                 return f"could not be started: {error.strerror}"
             except ValueError as error:  # such as a null byte in a word
                 return f"could not be started: {error}"
-        work.job = replace(work.job, text="")
+        work.job = replace(work.job, text=STARTING)
         return None
 
     def _tick(self, work: "_Work") -> None:

@@ -14,7 +14,7 @@ import pytest
 from engine.home import Home
 from tests.workbench.test_hygiene import HEAVY, loaded_after
 from workbench.job_output import MOST_CHARACTERS, MOST_LINES, Lines, Pace
-from workbench.jobs import WAITING, JobRunner, job_program
+from workbench.jobs import STARTING, WAITING, JobRunner, job_program
 from workbench.progress_lines import LEAST_SECONDS, read_progress
 from workbench.view import Job
 from workbench.widgets.jobs import duration, jobs_lines
@@ -228,7 +228,7 @@ def test_no_more_than_two_run_at_once_and_the_next_takes_its_turn(runner: Starte
     jobs, heard = runner()
     long = "import time; print('on'); time.sleep(60)"
     first, second, third, fourth = (jobs.start([long]) for _ in range(4))
-    assert [first.text, second.text] == ["", ""]
+    assert [first.text, second.text] == [STARTING, STARTING]
     assert (third.state, third.share, third.text, fourth.text) == ("running", 0.0, WAITING, WAITING)
     on = {until(heard, lambda one: one.output == "on").id for _ in range(2)}
     assert on == {first.id, second.id}
@@ -237,7 +237,7 @@ def test_no_more_than_two_run_at_once_and_the_next_takes_its_turn(runner: Starte
     jobs.cancel(first.id)
     until(heard, lambda one: one.id == fourth.id and one.output == "on")
     assert [one.state for one in jobs.jobs] == ["cancelled", "running", "cancelled", "running"]
-    assert jobs.jobs[3].text == ""
+    assert jobs.jobs[3].text == STARTING
 
 
 def test_stopping_takes_under_half_a_second_and_leaves_nothing(runner: Started) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from workbench.view import Job
-from workbench.widgets.line import Line, Span, bar, cut, ends, percent
+from workbench.widgets.line import Line, Span, bar, cut, ends
 
 MARKS = {"running": ("●", "strong"), "done": ("✓", "good"), "failed": ("✗", "bad"), "cancelled": ("–", "dim")}
 ROOMY, BAR_CELLS = 60, 12
@@ -29,7 +29,7 @@ def _figures(job: Job, width: int) -> Line:
     if job.state != "running":
         return ((f"  {job.state} ", "dim"),)
     left = "" if job.left is None else f"  {duration(job.left)} left" if width >= ROOMY else f"  {duration(job.left)}"
-    figures: Span = (f" {percent(job.share):>4}{left} ", "")
+    figures: Span = (f" {job.share:>4.0%}{left} ", "")
     return ((" ", ""), (bar(job.share, BAR_CELLS), "bar"), figures) if width >= ROOMY else (figures,)
 
 
