@@ -75,13 +75,13 @@ class Bench:
         cohort = self.cohort(users, k, tick)
         tell(0.0, "the lists without an edit")
         unedited = cohort.before
-        tell(0.35, "the lists under the edits")
+        tell(0.4, "the lists under the edits")
         edited = steering.edit(steps, "change", cohort.users)
-        lists = cohort.lists(edited)
-        tell(0.6, "what else changed")
-        found = steering.change(cohort, edited, lists, steps, by)
+        ranked = steering.reranked(cohort, edited, steps)
+        tell(0.8, "what else changed")
+        found = steering.change(cohort, edited, ranked, steps, by)
         tell(0.9, "the figures")
-        arms = {name: steering.arm(cohort, ranked) for name, ranked in (("before", unedited), ("after", lists))}
+        arms = {name: steering.arm(cohort, lists) for name, lists in (("before", unedited), ("after", ranked.lists))}
         if len(users) < USERS_AT_LEAST:
             found["collateral"] |= dict.fromkeys(BY_USER)
         shares = [arm["concept_shares"] for arm in arms.values()]

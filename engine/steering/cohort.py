@@ -1,6 +1,6 @@
 """A cohort's ranked lists, before and after edits, and the figures that are read off them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -17,6 +17,8 @@ USUAL_COVER = 0.8
 """A user's usual genres or tags are the fewest, the commonest first, that cover this share of their history."""
 PAIRS_AT_ONCE = 8_000_000
 """Pairs of places in lists that are compared at once."""
+TICK_CELLS = 1_000_000
+"""Cells of affinities between two ticks: a fifth of a second for a small MLP."""
 MERGED_ITEMS = 200
 """Up to so many edited items are put into the lists of the others; beyond, everything is ranked anew."""
 
@@ -87,10 +89,10 @@ class Cohort:
 
     def __init__(self, library: Library, users: np.ndarray, k: int) -> None:
         self.library, self.users, self.k = library, users, min(k, len(library.recommender.items.ids))
-        self._tick: Callable[[], None] = _nothing
+        self._tick: Callable[[], None] | None = None
         self._rest: tuple[bytes, Cohort] | None = None
 
-    def watch(self, tick: Callable[[], None]) -> None:
+    def watch(self, tick: Callable[[], None] | None) -> None:
         """Call `tick` between chunks of users from now on; what it raises ends the ranking."""
         self._tick = tick
 
@@ -98,24 +100,46 @@ class Cohort:
         """The same users without some items (bool, items) in their lists; that of the last items is kept."""
         key = np.packbits(inside).tobytes()
         if self._rest is None or self._rest[0] != key:
-            candidates = Candidates(self.library.candidates.seen, self.library.candidates.eligible & ~inside)
-            library = self.library
-            rest = Library(library.recommender, candidates, library.held_out, library.labels_of_items, library.concepts)
-            self._rest = (key, Cohort(rest, self.users, self.k))
+            self._rest = (key, _Rest(self, inside))
         self._rest[1].watch(self._tick)
         return self._rest[1]
 
+    def lists_and_rest(self, edited: Edited, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """`lists(edited)`, and those without the items `inside` (bool, items); of users alone both in one ranking."""
+        rest = self.without(inside)
+        if edited.filters or len(edited.items.moved):
+            return self.lists(edited), rest.lists(edited.unfiltered)
+        lists, others = self.before.copy(), rest.before.copy()
+        rows = np.flatnonzero(np.isin(self.users, edited.users.moved))
+        for part, affinity in self._affinities(edited.recommender, self.library.candidates, self.users[rows]):
+            lists[rows[part]] = top_k(affinity, self.k)
+            np.copyto(affinity, -np.inf, where=inside)
+            others[rows[part]] = top_k(affinity, self.k)
+        return lists, others
+
     def _ranked(self, recommender: Recommender, candidates: Candidates, users: np.ndarray) -> np.ndarray:
         lists = np.empty((len(users), self.k), np.int32)
-        for part, affinity in masked_affinities(recommender, candidates, users):
-            self._tick()
+        for part, affinity in self._affinities(recommender, candidates, users):
             lists[part] = top_k(affinity, self.k)
         return lists
+
+    def _affinities(
+        self, recommender: Recommender, candidates: Candidates, users: np.ndarray
+    ) -> Iterator[tuple[slice, np.ndarray]]:
+        """As `masked_affinities`; with a tick in smaller chunks, so that it comes soon enough."""
+        step = max(len(users), 1)
+        if self._tick is not None:
+            step = max(1, TICK_CELLS // len(recommender.items.ids))
+        for start in range(0, len(users), step):
+            for part, affinity in masked_affinities(recommender, candidates, users[start : start + step]):
+                if self._tick is not None:
+                    self._tick()
+                yield slice(start + part.start, start + part.start + len(affinity)), affinity
 
     @cached_property
     def before(self) -> np.ndarray:
         """The lists without an edit (users × k)."""
-        return self._deep[0][:, : self.k]
+        return self.deep[0][:, : self.k]
 
     def lists(self, edited: Edited) -> np.ndarray:
         """The lists under `edited`. Only what it touches is ranked anew: moved users, and moved items in each list."""
@@ -129,13 +153,12 @@ class Cohort:
         return lists
 
     @cached_property
-    def _deep(self) -> tuple[np.ndarray, np.ndarray]:
+    def deep(self) -> tuple[np.ndarray, np.ndarray]:
         """The lists without an edit at twice the depth (users × 2k, -1 = no more), and their affinities."""
         library, depth = self.library, min(2 * self.k, len(self.library.recommender.items.ids))
         lists = np.empty((len(self.users), depth), np.int32)
         affinities = np.empty(lists.shape, np.float32)
-        for part, affinity in masked_affinities(library.recommender, library.candidates, self.users):
-            self._tick()
+        for part, affinity in self._affinities(library.recommender, library.candidates, self.users):
             lists[part] = top_k(affinity, depth)
             affinities[part] = np.take_along_axis(affinity, np.maximum(lists[part], 0), axis=1)
         return lists, affinities
@@ -145,7 +168,7 @@ class Cohort:
 
         The others come out of deeper lists; whoever loses too much of theirs is ranked anew.
         """
-        deep, affinity = self._deep
+        deep, affinity = self.deep
         items, candidates = recommender.items, self.library.candidates
         is_moved = np.zeros(len(items.ids), bool)
         is_moved[moved] = True
@@ -260,8 +283,29 @@ class Cohort:
         return shared(self.before, lists)
 
 
-def _nothing() -> None:
-    """No tick."""
+class _Rest(Cohort):
+    """The lists of a cohort without some items; unedited ones are read off its deeper lists where these reach."""
+
+    def __init__(self, whole: Cohort, inside: np.ndarray) -> None:
+        library = whole.library
+        candidates = Candidates(library.candidates.seen, library.candidates.eligible & ~inside)
+        super().__init__(
+            Library(library.recommender, candidates, library.held_out, library.labels_of_items, library.concepts),
+            whole.users,
+            whole.k,
+        )
+        self._whole, self._inside = whole, inside
+
+    @cached_property
+    def before(self) -> np.ndarray:
+        """The lists without an edit (users × k)."""
+        deep = self._whole.deep[0]
+        outside = (deep >= 0) & ~self._inside[deep]
+        order = np.argsort(~outside, axis=1, kind="stable")[:, : self.k]
+        lists = np.where(np.take_along_axis(outside, order, axis=1), np.take_along_axis(deep, order, axis=1), -1)
+        short = np.flatnonzero((deep[:, -1] >= 0) & (outside.sum(axis=1) < self.k))
+        lists[short] = self._ranked(self.library.recommender, self.library.candidates, self.users[short])
+        return lists
 
 
 def _renumbered(seen: Histories, moved: np.ndarray) -> Histories:

@@ -21,6 +21,17 @@ GROUPS_AT_MOST = 30
 
 
 @dataclass(frozen=True)
+class Reranked:
+    """A cohort's lists under edits. `about` are the concepts, and `about_items` the ids, that are no collateral."""
+
+    about: Sequence[str]
+    about_items: Sequence[str]
+    lists: np.ndarray
+    rest: tuple[np.ndarray, np.ndarray] | None
+    """The lists without what the edits are about, before and after; None where they are about nothing."""
+
+
+@dataclass(frozen=True)
 class Steering(Lists):
     """A run and its catalogue, ready to be steered: everything an edit's effect is computed from."""
 
@@ -43,7 +54,8 @@ class Steering(Lists):
         steps = self.steps(edits)
         edited = self.edit(steps, serve, users)
         cohort = Cohort(self, users, k)
-        lists = cohort.lists(edited)
+        ranked = self.reranked(cohort, edited, steps, about)
+        lists = ranked.lists
         if watched is None:
             watched = [int(users[cohort.rbo(lists).argmin()])]
         shown = np.union1d(edited.items.recoded, self._items_meant(steps)).astype(np.int64)
@@ -53,25 +65,36 @@ class Steering(Lists):
             "after": (lists, edited),
         }
         return {
-            **{name: self._whole_arm(cohort, ranked, watched, arm, shown) for name, (ranked, arm) in arms.items()},
-            **self.change(cohort, edited, lists, steps, by, about),
+            **{name: self._whole_arm(cohort, each, watched, arm, shown) for name, (each, arm) in arms.items()},
+            **self.change(cohort, edited, ranked, steps, by),
         }
 
-    def change(
-        self,
-        cohort: Cohort,
-        edited: Edited,
-        lists: np.ndarray,
-        steps: Sequence[Step],
-        by: str | None = None,
-        about: Sequence[str] | None = None,
-    ) -> dict[str, Any]:
-        """`outside`, `collateral` and `groups` of a cohort whose `lists` under `edited` are given."""
+    def reranked(
+        self, cohort: Cohort, edited: Edited, steps: Sequence[Step], about: Sequence[str] | None = None
+    ) -> "Reranked":
+        """A cohort's lists under `edited`, and those of everything that the edits are not about."""
         meant = self.meant(steps, about)
+        inside = np.any([concept.member for concept in self.concepts if concept.name in meant], axis=0)
+        inside = np.broadcast_to(inside, len(self.titles)).copy()
+        promoted = np.union1d(edited.items.recoded, self._items_meant(steps)).astype(np.int64)
+        alone = 0 < len(promoted) <= len(self.titles) // 2
+        if alone:  # an edit of items is about them, and no longer about all that share their neuron
+            inside[:] = False
+            inside[promoted] = True
+        items = [self.recommender.items.ids[item] for item in promoted] if alone else []
+        if not inside.any():
+            return Reranked(meant, items, cohort.lists(edited), None)
+        lists, rest = cohort.lists_and_rest(edited, inside)
+        return Reranked(meant, items, lists, (cohort.without(inside).before, rest))
+
+    def change(
+        self, cohort: Cohort, edited: Edited, ranked: "Reranked", steps: Sequence[Step], by: str | None = None
+    ) -> dict[str, Any]:
+        """`outside`, `collateral` and `groups` of a cohort that was `reranked` under `edited`."""
         return {
             "outside": self._outside(steps, edited),
-            "collateral": self._collateral(cohort, edited, meant, lists, steps),
-            "groups": self._groups(cohort, lists, meant, by),
+            "collateral": self._collateral(cohort, edited, ranked),
+            "groups": self._groups(cohort, ranked.lists, ranked.about, by),
         }
 
     def meant(self, steps: Sequence[Step], about: Sequence[str] | None) -> list[str]:
@@ -155,20 +178,8 @@ class Steering(Lists):
         items = [self.goal(edit.goal, edit.k).item for edit in solved]
         return [item for item in items if item is not None]
 
-    def _collateral(
-        self, cohort: Cohort, edited: Edited, about: Sequence[str], lists: np.ndarray, steps: Sequence[Step]
-    ) -> dict[str, Any]:
-        inside = np.any([concept.member for concept in self.concepts if concept.name in about], axis=0)
-        inside = np.broadcast_to(inside, len(self.titles)).copy()
-        promoted = np.union1d(edited.items.recoded, self._items_meant(steps)).astype(np.int64)
-        alone = 0 < len(promoted) <= len(self.titles) // 2
-        if alone:  # an edit of items is about them, and no longer about all that share their neuron
-            inside[:] = False
-            inside[promoted] = True
-        rest = rest_first = None
-        if inside.any():
-            rest_cohort = cohort.without(inside)
-            rest_first, rest = rest_cohort.before, rest_cohort.lists(edited.unfiltered)
+    def _collateral(self, cohort: Cohort, edited: Edited, ranked: "Reranked") -> dict[str, Any]:
+        about, lists = ranked.about, ranked.lists
         each = cohort.rbo(lists)
         others = [c for c, concept in enumerate(self.concepts) if concept.name not in about]
         drift = np.abs(self._shares(lists) - self._shares(cohort.before))[others]
@@ -177,14 +188,14 @@ class Steering(Lists):
         lost = [row for row in np.argsort(now - was, kind="stable")[:WORST_SHOWN] if now[row] < was[row]]
         return {
             "about": list(about),
-            "about_items": [self.recommender.items.ids[item] for item in promoted] if alone else [],
+            "about_items": list(ranked.about_items),
             "users": len(cohort.users),
             "users_changed": int(np.isin(cohort.users, edited.users.recoded).sum()),
             "users_filtered": int(np.isin(cohort.users, edited.filtered).sum()),
             "items_changed": len(edited.items.recoded),
             "lists_changed": int((lists != cohort.before).any(axis=1).sum()),
             "rbo": float(each.mean()),
-            "rbo_of_the_rest": None if rest is None or rest_first is None else float(rbo(rest_first, rest).mean()),
+            "rbo_of_the_rest": None if ranked.rest is None else float(rbo(*ranked.rest).mean()),
             "kept": float(cohort.kept(lists).mean()),
             "drift_of_other_concepts": float(drift.mean()) if len(others) else None,
             "most_changed_users": [
