@@ -287,6 +287,8 @@ def test_marked_neurons_stand_side_by_side_with_what_they_share(view: View) -> N
     same = said(view, "compare", marks=frozenset({0, 6}))
     assert "0 and 6 30 –" in same
     assert "In both (30) Film 6 (1956)" in same
+    assert "Only 0 Comedy (20) [REC] (2007) ·" in same
+    assert same.endswith("Only 6 Comedy (0) none")
     many = said(view, "compare", marks=frozenset(range(6)))
     assert "2 more are marked; the first 4 are shown" in many
 

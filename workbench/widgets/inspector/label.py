@@ -162,7 +162,8 @@ def _moves(score: Facts, width: int) -> list[Line]:
         said.append(
             f"{whole(number(told, 'null_directions'))} random directions of the same purity: "
             f"{signed(number(told, 'null_gain'), 2)} [{low}, {high}]; {percent(number(told, 'null_share'))} move as "
-            f"much or more, the neuron counted. Random concepts of the same size: {percent(number(told, 'random_share'))}."
+            "much or more, the neuron counted. Random concepts of the same size: "
+            f"{percent(number(told, 'random_share'))}."
         )
     if told.get("implied"):
         said.append("That it moves is implied by the algebra; how far, is not.")
