@@ -195,3 +195,15 @@ def as_rows(screens: Screens) -> list[dict[str, object]]:
     groups = list(dict.fromkeys(row["group"] for row in rows.values()))
     ordered = sorted(rows.values(), key=lambda row: groups.index(row["group"]))
     return [{**row, "screens": where[str(row["action"])]} for row in ordered]
+
+
+def use_keys(home: Home, named: Path | None = None) -> None:
+    """Make the keys of `named`, else those of the home, the keys of every screen.
+
+    Before the screens are imported, for that is when they bind their keys. Raises `MonoscopeError` in a sentence.
+    """
+    from workbench import keymap
+
+    keys = read_keys(named or file_of(home), needed=named is not None)
+    if keys is not None:
+        keymap.SCREENS.update(rebind(keymap.SCREENS, keys))

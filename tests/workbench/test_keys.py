@@ -13,9 +13,11 @@ from textual.keys import _character_to_key
 from engine.errors import MonoscopeError
 from engine.home import Home
 from tests.workbench.cli import Monoscope
+from workbench import keymap
 from workbench.key_names import nearest, shown, textual_name, written
 from workbench.keymap import SCREENS, Action, check
-from workbench.keys import Keys, as_rows, as_toml, file_of, read_keys, rebind
+from workbench.keys import Keys, as_rows, as_toml, file_of, read_keys, rebind, use_keys
+from workbench.screens.base import bindings_of
 
 MOVE = (
     Action("down", "travel('row', 1)", "j down", "j k", "move", "down, up; arrows too"),
@@ -211,3 +213,19 @@ def test_the_command_prints_what_counts_and_checks_it(elsewhere: Monoscope) -> N
     failed = elsewhere("keys")
     assert failed.code == 1
     assert failed.err.endswith("keys.toml: back has no key left, but one has to quit.\n")
+
+
+def test_bindings_follow_the_file_of_the_home_or_another(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keymap, "SCREENS", dict(SCREENS))
+    use_keys(home)
+    assert keymap.SCREENS == SCREENS
+    file(home, '[keys]\nback = ["ctrl+x", "f9"]')
+    use_keys(home)
+    for screen in keymap.SCREENS:
+        back = next(binding for binding in bindings_of(screen) if binding.id == "back")
+        assert back.key == "ctrl+x,f9"
+    (home.root / "other.toml").write_text('[keys]\nback = "f10"')
+    use_keys(home, home.root / "other.toml")
+    assert "f10" in [binding.key for binding in bindings_of("runs")]
+    with pytest.raises(MonoscopeError, match="Cannot read"):
+        use_keys(home, home.root / "none.toml")
