@@ -21,9 +21,12 @@ class Peer:
         self._number = 0
 
     def send(self, method: str, **params: Any) -> int:
-        self._number += 1
+        return self._send(method, params)
+
+    def _send(self, method: Any, params: Any) -> int:
         assert self.process.stdin
-        write_message(self.process.stdin, Message({"id": self._number, "method": method, "params": params}))
+        write_message(self.process.stdin, Message({"id": self._number + 1, "method": method, "params": params}))
+        self._number += 1
         return self._number
 
     def answer(self) -> dict[str, Any]:
@@ -33,22 +36,29 @@ class Peer:
         return message.body
 
     def ask(self, method: str, **params: Any) -> dict[str, Any]:
-        number = self.send(method, **params)
+        return self.raw(method, params)
+
+    def raw(self, method: Any, params: Any) -> dict[str, Any]:
+        """Whatever is sent as method and parameters; the answer to it."""
+        number = self._send(method, params)
         while "progress" in (body := self.answer()):
             pass
         assert body["id"] == number
         return body
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            assert pipe
+            pipe.close()
 
 
 @pytest.fixture
 def peer(demo_run: Run) -> Iterator[Peer]:
     made = Peer(str(demo_run.home.root))
     yield made
-    made.process.kill()
-    made.process.wait()
-    for pipe in (made.process.stdin, made.process.stdout, made.process.stderr):
-        assert pipe
-        pipe.close()
+    made.end()
 
 
 def test_hello_load_and_rank(peer: Peer, demo_run: Run) -> None:
