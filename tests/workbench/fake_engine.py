@@ -107,8 +107,12 @@ def serve() -> None:
             user(number, params)
         elif method == "label":
             threading.Thread(target=label, args=(number, params), daemon=True).start()
+        elif method == "measure":
+            answer(number, result={"sentences": ["It is made up."] if "opening" in WORDS else []})
         elif method == "cancel":
             answer(number, result={"cancelled": True})
+        else:
+            answer(number, error={"message": f"This made-up engine knows no {method}."})
 
 
 if __name__ == "__main__":

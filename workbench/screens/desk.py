@@ -4,62 +4,122 @@ State flows one way: key -> a method here -> the session's journal -> a new view
 before its line is in the journal. No Textual here.
 """
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from engine.errors import MonoscopeError
-from engine.session import Label, Session, State
+from engine.session import Label, LabelState
 from workbench.edits import Edit, new_edit, stepped, typed
-from workbench.engine_client import Answered, Ended, EngineClient, Event, Progressed, Refused
-from workbench.model import Neurons, Ranking
-from workbench.view import View
-from workbench.widgets.bench import LIST_LENGTH
-
-START_SECONDS, ANSWER_SECONDS = 60.0, 15.0
-"""Limits after which the engine counts as hanging: for loading a run, and for everything else."""
-RESTARTS, RESTART_WINDOW_SECONDS = 3, 60.0
+from workbench.screens.lookups import LOOKUPS
+from workbench.screens.seat import ANSWER_SECONDS, Seat, pinned
+from workbench.view import MOST_WATCHED, TABS, Cohort, Curve, Job, Page, View
 
 
-class Desk:
-    """Owns the session and the engine of one run. `changed` gets every new view, `say` every message."""
-
-    def __init__(
-        self, view: View, engine: EngineClient, changed: Callable[[View], None], say: Callable[[str], None]
-    ) -> None:
-        self.view = view
-        self._engine = engine
-        self._changed = changed
-        self._say = say
-        self._session: Session | None = None
-        self._first_user: str | None = None
-        self._restarts: list[float] = []
-
-    # What is read when the run opens
-
-    def seat(self, neurons: Neurons | None, fault: str | None, session: Session | None, refused: str | None) -> None:
-        """Take what was read from disk; `refused` says why there is no session."""
-        self._session = session
-        self._show(neurons=neurons, fault=fault, read_only=session is None or session.read_only)
-        if session is not None:
-            self._adopt(session.state)
-            self._say(session.notice or _restored(session.state))
-        elif refused:
-            self._say(refused)
-
-    def close(self) -> None:
-        """End the child and let the session go; everything is in the journal already."""
-        self._engine.stop()
-        if self._session is not None:
-            self._session.close()
-            self._session = None
-
-    # What the analyst does
+class Desk(Seat):
+    """What the analyst does on one run."""
 
     def choose(self, neuron: int | None) -> None:
         if neuron != self.view.current:
-            self._show(current=neuron)
+            self._show(current=neuron, page=None)
+
+    def begin(self) -> None:
+        """The analyst has read how the run is, and goes on."""
+        if self.view.opening:
+            self._show(opening=())
+
+    def mark(self) -> None:
+        """Mark the neuron, or no longer."""
+        if self.view.current is not None:
+            self._show(marks=self.view.marks ^ {self.view.current})
+
+    def unmark(self) -> None:
+        if self.view.marks:
+            self._show(marks=frozenset())
+
+    def compare(self) -> None:
+        """The marked neurons beside each other."""
+        if len(self.view.marks) < 2:
+            self._say("Mark two to four neurons with space, then c compares them.")
+        else:
+            self.show_tab("compare")
+
+    def show_tab(self, tab: str) -> None:
+        self._show(tab=tab, page=None, opening=())
+
+    def next_tab(self, step: int) -> None:
+        names = list(TABS)
+        self.show_tab(names[(names.index(self.view.tab) + step) % len(names)])
+
+    def open_page(self, kind: Literal["item", "user", "concept"], name: str) -> None:
+        if name.strip():
+            self._wake()
+            self._show(page=Page(kind, name.strip()), opening=())
+
+    def close_page(self) -> bool:
+        """Back to the neuron; False where no page is open."""
+        shown = self.view.page is not None
+        if shown:
+            self._show(page=None)
+        return shown
+
+    def pin(self) -> None:
+        """Keep the user's list beside that of whoever is watched next, or no longer."""
+        user = self.view.user
+        if user is None:
+            return
+        stays = ("user", user) not in self.view.bookmarks
+        if stays and len(pinned(self.view.bookmarks)) >= MOST_WATCHED - 1:
+            self._say(f"At most {MOST_WATCHED - 1} users stay beside the one that is watched; P on one lets it go.")
+        elif self._append("bookmark", kind="user", id=user, on=stays) and stays:
+            self._say(f"User {user} stays; p or n watches another beside.")
+
+    def bookmark(self) -> None:
+        kind, name = self._subject()
+        if kind is not None:
+            self._append("bookmark", kind=kind, id=name, on=(kind, name) not in self.view.bookmarks)
+
+    def note(self, text: str) -> None:
+        kind, name = self._subject()
+        if text.strip():
+            self._append("note", text=text, about=None if kind is None else f"{kind} {name}")
+
+    def _subject(self) -> tuple[str | None, str]:
+        """What is looked at: the page, else the neuron."""
+        if self.view.page is not None:
+            return self.view.page.kind, self.view.page.name
+        return (None, "") if self.view.current is None else ("neuron", str(self.view.current))
+
+    def show_list(self) -> None:
+        self._show(side="list")
+
+    def show_cohort(self, where: str) -> None:
+        """What the edits do to a cohort (a name or an SQL condition; "" is everyone)."""
+        if self._ready():
+            self._show(side="cohort", cohort=Cohort(where.strip()))
+
+    def show_curve(self) -> None:
+        """The dose curve of the neuron for the watched user; the list again where it is shown already."""
+        neuron = self.view.current
+        if self.view.side == "curve" and self.view.curve is not None and self.view.curve.neuron == neuron:
+            self._show(side="list")
+        elif neuron is not None and self._ready():
+            self._show(side="curve", curve=Curve(neuron))
+
+    def show_jobs(self, jobs: Sequence[Job]) -> None:
+        self._show(jobs=tuple(jobs))
+
+    def decide(self, state: LabelState) -> None:
+        """Accept ("human") or reject ("rejected") the labels of the marked neurons, else of this one."""
+        chosen = [j for j in self._chosen() if (label := self.view.labels.get(j)) is not None and label.text]
+        if not chosen:
+            self._say("There is no label to decide on: l asks for one, L writes one.")
+        for neuron in chosen:
+            label = self.view.labels[neuron]
+            self._label(neuron, {**_told(label), "state": state})
+
+    def _chosen(self) -> list[int]:
+        """The marked neurons, else the one under the cursor."""
+        return sorted(self.view.marks) or ([] if self.view.current is None else [self.view.current])
 
     def put_on_bench(self) -> None:
         """An edit that changes nothing yet."""
@@ -119,16 +179,19 @@ class Desk:
             self._label(neuron, {"text": text, "state": "human", "concept": None, "model": None, "note": None})
 
     def ask_label(self) -> None:
-        neuron, neurons = self.view.current, self.view.neurons
-        if neuron is None or neurons is None or neuron in self.view.asked or not self._writable():
+        """Ask for labels of the marked neurons, else of this one; each is tested when it comes."""
+        neurons = self.view.neurons
+        chosen = [neuron for neuron in self._chosen() if neuron not in self.view.asked]
+        if not chosen or neurons is None or not self._writable():
             return
-        if neurons.dead[neurons.row_of[neuron]]:
-            self._say(f"Neuron {neuron} is dead: there is nothing to label.")
+        alive = [neuron for neuron in chosen if not neurons.dead[neurons.row_of[neuron]]]
+        if not alive:
+            self._say(f"Neuron {chosen[0]} is dead: there is nothing to label.")
             return
         self._wake()
-        self._engine.ask("label", {"run": self.view.card.name, "neurons": [neuron]}, None)
-        self._show(asked={**self.view.asked, neuron: "asked"})
-        self._say(f"Asked for a label of neuron {neuron}; ctrl+c cancels.")
+        self._engine.ask("label", {"run": self.view.card.name, "neurons": alive}, None)
+        self._show(asked={**self.view.asked, **dict.fromkeys(alive, "asked")})
+        self._say(f"Asked for a label of {_neurons(alive)}; ctrl+c cancels.")
 
     def undo(self) -> None:
         self._travel("undo")
@@ -147,83 +210,12 @@ class Desk:
         if newest.method == "label":
             self._engine.cancel(newest.id, forget=True)
             self._forget(newest.method, newest.params)
-            self._say(f"Cancelled the label of neuron {newest.params['neurons'][0]}.")
+            self._say(f"Cancelled the label of {_neurons(newest.params['neurons'])}.")
+        elif newest.method in LOOKUPS:
+            self._engine.cancel(newest.id)
         else:
             self._engine.kill("was interrupted")
         return True
-
-    # What the engine says
-
-    def start_engine(self) -> None:
-        self._show(lists="The engine is starting…", ranking=None)
-        self._engine.start()
-        self._engine.ask("hello", {}, START_SECONDS)
-        self._engine.ask("load", {"run": self.view.card.name}, START_SECONDS)
-
-    def heard(self, event: Event) -> None:
-        """Take one event of the engine client."""
-        match event:
-            case Ended(reason, unanswered):
-                self._ended(reason, unanswered)
-            case Progressed(asked, share, text) if asked.method == "label":
-                neuron = asked.params["neurons"][0]
-                self._show(asked={**self.view.asked, neuron: f"{text} {share:.0%}"})
-            case Refused(asked, message):
-                self._refused(asked.method, asked.params, message)
-            case Answered(asked, result):
-                try:
-                    self._answered(asked.method, asked.params, result)
-                except (KeyError, TypeError, ValueError) as error:
-                    self._engine.kill(f"answered {asked.method} with nonsense ({error!r})")
-
-    def _answered(self, method: str, params: Mapping[str, Any], result: Mapping[str, Any]) -> None:
-        if method == "load":
-            self._first_user = result["first_user"]
-            self._show(
-                lists=None if result["lists"] else str(result["missing"]), user=self.view.user or self._first_user
-            )
-            self._rank()
-        elif method == "rank":
-            ranking = Ranking.of(result, self.view.card.item_word)
-            if params["user"] == self.view.user and params["edits"] == [dict(edit) for edit in self.view.edits]:
-                self._show(ranking=ranking)
-        elif method == "user":
-            if self._writable():
-                self._append("watch", user=str(result["user"]))
-            else:
-                self._show(user=str(result["user"]), ranking=None)
-                self._rank()
-        elif method == "label":
-            self._forget(method, params)
-            for told in result["actions"]:
-                data = {key: value for key, value in told.items() if key not in ("action", "time")}
-                if told["action"] == "label":
-                    self._label(data.pop("neuron"), data)
-                else:
-                    self._append(told["action"], **data)
-
-    def _refused(self, method: str, params: Mapping[str, Any], message: str) -> None:
-        if method == "load":
-            self._show(lists=message)
-        elif method == "label":
-            self._forget(method, params)
-            self._fail_label(params["neurons"][0], message)
-        self._say(message)
-
-    def _ended(self, reason: str, unanswered: Sequence[Any]) -> None:
-        for asked in unanswered:
-            self._forget(asked.method, asked.params)
-        now = time.monotonic()
-        self._restarts = [moment for moment in self._restarts if now - moment < RESTART_WINDOW_SECONDS] + [now]
-        if len(self._restarts) <= RESTARTS:
-            self.start_engine()
-            self._say(f"The engine {reason}; it was started again, nothing is lost.")
-        else:
-            sentence = f"The engine {reason}, {len(self._restarts)} times within a minute; see {self._engine.log}."
-            self._show(lists=f"{sentence} p, + or - tries again.", ranking=None)
-            self._say(sentence)
-
-    # How a view follows from another
 
     def _travel(self, direction: str) -> None:
         before = self.view
@@ -233,53 +225,6 @@ class Desk:
     def _edit(self, edit: Edit) -> None:
         at = self.view.edit_of(edit["neuron"])
         self._append("edit", edit=dict(edit), **({} if at is None else {"replaces": at}))
-
-    def _label(self, neuron: int, label: Mapping[str, Any]) -> None:
-        self._append("label", neuron=neuron, **label)
-        if label["state"] == "failed" and label["note"]:
-            self._say(f"No label for neuron {neuron}: {label['note']}")
-
-    def _fail_label(self, neuron: int, message: str) -> None:
-        """A label that could not be had is a state of the neuron; the session keeps a label that it has already."""
-        if message != "cancelled":
-            failure = {"text": None, "state": "failed", "concept": None, "model": None, "note": message}
-            self._label(neuron, failure)
-
-    def _append(self, action: str, **data: Any) -> bool:
-        if not self._writable() or self._session is None:
-            return False
-        try:
-            state = self._session.append(action, **data)
-        except MonoscopeError as error:
-            self._say(str(error))
-            return False
-        self._adopt(state, saved=time.strftime("%H:%M:%S"))
-        return True
-
-    def _adopt(self, state: State, **also: Any) -> None:
-        """Show the journal's state; a list that no longer fits is asked for again."""
-        user = state.watched[-1] if state.watched else self._first_user
-        before = self.view
-        edits = tuple(state.edits)
-        changes = {"labels": state.labels, "scores": state.scores, "edits": edits, "user": user, **also}
-        if user != before.user:
-            changes["ranking"] = None
-        if not edits:
-            changes["flipped"] = False
-        self._show(**changes)
-        if (user, edits) != (before.user, before.edits):
-            self._rank()
-
-    def _rank(self) -> None:
-        view = self.view
-        if view.user is not None and view.lists is None:
-            params = {"user": view.user, "k": LIST_LENGTH, "edits": [dict(edit) for edit in view.edits]}
-            params["session"] = view.session
-            self._engine.ask("rank", params, ANSWER_SECONDS, newest=True)
-
-    def _show(self, **changes: Any) -> None:
-        self.view = replace(self.view, **changes)
-        self._changed(self.view)
 
     def _editable(self) -> int | None:
         """The neuron to edit, or None after saying why not."""
@@ -292,32 +237,14 @@ class Desk:
         self._wake()
         return neuron
 
-    def _writable(self) -> bool:
-        if self.view.read_only:
-            self._say("This session is read-only here: it is open in another terminal, or cannot be written.")
-        return not self.view.read_only
 
-    def _ready(self) -> bool:
-        self._wake()
-        if self.view.lists is not None:
-            self._say(self.view.lists)
-        return self.view.lists is None
-
-    def _wake(self) -> None:
-        """Try an engine that had stopped for good once more."""
-        if self._engine.pid is None and self._session is not None:
-            self.start_engine()
-
-    def _forget(self, method: str, params: Mapping[str, Any]) -> None:
-        if method == "label":
-            self._show(asked={key: text for key, text in self.view.asked.items() if key not in params["neurons"]})
+def _told(label: Label) -> dict[str, Any]:
+    return {name: getattr(label, name) for name in ("text", "state", "concept", "model", "note")}
 
 
-def _journalled(view: View) -> tuple[Mapping[int, Label], tuple[Edit, ...], str | None]:
-    return view.labels, view.edits, view.user
+def _neurons(numbers: Sequence[int]) -> str:
+    return f"neuron {numbers[0]}" if len(numbers) == 1 else f"{len(numbers)} neurons"
 
 
-def _restored(state: State) -> str:
-    counts = (("edit", len(state.edits)), ("label", sum(label.text is not None for label in state.labels.values())))
-    found = " and ".join(f"{count} {word}{'s' if count > 1 else ''}" for word, count in counts if count)
-    return f"Restored {found} of this session; u steps back." if found else ""
+def _journalled(view: View) -> tuple[object, ...]:
+    return view.labels, view.edits, view.user, view.notes, view.bookmarks

@@ -1,0 +1,229 @@
+"""The desk's seat: its session and its engine, and how a view follows from what they say. No Textual here."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from engine.errors import MonoscopeError
+from engine.session import Session, State
+from workbench.engine_client import Answered, Ended, EngineClient, Event, Progressed, Refused
+from workbench.journal import journal_lines
+from workbench.model import Neurons, Ranking
+from workbench.screens.lookups import LOOKUPS, Lookups
+from workbench.view import MOST_WATCHED, Cohort, Curve, View
+from workbench.widgets.bench import LIST_LENGTH
+
+START_SECONDS, ANSWER_SECONDS = 60.0, 15.0
+"""Limits after which the engine counts as hanging: for loading a run, and for everything else."""
+RESTARTS, RESTART_WINDOW_SECONDS = 3, 60.0
+
+
+class Seat:
+    """Owns the session and the engine of one run. `changed` gets every new view, `say` every message."""
+
+    def __init__(
+        self, view: View, engine: EngineClient, changed: Callable[[View], None], say: Callable[[str], None]
+    ) -> None:
+        self.view = view
+        self._engine = engine
+        self._changed = changed
+        self._say = say
+        self._session: Session | None = None
+        self._first_user: str | None = None
+        self._restarts: list[float] = []
+        self._lookups = Lookups(engine)
+
+    # What is read when the run opens
+
+    def seat(self, neurons: Neurons | None, fault: str | None, session: Session | None, refused: str | None) -> None:
+        """Take what was read from disk; `refused` says why there is no session."""
+        self._session = session
+        self._show(neurons=neurons, fault=fault, read_only=session is None or session.read_only)
+        if session is not None:
+            self._adopt(session.state)
+            self._say(session.notice or _restored(session.state))
+        elif refused:
+            self._say(refused)
+
+    def close(self) -> None:
+        """End the child and let the session go; everything is in the journal already."""
+        self._engine.stop()
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    # What the engine says
+
+    def start_engine(self) -> None:
+        self._show(lists="The engine is starting…", ranking=None)
+        self._engine.start()
+        self._engine.ask("hello", {}, START_SECONDS)
+        self._engine.ask("load", {"run": self.view.card.name}, START_SECONDS)
+        self._lookups.forget()
+
+    def heard(self, event: Event) -> None:
+        """Take one event of the engine client."""
+        match event:
+            case Ended(reason, unanswered):
+                self._ended(reason, unanswered)
+            case Progressed(asked, share, text) if asked.method == "label":
+                told = dict.fromkeys(asked.params["neurons"], f"{text} {share:.0%}")
+                self._show(asked={**self.view.asked, **told})
+            case Refused(asked, message):
+                self._refused(asked.method, asked.params, message)
+            case Answered(asked, result):
+                try:
+                    self._answered(asked.method, asked.params, result)
+                except (KeyError, TypeError, ValueError) as error:
+                    self._engine.kill(f"answered {asked.method} with nonsense ({error!r})")
+
+    def _answered(self, method: str, params: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+        if method == "load":
+            self._first_user = result["first_user"]
+            self._show(
+                lists=None if result["lists"] else str(result["missing"]), user=self.view.user or self._first_user
+            )
+            if not self.view.opening and not self.view.edits:
+                self._engine.ask("measure", {}, ANSWER_SECONDS)
+            self._rank()
+        elif method in LOOKUPS:
+            self._put(self._lookups.answered(self.view, method, params, result))
+        elif method == "rank":
+            ranking = Ranking.of(result, self.view.card.item_word)
+            if params["user"] == self.view.user and params["edits"] == [dict(edit) for edit in self.view.edits]:
+                self._show(ranking=ranking, rankings={**self.view.rankings, params["user"]: ranking})
+        elif method == "user":
+            if self._writable():
+                self._append("watch", user=str(result["user"]))
+            else:
+                self._show(user=str(result["user"]), ranking=None)
+                self._rank()
+        elif method == "label":
+            self._forget(method, params)
+            for told in result["actions"]:
+                data = {key: value for key, value in told.items() if key not in ("action", "time")}
+                if told["action"] == "label":
+                    self._label(data.pop("neuron"), data)
+                else:
+                    self._append(told["action"], **data)
+
+    def _refused(self, method: str, params: Mapping[str, Any], message: str) -> None:
+        if method == "load":
+            self._show(lists=message)
+        elif method == "label":
+            self._forget(method, params)
+            for neuron in params["neurons"]:
+                self._fail_label(neuron, message)
+        elif method in LOOKUPS:
+            self._put(self._lookups.refused(self.view, method, params, message))
+            return
+        self._say(message)
+
+    def _ended(self, reason: str, unanswered: Sequence[Any]) -> None:
+        for asked in unanswered:
+            self._forget(asked.method, asked.params)
+        now = time.monotonic()
+        self._restarts = [moment for moment in self._restarts if now - moment < RESTART_WINDOW_SECONDS] + [now]
+        if len(self._restarts) <= RESTARTS:
+            self.start_engine()
+            self._say(f"The engine {reason}; it was started again, nothing is lost.")
+        else:
+            sentence = f"The engine {reason}, {len(self._restarts)} times within a minute; see {self._engine.log}."
+            self._show(lists=f"{sentence} p, + or - tries again.", ranking=None)
+            self._say(sentence)
+
+    # How a view follows from another
+
+    def _label(self, neuron: int, label: Mapping[str, Any]) -> None:
+        self._append("label", neuron=neuron, **label)
+        if label["state"] == "failed" and label["note"]:
+            self._say(f"No label for neuron {neuron}: {label['note']}")
+
+    def _fail_label(self, neuron: int, message: str) -> None:
+        """A label that could not be had is a state of the neuron; the session keeps a label that it has already."""
+        if message != "cancelled":
+            failure = {"text": None, "state": "failed", "concept": None, "model": None, "note": message}
+            self._label(neuron, failure)
+
+    def _append(self, action: str, **data: Any) -> bool:
+        if not self._writable() or self._session is None:
+            return False
+        try:
+            state = self._session.append(action, **data)
+        except MonoscopeError as error:
+            self._say(str(error))
+            return False
+        self._adopt(state, saved=time.strftime("%H:%M:%S"))
+        return True
+
+    def _adopt(self, state: State, **also: Any) -> None:
+        """Show the journal's state; a list that no longer fits is asked for again."""
+        user = state.watched[-1] if state.watched else self._first_user
+        before = self.view
+        edits = tuple(state.edits)
+        changes = {"labels": state.labels, "scores": state.scores, "edits": edits, "user": user, **also}
+        changes |= {"notes": state.notes, "bookmarks": state.bookmarks}
+        changes["log"] = journal_lines(self._session.records) if self._session is not None else ()
+        others = [one for one in pinned(state.bookmarks) if one != user]
+        changes["watched"] = (*others, user) if user is not None else tuple(others)
+        if user != before.user:
+            changes["ranking"] = None
+        if edits != before.edits:
+            changes["rankings"] = {}
+        if (user, edits) != (before.user, before.edits):
+            changes["curve"] = None if before.curve is None else Curve(before.curve.neuron)
+        if edits != before.edits and before.cohort is not None:
+            changes["cohort"] = Cohort(before.cohort.where)
+        if not edits:
+            changes["flipped"] = False
+        self._show(**changes)
+        if (user, edits) != (before.user, before.edits):
+            self._rank()
+
+    def _rank(self) -> None:
+        view = self.view
+        if view.user is not None and view.lists is None:
+            params = {"user": view.user, "k": LIST_LENGTH, "edits": [dict(edit) for edit in view.edits]}
+            params["session"] = view.session
+            self._engine.ask("rank", params, ANSWER_SECONDS, newest=True)
+
+    def _show(self, **changes: Any) -> None:
+        self._put(replace(self.view, **changes))
+
+    def _put(self, view: View) -> None:
+        self.view = view
+        if self._engine.pid is not None:
+            self._lookups.look(view)
+        self._changed(view)
+
+    def _writable(self) -> bool:
+        if self.view.read_only:
+            self._say("This session is read-only here: it is open in another terminal, or cannot be written.")
+        return not self.view.read_only
+
+    def _ready(self) -> bool:
+        self._wake()
+        if self.view.lists is not None:
+            self._say(self.view.lists)
+        return self.view.lists is None
+
+    def _wake(self) -> None:
+        """Try an engine that had stopped for good once more."""
+        if self._engine.pid is None and self._session is not None:
+            self.start_engine()
+
+    def _forget(self, method: str, params: Mapping[str, Any]) -> None:
+        if method == "label":
+            self._show(asked={key: text for key, text in self.view.asked.items() if key not in params["neurons"]})
+
+
+def pinned(bookmarks: Sequence[tuple[str, str]]) -> list[str]:
+    """The users whose lists stay beside the one that is watched."""
+    return [name for kind, name in bookmarks if kind == "user"][1 - MOST_WATCHED :]
+
+
+def _restored(state: State) -> str:
+    counts = (("edit", len(state.edits)), ("label", sum(label.text is not None for label in state.labels.values())))
+    found = " and ".join(f"{count} {word}{'s' if count > 1 else ''}" for word, count in counts if count)
+    return f"Restored {found} of this session; u steps back." if found else ""
