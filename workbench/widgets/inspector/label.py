@@ -66,7 +66,7 @@ def _tests(scores: Facts, width: int) -> list[Line]:
         return [*heading("Tests", width), *prose("It was not tested yet.", width)]
     cells = [_test(kind, score) for kind, score in made.items()]
     lines = [
-        *heading("Tests on items that the labeller did not see", width),
+        *heading("Tests beside chance, on unseen items", width),
         *table(
             width,
             Column("test", [row[0] for row in cells], names=True),
@@ -110,7 +110,10 @@ def _judges(made: Mapping[str, Facts]) -> str:
         ),
     }
     scored = {kind: score for kind, score in made.items() if kind in words and score.get("state") == "scored"}
-    return " ".join(words[kind](score, part(score, "figures")) for kind, score in scored.items())
+    told = [words[kind](score, part(score, "figures")) for kind, score in scored.items()]
+    if part(made, "causal").get("state") == "scored":
+        told.append("moves: of users' lists; its chance is the mean of random directions.")
+    return " ".join(told)
 
 
 def _verdicts(figures: Facts, titles: Mapping[str, str], width: int) -> list[Line]:
