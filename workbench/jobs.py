@@ -34,6 +34,9 @@ REAP_SECONDS = 0.15
 COLOURS = ("FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
 """Variables that make programs write colours where there is no terminal."""
 
+SURROUNDINGS = {VARIABLE: LINES, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+"""What a job finds in its environment: progress as lines, output at once and as this process reads it."""
+
 
 def job_program(home: Path) -> list[str]:
     """How to start a command beside this process; -P keeps a folder named `workbench` in the way from being run."""
@@ -134,7 +137,7 @@ class JobRunner:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
-                    env={**environment, VARIABLE: LINES, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"},
+                    env={**environment, **SURROUNDINGS},
                     start_new_session=True,
                 )
             except OSError as error:
