@@ -35,6 +35,10 @@ def run(home: Path, run: str | None, session: str | None, engine: Sequence[str] 
     terminal = Terminal.probe()
     gc.disable()  # until the first paint: collecting while thousands of objects are made costs a tenth of the start
     os.environ.update(terminal.textual_environment())
+    if (place.root / "keys.toml").is_file():
+        from workbench.keys import use_keys
+
+        use_keys(place)
     from workbench.screens.application import MonoscopeApp
 
     app = MonoscopeApp(place, run, session, engine or engine_command(home), terminal)

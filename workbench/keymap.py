@@ -35,21 +35,28 @@ PANES = (
     Action("pane_1", "go('neurons')", "1", "1 2 3", "pane", "to Neurons, Inspector, Bench"),
     Action("pane_2", "go('inspector')", "2", "2"),
     Action("pane_3", "go('bench')", "3", "3"),
-    Action("next_tab", "tab", "right_square_bracket", "[ ]", "tab", "Inspector or Bench, where they share a place"),
-    Action("previous_tab", "tab", "left_square_bracket", "["),
+    Action("next_tab", "tab(1)", "right_square_bracket", "[ ]", "tab", "the inspector's next, previous tab"),
+    Action("previous_tab", "tab(-1)", "left_square_bracket", "["),
     Action("zoom", "zoom", "z", "z", "zoom", "this pane alone, or all of them"),
 )
 FIND = (
-    Action("filter", "filter", "slash", "/", "filter", "neurons with a text in label or concept; esc clears"),
+    Action("filter", "filter", "slash", "/", "filter", "words, !word, p20>.8, state:none, marked; esc clears"),
     Action("clear_filter", "clear_filter", "escape", "esc"),
     Action("sort_right", "sort(1)", "greater_than_sign", "< >", "sort", "sort by the column to the left, right"),
     Action("sort_left", "sort(-1)", "less_than_sign", "<"),
     Action("reverse", "reverse", "s", "s", "reverse", "sort the other way round"),
+    Action("open_page", "open_page", "o", "o", "open", "an item, a user or a concept by name"),
 )
 NEURON = (
     Action("inspect", "go('inspector')", "enter", "enter", "inspect", "the neuron in the inspector"),
-    Action("ask_label", "ask_label", "l", "l", "label", "ask the language model for a label; sends titles only"),
+    Action("mark", "mark", "space", "space", "mark", "mark the neuron, or no longer; esc clears all marks"),
+    Action("compare", "compare", "c", "c", "compare", "the marked neurons beside each other"),
+    Action("ask_label", "ask_label", "l", "l", "label", "name and test it, or all that are marked"),
     Action("write_label", "write_label", "L", "L", "write label", "write the label yourself; yours always wins"),
+    Action("accept", "decide('human')", "a", "a x", "accept", "accept, reject the label"),
+    Action("reject", "decide('rejected')", "x", "x"),
+    Action("note", "note", "m", "m", "note", "keep a remark on what is shown"),
+    Action("bookmark", "bookmark", "b", "b", "bookmark", "mark what is shown to find it again"),
 )
 BENCH = (
     Action("bench", "bench", "i", "i", "bench", "put the neuron on the bench, to change it for this user"),
@@ -62,11 +69,18 @@ BENCH = (
     Action("pick_user", "pick_user", "p", "p", "user", "type whose list to watch"),
     Action("next_user", "step_user(1)", "n", "n N", "next user", "the next, the previous user"),
     Action("previous_user", "step_user(-1)", "N", "N"),
+    Action("pin", "pin", "P", "P", "beside", "keep this user's list beside the next one's"),
+    Action("cohort", "cohort", "C", "C", "cohort", "what the edits do to many users: a name, SQL, or all"),
+    Action("curve", "curve", "v", "v", "dose curve", "how the list answers to more and less of the neuron"),
+    Action("list", "list", "w", "w", "list", "back to the list of the watched user"),
 )
 SESSION = (
     Action("undo", "undo", "u", "u U", "undo", "undo, redo: edits, labels and users"),
     Action("redo", "redo", "U", "U"),
     Action("copy", "copy", "y", "y", "copy", "copy the command in the row above the keys"),
+    Action("command", "command", "colon", ":", "command", "any command, completed by tab; long ones are jobs"),
+    Action("export", "export", "e", "e", "export", "write a report, tables or edited vectors"),
+    Action("jobs", "jobs", "exclamation_mark", "!", "jobs", "what runs, and what the last one said"),
 )
 OPEN = (Action("open", "open", "enter", "enter", "open", "open the run"),)
 EVERYWHERE = (
@@ -92,10 +106,25 @@ SCREENS: dict[str, dict[str, tuple[Action, ...]]] = {
 
 FOOTERS: dict[str, tuple[str, str]] = {
     "runs": ("runs", "open down back"),
-    "neurons": ("run", "inspect bench ask_label filter sort_right back pick_user undo zoom write_label copy next_pane"),
-    "edited": ("run", "step_up off type_value drop flip undo back pick_user next_user filter zoom copy next_pane"),
-    "inspector": ("run", "bench ask_label write_label next_pane back undo pick_user zoom copy"),
-    "bench": ("run", "step_up off type_value drop flip pick_user next_user back undo next_pane zoom copy"),
+    "neurons": (
+        "run",
+        "inspect bench filter next_tab ask_label sort_right command back mark pick_user undo open_page zoom "
+        "write_label accept compare export copy next_pane",
+    ),
+    "edited": (
+        "run",
+        "step_up off flip curve cohort drop type_value undo back pick_user next_user filter command zoom copy "
+        "next_pane",
+    ),
+    "inspector": (
+        "run",
+        "next_tab bench ask_label accept open_page next_pane back note bookmark undo command zoom copy",
+    ),
+    "bench": (
+        "run",
+        "step_up off flip curve cohort pick_user next_user pin list drop type_value back undo next_pane command zoom "
+        "copy",
+    ),
 }
 """For each pane that can have the focus: its screen, and what its footer offers, most useful first.
 
@@ -125,12 +154,12 @@ def of_footer(pane: str) -> list[Action]:
     """The actions that the footer offers while `pane` has the focus, most useful first."""
     screen, ids = FOOTERS[pane]
     by_id = {action.id: action for action in of_screen(screen)}
-    return [by_id[id] for id in ids.split()]
+    return [by_id[id] for id in ids.split() if id in by_id]
 
 
 def help_action() -> Action:
     """What every footer ends with."""
-    return EVERYWHERE[-1]
+    return next(action for action in of_screen("run") if action.id == "help")
 
 
 RUN_WORDS = (

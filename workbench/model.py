@@ -117,6 +117,10 @@ class Neurons:
     top_activation: "np.ndarray"
     top_match: "np.ndarray"
     row_of: Mapping[int, int]
+    ids: Sequence[str] = ()
+    """Ids of the items, in the order of `titles`."""
+    flags: Sequence[Sequence[str]] | None = None
+    """Of each neuron; None in the files of earlier runs."""
 
     def __len__(self) -> int:
         return len(self.row_of)
@@ -194,6 +198,8 @@ def _neurons(arrays: Mapping[str, "np.ndarray"], texts: Mapping[str, Any]) -> Ne
         top_activation=arrays["top_activation"],
         top_match=arrays["top_match"],
         row_of={int(neuron): row for row, neuron in enumerate(number)},
+        ids=[plain(str(one)) for one in texts.get("item_id", ())],
+        flags=None if texts.get("flags") is None else [[plain(str(one)) for one in row] for row in texts["flags"]],
     )
 
 

@@ -356,7 +356,8 @@ def test_no_junk_ends_the_process(peer: Peer) -> None:
                 params = {one: good[one] for one in names if one in good} | {name: junk}
                 body = peer.ask(method, **params)
                 assert "result" in body or body["error"]["message"]
-    for whole in (None, [], "x", 3):
+    params_of_no_kind: list[Any] = [None, [], "x", 3]
+    for whole in params_of_no_kind:
         assert "must be an object" in peer.raw("neuron", whole)["error"]["message"]
         assert peer.raw("cancel", whole)["result"] == {"cancelled": False}
     assert "no method" in peer.raw([], {})["error"]["message"]

@@ -31,7 +31,7 @@ async def test_the_inspector_shows_purity_beside_its_base_rate_and_the_top_items
         await driver.ready()
         await driver.press("j")
         pane = driver.pane("inspector")
-        assert pane[0].startswith("│ 2 [Inspector]")
+        assert pane[0].startswith("│ 2 ‹ Items 1/11 ›")
         assert pane[1].startswith("│ 1 Horror")
         assert "purity @10 0.98  @20 0.97  @50 0.95" in pane[3]
         assert "base rate 0.10  lift 9.7  q .001" in pane[4]

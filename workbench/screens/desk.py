@@ -55,6 +55,25 @@ class Desk(Seat):
             self._wake()
             self._show(page=Page(kind, name.strip()), opening=())
 
+    def open_any(self, name: str) -> None:
+        """The page of a concept of that name, else of an item, else of a user."""
+        found = {kind: [one for one, _told in self._found.get((kind, name), ())] for kind in ("concepts", "users")}
+        concepts = {(text or "").casefold() for text in (self.view.neurons.concept if self.view.neurons else ())}
+        if name in found["concepts"] or name.casefold() in concepts:
+            self.open_page("concept", name)
+        elif name in found["users"] and not any(self._found.get(("items", name), ())):
+            self.open_page("user", name)
+        else:
+            self.open_page("item", name)
+
+    def found(self, kind: str, text: str) -> Sequence[tuple[str, str]]:
+        """Names of a kind as the engine has found them, each with a few words; asked for if they are not there."""
+        if (kind, text) not in self._found:
+            self._found[kind, text] = ()
+            if self._engine.pid is not None:
+                self._engine.ask("find", {"kind": kind, "text": text, "limit": 20}, ANSWER_SECONDS)
+        return self._found[kind, text]
+
     def close_page(self) -> bool:
         """Back to the neuron; False where no page is open."""
         shown = self.view.page is not None

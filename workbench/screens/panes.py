@@ -2,21 +2,25 @@
 
 from textual import events
 from textual.app import ComposeResult
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 
 from workbench.edits import bench_command, neuron_command, table_command
 from workbench.screens.base import BaseScreen
 from workbench.view import View
 from workbench.widgets import frame
-from workbench.widgets.bench import Bench, bench, which_list
-from workbench.widgets.inspector import inspector
-from workbench.widgets.line import Line, ends
+from workbench.widgets.bench import Bench, bench, side_line, which_list
+from workbench.widgets.inspector import inspector, tabs_line
+from workbench.widgets.jobs import jobs_lines
+from workbench.widgets.line import Line, cut, ends, text_of, width_of, wrap
 from workbench.widgets.neurons import NeuronTable
+from workbench.widgets.page import page
 from workbench.widgets.pane import Pane
 from workbench.widgets.status import StatusRow
 
 WIDE_COLUMNS, MIDDLE_COLUMNS, NARROW_COLUMNS = 140, 100, 78
 PANES = ("neurons", "inspector", "bench")
+TALL_ROWS, JOB_ROWS, LOG_ROWS = 40, 7, 9
+"""From this height on a wide terminal has jobs and journal below the neurons."""
 
 
 class PanesScreen(BaseScreen, inherit_bindings=False):
@@ -75,7 +79,12 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         title.can_focus = footer.can_focus = False
         yield title
         with Horizontal(id="panes"):
-            yield NeuronTable()
+            with Vertical(id="left"):
+                yield NeuronTable()
+                for name in ("jobs", "log"):
+                    below = Pane(id=name)
+                    below.can_focus = False
+                    yield below
             yield Pane(id="inspector", ruled=True)
             yield Pane(id="bench", ruled=True)
         yield StatusRow()
@@ -85,7 +94,7 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         """Show a view everywhere; each pane draws only what differs."""
         self.pane("title").set_top([frame.title(view, self.pane("title").text_width)])
         self.table.show_view(view)
-        for name in PANES[1:]:
+        for name in (*PANES[1:], "jobs", "log"):
             if self.pane(name).display:
                 self._fill(name)
         saved = "read-only" if view.read_only else f"saved {view.saved}" if view.saved else ""
@@ -94,21 +103,51 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
 
     def _fill(self, name: str) -> None:
         pane = self.pane(name)
-        if name == "inspector":
-            pane.show([self._tabs(name)], inspector(self.view, pane.text_width))
+        if name == "jobs":
+            rows = jobs_lines(self.view.jobs[::-1], pane.text_width) or [((" nothing runs", "dim"),)]
+            pane.show([((" Jobs", "strong"), ("  ! shows more", "dim"))], rows)
+        elif name == "log":
+            rows = [((f" {text}", "dim"),) for text in self.view.log[1 - LOG_ROWS :]]
+            pane.show(
+                [((" Journal", "strong"), ("  u undo · U redo", "dim"))], [cut(row, pane.text_width) for row in rows]
+            )
+        elif name == "inspector":
+            pane.show([self._tabs(name)], self._inspected(pane.text_width))
         else:
             self._bench = bench(self.view, pane.text_width)
             pane.show([self._tabs(name)], self._bench.rows, self._bench.foot)
 
     def _tabs(self, name: str) -> Line:
         """A pane's title; where inspector and bench share a place, both, with the shown one in brackets."""
-        if self.wide and not self._zoomed:
-            title: Line = (("2 Inspector" if name == "inspector" else "3 Bench", "title"),)
-        elif name == "inspector":
-            title = (("2 [Inspector]", "title"), ("  3 Bench", "dim"))
-        else:
-            title = (("2 Inspector  ", "dim"), ("3 [Bench]", "title"))
-        return title if name == "inspector" else ends(title, which_list(self.view), self.pane(name).text_width)
+        width, together = self.pane(name).text_width, not self.wide or self._zoomed
+        if name == "inspector":
+            told: Line = (("2 ", "strong"),)
+            other: Line = (("  3 Bench", "dim"),) if together else ()
+            if self.view.page is not None:
+                return ends(
+                    (*told, (f"[{self.view.page.kind.capitalize()}]", "title"), ("  q goes back", "dim")), other, width
+                )
+            return ends((*told, *tabs_line(self.view, width - 2 - width_of(other))), other, width)
+        title: Line = (("2 Inspector  ", "dim"), ("3 [Bench]", "title")) if together else (("3 Bench", "title"),)
+        sides, which = side_line(self.view), which_list(self.view)
+        both = (*sides, ("  ", ""), *which) if which else sides
+        at_right = next((one for one in (both, which or sides) if width_of(title) + width_of(one) + 2 <= width), which)
+        return ends(title, at_right, width)
+
+    def _inspected(self, width: int) -> list[Line]:
+        """What the inspector's place shows: a page, the opening's sentences, a tab."""
+        view = self.view
+        if view.page is not None:
+            return page(view.page, width)
+        if view.opening:
+            rows = [line for sentence in view.opening for line in (*wrap(f"· {sentence}", width), "")]
+            more = [(), (("j k move to a neuron, ? tells every key", "dim"),)]
+            return [((f"{view.card.name}", "strong"),), (), *(((row, ""),) for row in rows), *more]
+        return inspector(view, width)
+
+    def texts(self) -> list[str]:
+        """What the panes show, without colours, each pane whole."""
+        return [text_of(line) for name in PANES if self.pane(name).display for line in self.pane(name).lines]
 
     def lay_out(self) -> None:
         """Widths and visibility of the panes for this width, tab and zoom, and what they show."""
@@ -130,6 +169,13 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
             pane.display = name in shown
             if name in shown:
                 pane.set_width(shown[name])
+        column = self.query_one("#left")
+        column.display = "neurons" in shown
+        column.styles.width = shown.get("neurons", 0)
+        below = "neurons" in shown and width >= WIDE_COLUMNS and self.app.size.height >= TALL_ROWS and not self._zoomed
+        for name in ("jobs", "log"):
+            self.pane(name).display = below
+            self.pane(name).set_width(shown.get("neurons", 0))
         if self.focused is None:
             self.table.focus()
         self.refill()
@@ -171,9 +217,6 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         else:
             self._tab = name
             self.lay_out()
-
-    def other_tab(self) -> str:
-        return "bench" if self._tab == "inspector" else "inspector"
 
     def neighbour(self, step: int) -> str:
         """The pane that tab leads to."""

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from textual.binding import BindingType
 from textual.message import Message
@@ -11,12 +11,13 @@ from engine.errors import MonoscopeError
 from engine.home import Home
 from engine.session import Session
 from workbench.engine_client import EngineClient, Event
+from workbench.jobs import JobRunner
 from workbench.model import Neurons, RunCard, read_neurons
 from workbench.screens.base import bindings_of
 from workbench.screens.desk import Desk
-from workbench.screens.panes import PanesScreen
+from workbench.screens.lines import LinesScreen
 from workbench.terminal import Terminal, copy
-from workbench.view import View
+from workbench.view import Job, View
 from workbench.widgets.pane import Pane
 
 MESSAGE_SECONDS, TWICE_SECONDS = 1.0, 2.0
@@ -40,7 +41,15 @@ class EngineSpoke(Message):
         self.event = event
 
 
-class RunScreen(PanesScreen, inherit_bindings=False):
+class JobMoved(Message):
+    """A job has got further, or ended."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__()
+        self.job = job
+
+
+class RunScreen(LinesScreen, inherit_bindings=False):
     """One run, one session, one engine."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("run")]
@@ -50,7 +59,9 @@ class RunScreen(PanesScreen, inherit_bindings=False):
         self._home = home
         self._terminal = terminal
         self.engine = EngineClient(command, home.root / "log" / "engine.log", self._deliver)
-        self.desk = Desk(View(card, session), self.engine, self._changed, self._say)
+        self.desk = Desk(View(card, session), self.engine, self._changed, self.say)
+        self.desk.found_more = lambda: self.status.recall() if self.is_attached else None
+        self.runner = JobRunner(home.root, self._worked)
         self._said_at = 0.0
         self._interrupted_at = -TWICE_SECONDS
 
@@ -64,6 +75,7 @@ class RunScreen(PanesScreen, inherit_bindings=False):
         self.set_interval(1.0, self.engine.check)
 
     def on_unmount(self) -> None:
+        self.runner.stop()
         self.desk.close()
 
     def _open(self) -> None:
@@ -92,6 +104,15 @@ class RunScreen(PanesScreen, inherit_bindings=False):
         """On the engine client's thread: pass it on, do nothing."""
         self.post_message(EngineSpoke(event))
 
+    def _worked(self, job: Job) -> None:
+        """On a job's thread: pass it on, do nothing."""
+        self.post_message(JobMoved(job))
+
+    def on_job_moved(self, message: JobMoved) -> None:
+        self.desk.show_jobs(self.runner.jobs)
+        if message.job.state != "running":
+            self.say(f"Job {message.job.id} {message.job.state}: {message.job.command}. ! shows what it said.")
+
     def on_engine_spoke(self, message: EngineSpoke) -> None:
         self.desk.heard(message.event)
 
@@ -99,7 +120,7 @@ class RunScreen(PanesScreen, inherit_bindings=False):
         if self.is_attached:
             self.show(view)
 
-    def _say(self, message: str) -> None:
+    def say(self, message: str) -> None:
         if message:
             self._said_at = time.monotonic()
             self.status.say(message)
@@ -114,27 +135,6 @@ class RunScreen(PanesScreen, inherit_bindings=False):
             self.table.move_cursor(message.row)
             self.desk.choose(self.table.current)
 
-    def _ask(
-        self,
-        question: str,
-        text: str,
-        done: Callable[[str], None],
-        typed: Callable[[str], str] | None = None,
-        given_up: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Ask for a line in the status row; the focus returns to where it was."""
-        focused = self.focused
-
-        def finished(line: str | None) -> None:
-            self.set_focus(focused)
-            if line is None:
-                given_up()
-            else:
-                done(line)
-
-        self.status.say("")
-        self.status.ask(question, text, finished, typed)
-
     # Moving
 
     def action_travel(self, unit: str, direction: int) -> None:
@@ -146,38 +146,24 @@ class RunScreen(PanesScreen, inherit_bindings=False):
                 return
         self.travel(unit, direction)
         if self.focused_pane == "neurons":
+            self.desk.begin()
             self.desk.choose(self.table.current)
 
     def action_cycle(self, step: int) -> None:
         self.go(self.neighbour(step))
 
     def action_go(self, name: str) -> None:
+        self.desk.begin()
         self.go(name)
 
-    def action_tab(self) -> None:
-        if self.wide:
-            self.go(self.other_tab())
-        else:
-            self.show_tab(self.other_tab())
+    def action_tab(self, step: int) -> None:
+        self.desk.next_tab(step)
+        self.show_tab("inspector")
 
     def action_zoom(self) -> None:
         self.zoom()
 
     # Finding
-
-    def action_filter(self) -> None:
-        self._ask("filter:", self.table.filter, lambda _: None, self._filter, self.action_clear_filter)
-
-    def _filter(self, text: str) -> str:
-        """Filter while it is typed; says how much is left."""
-        self.table.filter = text.strip()
-        self.table.reorder()
-        self.desk.choose(self.table.current)
-        return f"{len(self.table.order)} of {len(self.view.neurons or ())}"
-
-    def action_clear_filter(self) -> None:
-        if self.table.filter:
-            self._filter("")
 
     def action_sort(self, step: int) -> None:
         self.table.sort_by(step)
@@ -192,11 +178,20 @@ class RunScreen(PanesScreen, inherit_bindings=False):
     def action_ask_label(self) -> None:
         self.desk.ask_label()
 
-    def action_write_label(self) -> None:
-        current = self.view.current
-        if current is not None:
-            label = self.view.labels.get(current)
-            self._ask(f"label of neuron {current}:", (label.text or "") if label else "", self.desk.write_label)
+    def action_decide(self, state: Literal["human", "rejected"]) -> None:
+        self.desk.decide(state)
+
+    def action_mark(self) -> None:
+        self.desk.mark()
+        self.travel("row", 1)
+        self.desk.choose(self.table.current)
+
+    def action_compare(self) -> None:
+        self.desk.compare()
+        self.show_tab("inspector")
+
+    def action_bookmark(self) -> None:
+        self.desk.bookmark()
 
     # Bench
 
@@ -212,7 +207,7 @@ class RunScreen(PanesScreen, inherit_bindings=False):
     def action_type_value(self) -> None:
         if self.view.current is not None:
             question = f"neuron {self.view.current}, 1.5 or +1 or x2 or off:"
-            self._ask(question, "", lambda text: self._on_bench(lambda: self.desk.value(text)))
+            self.ask(question, "", lambda text: self._on_bench(lambda: self.desk.value(text)))
 
     def _on_bench(self, change: Callable[[], None]) -> None:
         """Make a change, and bring the bench up to show what it does."""
@@ -226,11 +221,19 @@ class RunScreen(PanesScreen, inherit_bindings=False):
     def action_flip(self) -> None:
         self.desk.flip()
 
-    def action_pick_user(self) -> None:
-        self._ask("watch user:", "", self.desk.watch)
-
     def action_step_user(self, direction: int) -> None:
         self.desk.step_user(direction)
+
+    def action_pin(self) -> None:
+        self.desk.pin()
+
+    def action_curve(self) -> None:
+        self.desk.show_curve()
+        self.show_tab("bench")
+
+    def action_list(self) -> None:
+        self.desk.show_list()
+        self.show_tab("bench")
 
     # Everywhere
 
@@ -241,18 +244,25 @@ class RunScreen(PanesScreen, inherit_bindings=False):
         self.desk.redo()
 
     def action_copy(self) -> None:
-        self._say(copy(self.command, self.app.copy_to_clipboard, self._terminal))
+        self.say(copy(self.command, self.app.copy_to_clipboard, self._terminal))
 
     def action_interrupt(self) -> None:
         if self.desk.interrupt():
+            return
+        running = [job for job in self.runner.jobs if job.state == "running"]
+        if running:
+            self.runner.cancel(running[-1].id)
+            self.say(f"Ending job {running[-1].id}: {running[-1].command}.")
             return
         now = time.monotonic()
         if now - self._interrupted_at < TWICE_SECONDS:
             self.app.exit()
         self._interrupted_at = now
-        self._say("Nothing is running; ctrl+c again quits.")
+        self.say("Nothing is running; ctrl+c again quits.")
 
     def action_back(self) -> None:
+        if self.desk.close_page():
+            return
         if self._zoomed:
             self.zoom()
         elif len(self.app.screen_stack) > 1:

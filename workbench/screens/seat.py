@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.errors import MonoscopeError
 from engine.session import Session, State
+from engine.text import plain
 from workbench.engine_client import Answered, Ended, EngineClient, Event, Progressed, Refused
 from workbench.journal import journal_lines
 from workbench.model import Neurons, Ranking
@@ -33,6 +34,9 @@ class Seat:
         self._first_user: str | None = None
         self._restarts: list[float] = []
         self._lookups = Lookups(engine)
+        self._found: dict[tuple[str, str], Sequence[tuple[str, str]]] = {}
+        self.found_more: Callable[[], None] = lambda: None
+        """Called when the engine has found names that were asked for."""
 
     # What is read when the run opens
 
@@ -87,6 +91,9 @@ class Seat:
             if not self.view.opening and not self.view.edits:
                 self._engine.ask("measure", {}, ANSWER_SECONDS)
             self._rank()
+        elif method == "find":
+            self._found[params["kind"], params["text"]] = [_candidate(one) for one in result["found"]]
+            self.found_more()
         elif method in LOOKUPS:
             self._put(self._lookups.answered(self.view, method, params, result))
         elif method == "rank":
@@ -118,6 +125,8 @@ class Seat:
         elif method in LOOKUPS:
             self._put(self._lookups.refused(self.view, method, params, message))
             return
+        elif method == "find":
+            return  # a name that cannot be completed can still be typed
         self._say(message)
 
     def _ended(self, reason: str, unanswered: Sequence[Any]) -> None:
@@ -216,6 +225,14 @@ class Seat:
     def _forget(self, method: str, params: Mapping[str, Any]) -> None:
         if method == "label":
             self._show(asked={key: text for key, text in self.view.asked.items() if key not in params["neurons"]})
+
+
+def _candidate(found: Mapping[str, Any]) -> tuple[str, str]:
+    """A name, and what tells it from others."""
+    for key in ("id", "kind", "where", "type"):
+        if found.get(key) not in (None, found["name"]):
+            return plain(str(found["name"])), plain(str(found[key]))
+    return plain(str(found["name"])), ""
 
 
 def pinned(bookmarks: Sequence[tuple[str, str]]) -> list[str]:

@@ -71,6 +71,11 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
     def cursor(self) -> int | None:
         return self._cursor
 
+    @property
+    def lines(self) -> list[Line]:
+        """All lines, those that are scrolled away too."""
+        return [*self._head, *(self.row(index) for index in range(self.row_count)), *self._foot]
+
     def row(self, index: int) -> Line:
         """Line `index` of the scrolling part."""
         return self._rows[index]

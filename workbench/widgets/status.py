@@ -4,13 +4,17 @@ While a question is asked every key goes to it, so that no letter typed is taken
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from textual import events
 
 from engine.text import plain
-from workbench.widgets.line import Line, ends, wrap
+from workbench.widgets.line import Line, Span, cut, ends, fit, wrap
 from workbench.widgets.pane import Pane
+
+if TYPE_CHECKING:
+    from workbench.completion import Completion
 
 MESSAGE_ROWS = 3
 
@@ -29,6 +33,9 @@ class StatusRow(Pane, inherit_bindings=False):
         self._text = ""
         self._at = 0
         self._typed: Callable[[str], str] | None = None
+        self._complete: Callable[[str, int], Completion] | None = None
+        self._completion: Completion | None = None
+        self._taken = -1
         self._done: Callable[[str | None], None] | None = None
 
     @property
@@ -51,10 +58,20 @@ class StatusRow(Pane, inherit_bindings=False):
             self._draw()
 
     def ask(
-        self, question: str, text: str, done: Callable[[str | None], None], typed: Callable[[str], str] | None = None
+        self,
+        question: str,
+        text: str,
+        done: Callable[[str | None], None],
+        typed: Callable[[str], str] | None = None,
+        complete: "Callable[[str, int], Completion] | None" = None,
     ) -> None:
-        """Ask for a line. `typed` hears every change and answers with a remark; `done` gets the line, None on esc."""
+        """Ask for a line. `typed` hears every change and answers with a remark; `done` gets the line, None on esc.
+
+        What `complete` knows to follow stands in a row above; tab takes one after the other.
+        """
         self._question, self._text, self._at = question, text, len(text)
+        self._complete = complete
+        self.recall()
         self._typed, self._done = typed, done
         self._remark = typed(text) if typed else ""
         self.can_focus = True
@@ -71,6 +88,9 @@ class StatusRow(Pane, inherit_bindings=False):
             return
         text, at = self._text, self._at
         match event.key:
+            case "tab" | "shift+tab" if self._complete is not None:
+                self._take(1 if event.key == "tab" else -1)
+                return
             case "left":
                 at = max(0, at - 1)
             case "right":
@@ -105,12 +125,34 @@ class StatusRow(Pane, inherit_bindings=False):
     def _change(self, text: str, at: int) -> None:
         changed = text != self._text
         self._text, self._at = text, at
+        self.recall()
         if changed and self._typed is not None:
             self._remark = self._typed(text)
         self._draw()
 
+    def recall(self) -> None:
+        """Look again at what may follow; more of it may be known by now."""
+        if self._complete is not None:
+            self._completion, self._taken = self._complete(self._text, self._at), -1
+            self._draw()
+
+    def _take(self, step: int) -> None:
+        """Put the next of the candidates where the word at the cursor stands."""
+        found = self._completion
+        if found is None or not found.candidates:
+            return
+        self._taken = (self._taken + step) % len(found.candidates) if self._taken >= 0 or step > 0 else -1
+        text = found.candidates[self._taken][0]
+        rest = self._text[self._at :]
+        self._text, self._at = self._text[: found.start] + text + rest, found.start + len(text)
+        if self._typed is not None:
+            self._remark = self._typed(self._text)
+        if len(found.candidates) == 1:
+            self.recall()
+        self._draw()
+
     def _finish(self, text: str | None) -> None:
-        done, self._done, self._typed = self._done, None, None
+        done, self._done, self._typed, self._complete = self._done, None, None, None
         self.can_focus = False
         self._draw()
         if done is not None:
@@ -127,13 +169,30 @@ class StatusRow(Pane, inherit_bindings=False):
 
     def _lines(self, width: int) -> list[Line]:
         if self.asking:
-            return [self._asked_line(width)]
+            asked = self._asked_line(width)
+            return [self._candidates(width), asked] if self._complete is not None else [asked]
         if self._message:
             rows = wrap(self._message, width - 2)
             if len(rows) > MESSAGE_ROWS:
                 rows = [*rows[: MESSAGE_ROWS - 1], wrap(" ".join(rows[MESSAGE_ROWS - 1 :]), width - 3)[0] + "…"]
             return [((" ", ""), (row, "warn")) for row in rows]
         return [ends(((" $ ", "dim"), (self._command, "")), ((f" {self._state} ", "dim"),), width)]
+
+    def _candidates(self, width: int) -> Line:
+        """What may follow, the one that was taken marked, and what it does; else what is wanted here."""
+        found = self._completion
+        if found is None:
+            return ()
+        if not found.candidates:
+            return cut(((f" {found.hint}", "dim"),), width)
+        spans: list[Span] = [(" ", "")]
+        first = max(0, self._taken)
+        for at, (text, _help) in enumerate(found.candidates[first:], first):
+            spans.append((text.strip(), "cursor" if at == self._taken else "key" if at == 0 else ""))
+            spans.append(("  ", ""))
+        told = found.candidates[first][1]
+        ending: Line = ((f" {fit(told, min(len(told), width // 2))} ", "dim"),) if told else ()
+        return ends(tuple(spans), ending, width)
 
     def _asked_line(self, width: int) -> Line:
         """The question, the text with a block for the cursor, and what is known of it at the right."""

@@ -202,7 +202,9 @@ def _titles(view: View, neuron: int) -> dict[str, str]:
     steps = [row for step in parts(part(facts, "quantiles"), "items") for row in parts(step, "rows")]
     moved = [row for side in ("gained", "lost") for row in parts(part(facts, "moves", "users"), side)]
     rows = [*parts(facts, "items"), *steps, *moved]
-    return {str(row["item_id"]): text_in(row, "title") for row in rows if row.get("item_id") is not None}
+    told = {str(row["item_id"]): text_in(row, "title") for row in rows if row.get("item_id") is not None}
+    neurons = view.neurons
+    return told if neurons is None else {**dict(zip(neurons.ids, neurons.titles, strict=False)), **told}
 
 
 def _keys(view: View, width: int) -> list[Line]:

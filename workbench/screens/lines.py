@@ -1,0 +1,281 @@
+"""The lines that a run's screen asks for: filters, values, users, pages, cohorts, remarks, and commands."""
+
+import shlex
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from engine.errors import MonoscopeError
+from engine.home import Home
+from workbench.jobs import JobRunner
+from workbench.screens.desk import Desk
+from workbench.screens.panes import PanesScreen
+
+if TYPE_CHECKING:
+    from workbench.completion import Candidate, Completion
+    from workbench.verbs import Kind
+
+
+class Named:
+    """What there is to name on the open run, for completion: what the screen has, and what the engine has found."""
+
+    def __init__(self, home: Home, desk: Desk) -> None:
+        from workbench.completion import Folders
+
+        self._desk = desk
+        self._folders = Folders(home)
+
+    @property
+    def run(self) -> str | None:
+        return self._desk.view.card.name
+
+    @property
+    def session(self) -> str | None:
+        return self._desk.view.session
+
+    def find(self, kind: "Kind", start: str) -> "Sequence[Candidate]":
+        """Names of a kind; those that only the engine knows come a moment later."""
+        view = self._desk.view
+        if kind == "neuron":
+            numbers = [] if view.neurons is None else list(view.neurons.row_of)
+            return [(str(number), view.name(number)) for number in numbers]
+        if kind == "neuron column":
+            from workbench.columns import COLUMNS
+
+            return [(column.id, column.title) for column in COLUMNS]
+        asked = {"item": "items", "user": "users", "concept": "concepts", "cohort": "cohorts",
+                 "user column": "user_columns", "item column": "item_columns"}  # fmt: skip
+        if kind in asked:
+            return self._desk.found(asked[kind], start)
+        return self._folders.find(kind, start)
+
+
+class LinesScreen(PanesScreen, inherit_bindings=False):
+    """Asks in the status row, and carries out what is typed."""
+
+    desk: Desk
+    runner: JobRunner
+    _home: Home
+
+    def ask(
+        self,
+        question: str,
+        text: str,
+        done: Callable[[str], None],
+        typed: Callable[[str], str] | None = None,
+        given_up: Callable[[], None] = lambda: None,
+        complete: "Callable[[str, int], Completion] | None" = None,
+    ) -> None:
+        """Ask for a line in the status row; the focus returns to where it was."""
+        focused = self.focused
+
+        def finished(line: str | None) -> None:
+            self.set_focus(focused)
+            if line is None:
+                given_up()
+            else:
+                done(line)
+
+        self.status.say("")
+        self.status.ask(question, text, finished, typed, complete)
+
+    def say(self, message: str) -> None:
+        """Show a message until the next key."""
+        raise NotImplementedError
+
+    def _names(self, *verbs: str) -> "Callable[[str, int], Completion]":
+        """Completion as after one of these commands, of what such a line may name."""
+        from workbench.completion import Candidate, Completion, complete
+
+        named = Named(self._home, self.desk)
+
+        def completed(text: str, cursor: int) -> Completion:
+            candidates: list[Candidate] = []
+            start = cursor
+            for verb in verbs:
+                found = complete(f"{verb} {text}", cursor + len(verb) + 1, named)
+                start = min(start, max(0, found.start - len(verb) - 1))
+                candidates += [(name, told or verb) for name, told in found.candidates]
+            return Completion(start, tuple(candidates))
+
+        return completed
+
+    # Commands
+
+    def action_command(self, text: str = "") -> None:
+        from workbench.completion import complete
+        from workbench.verbs import preload
+
+        preload()
+        named = Named(self._home, self.desk)
+        self.ask(":", text, self.run_line, complete=lambda line, cursor: complete(line, cursor, named))
+
+    def action_export(self) -> None:
+        self.action_command("export --format md --output ")
+
+    def run_line(self, text: str) -> None:
+        """Carry out a command; what is wrong with it is one sentence."""
+        from workbench.commandline import Inner, parse
+
+        if not text.strip():
+            return
+        view = self.view
+        try:
+            meant = parse(text, view.card.name, view.session, saved=bool(view.log))
+            if isinstance(meant, Inner):
+                getattr(self, f"do_{meant.verb}")(*meant.args)
+            elif meant.needs_session:
+                self.say(
+                    f"`{' '.join(meant.words[:2])}` writes to session {view.session}, which is open here; use the keys "
+                    "for it (? tells them), or leave with q first."
+                )
+            else:
+                self.start_job(meant.words)
+        except MonoscopeError as error:
+            self.say(str(error))
+
+    def start_job(self, words: Sequence[str]) -> None:
+        """Run a command beside the browsing."""
+        job = self.runner.start(words)
+        self.desk.show_jobs(self.runner.jobs)
+        self.say(f"Started {shlex.join(words)} as job {job.id}; ! shows it, ctrl+c ends it.")
+
+    def action_jobs(self) -> None:
+        self.desk.show_tab("jobs")
+        self.show_tab("inspector")
+
+    # The workbench's own commands, by name
+
+    def do_quit(self) -> None:
+        self.app.exit()
+
+    def do_help(self) -> None:
+        self.action_help()
+
+    def do_sort(self, column: str) -> None:
+        self.say(self.table.sort_to(column))
+        self.desk.choose(self.table.current)
+
+    def do_filter(self, text: str = "") -> None:
+        self.filter(text)
+
+    def do_theme(self, name: str = "") -> None:
+        known = sorted(self.app.available_themes)
+        if name not in known:
+            self.say(f"The colours are {self.app.theme}; there are {', '.join(known)}.")
+            return
+        self.app.theme = name
+
+    def do_screenshot(self, file: str) -> None:
+        from pathlib import Path
+
+        from engine.home import write_whole
+
+        path = Path(file).expanduser()
+        write_whole(path if path.suffix else path.with_suffix(".svg"), self.app.export_screenshot())
+        self.say(f"Wrote {path}.")
+
+    def do_tab(self, name: str) -> None:
+        self.desk.show_tab(name)
+        self.show_tab("inspector")
+
+    def do_neuron(self, number: str) -> None:
+        neurons = self.view.neurons
+        if not number.isdecimal() or neurons is None or int(number) not in neurons.row_of:
+            count = 0 if neurons is None else len(neurons)
+            raise MonoscopeError(f"There is no neuron {number}; there are {count}, from 0 on.")
+        self.filter("")
+        self.table.choose(int(number))
+        self.desk.choose(int(number))
+
+    def do_item(self, name: str) -> None:
+        self.desk.open_page("item", name)
+        self.show_tab("inspector")
+
+    def do_user(self, name: str) -> None:
+        self.desk.open_page("user", name)
+        self.show_tab("inspector")
+
+    def do_concept(self, name: str) -> None:
+        self.desk.open_page("concept", name)
+        self.show_tab("inspector")
+
+    def do_watch(self, user: str) -> None:
+        self.desk.watch(user)
+
+    def do_cohort(self, where: str = "") -> None:
+        self.desk.show_cohort("" if where.strip() in ("all", "everyone") else where)
+        self.show_tab("bench")
+
+    def do_curve(self, number: str) -> None:
+        self.do_neuron(number)
+        self.desk.show_curve()
+        self.show_tab("bench")
+
+    def do_undo(self) -> None:
+        self.desk.undo()
+
+    def do_redo(self) -> None:
+        self.desk.redo()
+
+    def do_note(self, text: str) -> None:
+        self.desk.note(text)
+
+    def do_bookmark(self) -> None:
+        self.desk.bookmark()
+
+    def do_write(self, file: str) -> None:
+        from pathlib import Path
+
+        from engine.home import write_whole
+
+        path = Path(file).expanduser()
+        write_whole(path, "\n".join(self.texts()) + "\n")
+        self.say(f"Wrote what is shown to {path}.")
+
+    def filter(self, text: str) -> str:
+        """Filter while it is typed; says how much is left, or what makes no sense."""
+        self.table.filter = text.strip()
+        self.table.reorder()
+        self.desk.choose(self.table.current)
+        left = f"{len(self.table.order)} of {len(self.view.neurons or ())}"
+        return f"{self.table.remarks[0]} · {left}" if self.table.remarks else left
+
+    # Asked for by a key
+
+    def action_filter(self) -> None:
+        self.ask("filter:", self.table.filter, lambda _: None, self.filter, self.action_clear_filter)
+
+    def action_clear_filter(self) -> None:
+        if self.table.filter:
+            self.filter("")
+        elif self.view.page is not None:
+            self.desk.close_page()
+        else:
+            self.desk.unmark()
+
+    def action_write_label(self) -> None:
+        current = self.view.current
+        if current is not None:
+            label = self.view.labels.get(current)
+            self.ask(f"label of neuron {current}:", (label.text or "") if label else "", self.desk.write_label)
+
+    def action_pick_user(self) -> None:
+        self.ask("watch user:", "", self.desk.watch, complete=self._names("watch"))
+
+    def action_open_page(self) -> None:
+        """An item, a user or a concept: the first that the name fits."""
+        self.ask("open item, concept or user:", "", self._open_named, complete=self._names("item", "concept", "user"))
+
+    def _open_named(self, name: str) -> None:
+        if name.strip():
+            self.desk.open_any(name.strip())
+            self.show_tab("inspector")
+
+    def action_cohort(self) -> None:
+        before = self.view.cohort
+        text = "" if before is None else before.where
+        self.ask("cohort (a name, an SQL condition, or nothing for everyone):", text, self.do_cohort,
+                 complete=self._names("cohort"))  # fmt: skip
+
+    def action_note(self) -> None:
+        self.ask("note:", "", self.desk.note)
