@@ -2,31 +2,33 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 KINDS = ("items", "users", "concepts", "cohorts", "user_columns", "item_columns")
-_START, _WORD, _INSIDE = 0, 1, 2
 
 
 def _spaced(text: str) -> str:
-    """Every run of letters and digits between single spaces, so that a word's start is a space before it."""
+    """Letters and digits, everything else a space, and one before all: a word's start has a space before it."""
     return " " + "".join(letter if letter.isalnum() else " " for letter in text)
 
 
 @dataclass(frozen=True)
 class Index:
-    """Names ready to be searched; `weight` (n) puts the heavier first among those that match alike."""
+    """Names ready to be searched, the heaviest first; `numbers` are their places among the names that were given."""
 
+    numbers: Sequence[int]
     folded: Sequence[str]
     spaced: Sequence[str]
-    weight: np.ndarray
 
     @classmethod
     def of(cls, names: Sequence[str], weight: np.ndarray | None = None) -> "Index":
-        """Without weights the names keep their order."""
-        folded = [name.casefold() for name in names]
-        return cls(folded, [_spaced(name) for name in folded], np.zeros(len(names)) if weight is None else weight)
+        """The heavier come first among those that match alike; without weights the names keep their order."""
+        order = np.arange(len(names)) if weight is None else np.argsort(-weight, kind="stable")
+        numbers: list[int] = order.tolist()
+        folded = [names[number].casefold() for number in numbers]
+        return cls(numbers, folded, [_spaced(name) for name in folded])
 
     def search(self, text: str, limit: int, first: int | None = None) -> tuple[list[int], int]:
         """Numbers of the `limit` best names, and how many match in all.
@@ -35,16 +37,16 @@ class Index:
         inside. `first` is a number that comes before all, whether its name matches or not.
         """
         wanted = text.casefold().strip()
-        found = [n for n, name in enumerate(self.folded) if wanted in name]
-        if first is not None and wanted not in self.folded[first]:
-            found.append(first)
-        if not found:
-            return [], 0
-        numbers, word = np.array(found), _spaced(wanted)
-        places = [
-            _START if self.folded[n].startswith(wanted) else _WORD if word in self.spaced[n] else _INSIDE for n in found
-        ]
-        later = numbers != (-1 if first is None else first)
-        order = np.lexsort((numbers, -self.weight[numbers], np.array(places), later))
-        best: list[int] = numbers[order[:limit]].tolist()
-        return best, len(found)
+        word, folded, spaced = _spaced(wanted), self.folded, self.spaced
+        found = [at for at, name in enumerate(folded) if wanted in name]
+        tiers = (
+            (at for at in found if folded[at].startswith(wanted)),
+            (at for at in found if word in spaced[at] and not folded[at].startswith(wanted)),
+            (at for at in found if word not in spaced[at] and not folded[at].startswith(wanted)),
+        )
+        best = [] if first is None else [first]
+        for tier in tiers:
+            numbers = (self.numbers[at] for at in tier)
+            best += islice((number for number in numbers if number != first), max(0, limit - len(best)))
+        extra = first is not None and wanted not in folded[self.numbers.index(first)]
+        return best, len(found) + extra

@@ -51,6 +51,7 @@ class Bench:
     def __init__(self, steering: Steering) -> None:
         self.steering = steering
         self._kept = lru_cache(COHORTS_KEPT)(self._cohort)
+        self._figures = lru_cache(COHORTS_KEPT)(lambda cohort: steering.arm(cohort, cohort.before))
 
     def cohort(self, users: np.ndarray, k: int, tick: Tick) -> Cohort:
         """The lists of `users` (numbers, ascending); `tick` is called between chunks of them."""
@@ -60,6 +61,10 @@ class Bench:
 
     def _cohort(self, users: bytes, k: int) -> Cohort:
         return Cohort(self.steering, np.frombuffer(users, np.int64), k)
+
+    def _before(self, cohort: Cohort) -> dict[str, Any]:
+        """The figures of the unedited lists; a copy, whose own keys may be given other values."""
+        return dict(self._figures(cohort))
 
     def effect(
         self, users: np.ndarray, steps: Sequence[Step], k: int, by: str | None, tell: Progress, tick: Tick
@@ -74,14 +79,14 @@ class Bench:
             steering.values(users[:0], by)
         cohort = self.cohort(users, k, tick)
         tell(0.0, "the lists without an edit")
-        unedited = cohort.before
+        self._before(cohort)
         tell(0.4, "the lists under the edits")
         edited = steering.edit(steps, "change", cohort.users)
         ranked = steering.reranked(cohort, edited, steps)
         tell(0.8, "what else changed")
         found = steering.change(cohort, edited, ranked, steps, by)
         tell(0.9, "the figures")
-        arms = {name: steering.arm(cohort, lists) for name, lists in (("before", unedited), ("after", ranked.lists))}
+        arms = {"before": self._before(cohort), "after": steering.arm(cohort, ranked.lists)}
         if len(users) < USERS_AT_LEAST:
             found["collateral"] |= dict.fromkeys(BY_USER)
         shares = [arm["concept_shares"] for arm in arms.values()]

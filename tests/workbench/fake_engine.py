@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 from engine.protocol import Message, read_message, write_message
+from tests.workbench.fake_answers import MADE
 
 WORDS = set(os.environ.get("MONOSCOPE_FAKE", "").split())
 USERS = [str(number) for number in range(1, 41)]
@@ -85,6 +86,10 @@ def user(number: int, params: dict[str, Any]) -> None:
     return answer(number, result={"user": USERS[at]})
 
 
+def refused(who: str) -> dict[str, Any]:
+    return {"user_id": who, "error": f"There is no user {who!r}; this run has 40 users, 1 to 40."}
+
+
 def serve() -> None:
     while (message := read_message(sys.stdin.buffer)) is not None:
         number, method, params = message.body["id"], message.body["method"], message.body["params"]
@@ -111,6 +116,11 @@ def serve() -> None:
             answer(number, result={"sentences": ["It is made up."] if "opening" in WORDS else []})
         elif method == "cancel":
             answer(number, result={"cancelled": True})
+        elif method == "ranks":
+            known = [rank({**params, "user": one}) if one in USERS else refused(one) for one in params["users"]]
+            answer(number, result={"ranks": known})
+        elif method in MADE:
+            answer(number, result=MADE[method](params))
         else:
             answer(number, error={"message": f"This made-up engine knows no {method}."})
 
