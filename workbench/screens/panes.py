@@ -8,7 +8,7 @@ from workbench.edits import bench_command, neuron_command, table_command
 from workbench.screens.base import BaseScreen
 from workbench.view import View
 from workbench.widgets import frame
-from workbench.widgets.bench import Bench, bench, side_line, which_list
+from workbench.widgets.bench import BESIDE_FROM, Bench, bench, side_line, which_list
 from workbench.widgets.inspector import inspector, tabs_line
 from workbench.widgets.jobs import jobs_lines
 from workbench.widgets.line import Line, cut, ends, text_of, width_of, wrap
@@ -19,6 +19,8 @@ from workbench.widgets.status import StatusRow
 
 WIDE_COLUMNS, MIDDLE_COLUMNS, NARROW_COLUMNS = 140, 100, 78
 PANES = ("neurons", "inspector", "bench")
+LEAST_LEFT, SIDE_CELLS, RULE_CELLS = 34, 40, 2
+"""Cells of the neurons and of the inspector where several users' lists stand side by side."""
 TALL_ROWS, JOB_ROWS, LOG_ROWS = 40, 7, 9
 """From this height on a wide terminal has jobs and journal below the neurons."""
 
@@ -35,6 +37,7 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         super().__init__()
         self._tab = "inspector"
         self._zoomed = False
+        self._laid_for_several = False
         self._bench = Bench([], [])
 
     @property
@@ -54,6 +57,16 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
     def wide(self) -> bool:
         """Whether inspector and bench stand side by side."""
         return self.app.size.width >= WIDE_COLUMNS
+
+    @property
+    def _both(self) -> bool:
+        """Whether inspector and bench stand side by side now."""
+        return all(self.pane(name).display for name in PANES[1:])
+
+    @property
+    def _several(self) -> bool:
+        """Whether the lists of several users are to stand side by side."""
+        return len(self.view.watched) > 1 and self.view.side == "list" and self.wide
 
     @property
     def focused_pane(self) -> str:
@@ -92,6 +105,9 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
 
     def show(self, view: View) -> None:
         """Show a view everywhere; each pane draws only what differs."""
+        if self._several != self._laid_for_several:
+            self.lay_out()
+            return
         self.pane("title").set_top([frame.title(view, self.pane("title").text_width)])
         self.table.show_view(view)
         for name in (*PANES[1:], "jobs", "log"):
@@ -119,7 +135,7 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
 
     def _tabs(self, name: str) -> Line:
         """A pane's title; where inspector and bench share a place, both, with the shown one in brackets."""
-        width, together = self.pane(name).text_width, not self.wide or self._zoomed
+        width, together = self.pane(name).text_width, not self._both
         if name == "inspector":
             told: Line = (("2 ", "strong"),)
             other: Line = (("  3 Bench", "dim"),) if together else ()
@@ -151,11 +167,17 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
 
     def lay_out(self) -> None:
         """Widths and visibility of the panes for this width, tab and zoom, and what they show."""
+        self._laid_for_several = self._several
         width, focused = self.app.size.width, self.focused_pane
         if focused != "neurons":
             self._tab = focused
         if self._zoomed:
             shown = {focused: width}
+        elif width >= WIDE_COLUMNS and self._several:
+            rest = width - LEAST_LEFT
+            shown = {"neurons": LEAST_LEFT, self._tab: rest}
+            if rest - SIDE_CELLS >= BESIDE_FROM + RULE_CELLS:
+                shown = {"neurons": LEAST_LEFT, "inspector": SIDE_CELLS, "bench": rest - SIDE_CELLS}
         elif width >= WIDE_COLUMNS:
             side = max(42, min(46 + (width - 160) // 3, 70)) if width >= 156 else 42
             shown = {"neurons": width - 2 * side, "inspector": side, "bench": side}
@@ -220,7 +242,7 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
 
     def neighbour(self, step: int) -> str:
         """The pane that tab leads to."""
-        names = PANES if self.wide or self._zoomed else ("neurons", self._tab)
+        names = PANES if self._both or self._zoomed else ("neurons", self._tab)
         return names[(names.index(self.focused_pane) + step) % len(names)]
 
     def zoom(self) -> None:
