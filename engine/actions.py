@@ -34,7 +34,8 @@ BookmarkKind = Literal["neuron", "item", "user", "concept"]
 
 _STATES = get_args(LabelState)
 _KINDS = get_args(BookmarkKind)
-_BY_AN_ANALYST = frozenset({"human", "rejected"})
+BY_AN_ANALYST = frozenset({"human", "rejected"})
+"""States of a label that a labeller does not replace."""
 _ENVELOPE = frozenset({"action", "neuron"})
 _NAMING = frozenset({"metadata", "llm", "human"})
 
@@ -209,8 +210,8 @@ class Replay:
         key = ("label", neuron)
         before = self._cells.get(key)
         standing = before[1] if before else Label(None, "none")
-        by_analyst = label.state in _BY_AN_ANALYST or label.state == "none"
-        loses = (standing.state in _BY_AN_ANALYST and not by_analyst) or (
+        by_analyst = label.state in BY_AN_ANALYST or label.state == "none"
+        loses = (standing.state in BY_AN_ANALYST and not by_analyst) or (
             standing.state in _NAMING and label.state == "failed"
         )
         if loses or replace(label, time=standing.time) == standing or (before is None and label.state == "none"):

@@ -1,7 +1,6 @@
 """One thread with an event loop in which questions are asked, several at once."""
 
 import asyncio
-import json
 import queue
 import random
 import threading
@@ -12,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from engine.errors import LabelError
+from engine.labels import costs
 from engine.labels.budget import Budget, OverLimit
 from engine.labels.ledger import FREE, Asked, Charge, Ledger, Status
-from engine.labels.questions import ANSWER_LIMIT, GIVE_UP_AFTER, Answer, Message, Question, key_of
+from engine.labels.questions import GIVE_UP_AFTER, Answer, Message, Question, key_of
 from engine.labels.replies import (
     Failure,
     Unusable,
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
     from tenacity import RetryCallState
 
-OVERHEAD_TOKENS = 100
-"""What a server adds to the messages of its own."""
-WRITTEN_SHARE = 0.25
-"""How much dearer input is that a server keeps for later, at most."""
 LONGEST_BACKOFF_SECONDS = 30.0
 CONTENT_SHOWN = 16_000
 END_SECONDS = 5.0
@@ -173,7 +169,7 @@ class Asking:
 
     async def _send(self, client: "AsyncOpenAI", question: Question, messages: Sequence[Message]) -> BaseModel:
         """One request, paid for and noted whatever becomes of it. Raises `Failure`, `OverLimit`, `LabelError`."""
-        bound = self._bound(question, messages)
+        bound = costs.most(question, messages, self._settings)
         ticket = await self._budget.hold(bound.usd)
         charge, number = FREE, None
         status: Status = "cut"
@@ -182,7 +178,7 @@ class Asking:
             charge = bound
             body = await self._post(client, question, messages)
             status, charge = "failed", self._charge(body, bound)
-            content = content_of(body, self._settings)
+            content = content_of(body, self._settings, self._limit(question))
             value = parsed(content, question.answer, question.check, self._settings)
             status = "ok"
         except Failure as failure:
@@ -194,7 +190,7 @@ class Asking:
             if number is not None and status != "ok":
                 self._note(number, status, charge)
         with suppress(LabelError):  # the answer is there, if not for the next time
-            self._ledger.answered(number, charge, key_of(question, self._settings), content)
+            self._ledger.answered(number, charge, key_of(question, self._settings), value.model_dump_json())
         return value
 
     async def _post(self, client: "AsyncOpenAI", question: Question, messages: Sequence[Message]) -> bytes:
@@ -203,8 +199,8 @@ class Asking:
 
         chosen = self._settings
         request: dict[str, Any] = {"model": chosen.model, "messages": messages, "response_format": question.form}
-        if self._budget.limit is not None:
-            request["max_completion_tokens"] = ANSWER_LIMIT
+        if (limit := self._limit(question)) is not None:
+            request["max_completion_tokens"] = limit
         try:
             # The client's own limit is for each read: a server that drips would keep it waiting for ever.
             async with asyncio.timeout(chosen.timeout_seconds):
@@ -223,23 +219,16 @@ class Asking:
     def _asked(self, question: Question) -> Asked:
         return Asked(self._run, question.purpose, self._settings.model, self._settings.base_url)
 
-    def _bound(self, question: Question, messages: Sequence[Message]) -> Charge:
-        """The most that a request can take: a token is a byte or more, and an answer ends at its limit."""
-        sent = {"model": self._settings.model, "messages": list(map(dict, messages)), "response_format": question.form}
-        size = len(json.dumps(sent, ensure_ascii=False).encode(errors="surrogatepass")) + OVERHEAD_TOKENS
-        return Charge(size, ANSWER_LIMIT, self._usd(size, size, ANSWER_LIMIT), estimated=True)
+    def _limit(self, question: Question) -> int | None:
+        return None if self._budget.limit is None else question.answer_limit
 
     def _charge(self, body: bytes, bound: Charge) -> Charge:
-        """What the server says that it took, else the bound."""
+        """What the request took, and what that tells of the server."""
         usage = usage_of(body)
-        if usage is None:
-            return bound
-        tokens_in, tokens_out = usage.prompt_tokens, usage.completion_tokens
-        return Charge(tokens_in, tokens_out, self._usd(tokens_in, usage.written, tokens_out))
-
-    def _usd(self, tokens_in: int, written: int, tokens_out: int) -> float | None:
-        price = self._settings.price
-        return None if price is None else price.usd(tokens_in + WRITTEN_SHARE * written, tokens_out)
+        if usage is not None:
+            why = costs.breach(usage, bound, self._settings)
+            self._budget.proved() if why is None else self._budget.broken(why)
+        return costs.charge(usage, bound, self._settings)
 
     def _note(self, number: int, status: Status, charge: Charge) -> None:
         with suppress(LabelError):  # the note from before it was sent stays, and counts as the most it can have cost

@@ -11,12 +11,13 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.errors import LabelError
+from engine.labels import costs
 from engine.labels.asking import Asking
 from engine.labels.budget import Budget
 from engine.labels.ledger import Ledger
 from engine.labels.questions import Answer, Question, key_of, schema_of
 from engine.labels.replies import Unusable, parsed
-from engine.labels.settings import LlmSettings
+from engine.labels.settings import LlmSettings, redacted
 from engine.progress import Progress
 
 BYTES_PER_TOKEN = 4
@@ -28,7 +29,8 @@ class Estimate:
     """What asking would take: requests, answers that are there already, tokens, US dollars (None: price unknown).
 
     UTF-8 bytes of what is sent over 4, and what an answer usually takes; further tries and a model's unseen reasoning
-    not counted. Good to about a third for English.
+    not counted. Good to about a third for English. `usd_least_limit` is the least limit of cost under which all of it
+    could be sent one after the other, if each takes what is estimated.
     """
 
     requests: int
@@ -36,6 +38,7 @@ class Estimate:
     tokens_in: int
     tokens_out: int
     usd: float | None
+    usd_least_limit: float | None = 0.0
 
 
 def ask_all(
@@ -51,9 +54,10 @@ def ask_all(
 ) -> Generator[tuple[int, Answer], None, None]:
     """Ask them, and give each answer with its question's position as it comes: kept ones first, then in any order.
 
-    If `fresh`, kept answers are asked for again, and replaced by those that come. The budget's limit is never passed,
-    as long as the server keeps to `max_completion_tokens` and charges by the settings' price; a request whose cost
-    nobody told counts as the most that it can have cost. If `cancelled`, or if the generator is closed, what is under
+    What is there twice is sent once. If `fresh`, kept answers are asked for again, and replaced by those that come. The
+    budget's limit is never passed, as long as the server keeps to `max_completion_tokens` and charges by the settings'
+    price; at the first reply that shows that it does not, nothing more is sent. A request whose cost nobody told counts
+    as the most that it can have cost. If `cancelled`, or if the generator is closed, what is under
     way is cut at once and nothing more is asked; what had arrived is still given if `cancelled`. Raises `LabelError`,
     before anything is asked, if the ledger cannot be used, or if there is a limit of cost without a price. What goes
     wrong later is an answer's `failure`.
@@ -66,18 +70,35 @@ def ask_all(
     if questions:
         ledger.prepare()
     kept = {} if fresh else dict(_kept(questions, settings, ledger))
-    left = [(position, question) for position, question in enumerate(questions) if position not in kept]
-    return _give(kept, Asking(left, settings, ledger, run, budget), progress, cancelled)
+    left = {position: question for position, question in enumerate(questions) if position not in kept}
+    same = _same(left, settings)
+    first = [(alike[0], left[alike[0]]) for alike in same.values()]
+    twins = {alike[0]: [(position, left[position]) for position in alike[1:]] for alike in same.values()}
+    return _give(kept, Asking(first, settings, ledger, run, budget), twins, progress, cancelled)
 
 
 def estimate(questions: Sequence[Question], settings: LlmSettings, ledger: Ledger | None = None) -> Estimate:
     """What asking would take; answers that the ledger has are not asked for again. Writes nothing."""
     kept = dict(_kept(questions, settings, ledger)) if ledger else {}
-    asked = [question for position, question in enumerate(questions) if position not in kept]
-    tokens_in = sum(math.ceil(_bytes_sent(question) / BYTES_PER_TOKEN) for question in asked)
-    tokens_out = sum(question.answer_tokens for question in asked)
-    usd = None if settings.price is None else settings.price.usd(tokens_in, tokens_out)
-    return Estimate(len(asked), len(kept), tokens_in, tokens_out, usd)
+    left = {position: question for position, question in enumerate(questions) if position not in kept}
+    asked = [left[alike[0]] for alike in _same(left, settings).values()]
+    usual = [(math.ceil(_bytes_sent(question) / BYTES_PER_TOKEN), question.answer_tokens) for question in asked]
+    tokens_in, tokens_out = (sum(pair[side] for pair in usual) for side in (0, 1))
+    usd = limit = None
+    if settings.price is not None:
+        usd = settings.price.usd(tokens_in, tokens_out)
+        reserves = [costs.most(question, question.messages, settings).usd or 0.0 for question in asked]
+        beyond = [most - settings.price.usd(*pair) for most, pair in zip(reserves, usual, strict=True)]
+        limit = usd + max(beyond, default=0.0)
+    return Estimate(len(asked), len(kept), tokens_in, tokens_out, usd, limit)
+
+
+def _same(questions: Mapping[int, Question], settings: LlmSettings) -> dict[str, list[int]]:
+    """The positions of questions that ask the same, by what their answers are kept under."""
+    found: dict[str, list[int]] = {}
+    for position, question in questions.items():
+        found.setdefault(key_of(question, settings), []).append(position)
+    return found
 
 
 def _kept(
@@ -88,19 +109,35 @@ def _kept(
         if content is None:
             continue
         try:
+            content = redacted(content, settings)
             yield position, Answer(parsed(content, question.answer, question.check, settings), cached=True)
         except Unusable:  # what is demanded has changed since
             continue
 
 
 def _give(
-    kept: Mapping[int, Answer], asking: Asking, progress: Progress, cancelled: Callable[[], bool]
+    kept: Mapping[int, Answer],
+    asking: Asking,
+    twins: Mapping[int, Sequence[tuple[int, Question]]],
+    progress: Progress,
+    cancelled: Callable[[], bool],
 ) -> Generator[tuple[int, Answer], None, None]:
-    total = len(kept) + len(asking.questions)
+    total = len(kept) + len(asking.questions) + sum(map(len, twins.values()))
     progress(0.0, f"0 of {total} answers")
-    for done, pair in enumerate(_all(kept, asking, cancelled), start=1):
-        yield pair
-        progress(done / total, f"{done} of {total} answers")
+    done = 0
+    for position, answer in _all(kept, asking, cancelled):
+        for pair in [(position, answer), *((twin, _again(answer, asked)) for twin, asked in twins.get(position, ()))]:
+            done += 1
+            yield pair
+            progress(done / total, f"{done} of {total} answers")
+
+
+def _again(answer: Answer, question: Question) -> Answer:
+    """The answer to a question that was asked in the same words before."""
+    complaint = question.check(answer.value) if question.check is not None and answer.value is not None else None
+    if complaint is not None:
+        return Answer(None, f"The model's answer is not usable: {complaint}")
+    return Answer(answer.value, answer.failure, cached=answer.value is not None)
 
 
 def _all(

@@ -4,6 +4,7 @@ One SQLite file in the home. A request is noted before it is sent, so that a pro
 unseen; only an answer that passed every check is kept.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -126,6 +127,7 @@ class Ledger:
             make_folder(self.path.parent)
         except HomeError as error:
             raise LabelError(str(error)) from error
+        _keep_private(self.path)
         with self._use("rwc") as connection:
             with _transaction(connection):
                 if _check_version(connection, self.path) == 0:
@@ -185,6 +187,16 @@ class Ledger:
                 yield self._connection
             except sqlite3.Error as error:
                 raise LabelError(_sentence(error, self.path)) from error
+
+
+def _keep_private(path: Path) -> None:
+    """Make the file for its owner alone; SQLite gives what it puts beside it the same mode."""
+    with suppress(OSError):  # what cannot be made or is another's is told by SQLite
+        os.close(os.open(path, os.O_CREAT | os.O_RDONLY, 0o600))
+    for each in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
+        with suppress(OSError):
+            if each.is_file() and (mode := each.stat().st_mode) & 0o077:
+                each.chmod(mode & 0o700)
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

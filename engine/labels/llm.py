@@ -17,7 +17,7 @@ from engine.labels.evidence import NEAR, Evidence
 from engine.labels.metadata import NO_CONCEPT
 from engine.labels.questions import Question
 from engine.labels.resolve import resolve
-from engine.labels.settings import LlmSettings, shown
+from engine.labels.settings import REDACTED, LlmSettings, shown
 from engine.text import plain
 
 LABEL_PROMPT, DETECTION_PROMPT, INTRUDER_PROMPT = "label-2", "detection-1", "intruder-1"
@@ -148,6 +148,9 @@ def _named(answer: BaseModel) -> str | None:
     named = _of(answer, Named)
     if named.coherent and not plain(named.label or "").strip():
         return '"coherent" is true, but "label" names nothing'
+    label = named.label or ""
+    if named.coherent and REDACTED in label and not any(map(str.isalnum, label.replace(REDACTED, ""))):
+        return '"label" repeats a key and names nothing'
     return None
 
 

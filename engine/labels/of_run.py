@@ -3,13 +3,13 @@
 Each arrival is an action of a session: a neuron's number, "label" or "score", and the action's data.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from engine.actions import Label, now
+from engine.actions import BY_AN_ANALYST, Label, now
 from engine.errors import LabelError
 from engine.labels import scores
 from engine.labels.budget import Budget
@@ -57,10 +57,15 @@ def label_and_test(
     ledger: Ledger,
     progress: Progress,
     cancelled: Callable[[], bool],
-) -> Iterator[Arrival]:
-    """Name neurons, then test the names. A failure is a label's or a score's state with its reason."""
+    standing: Mapping[int, Label] | None = None,
+) -> Generator[Arrival, None, None]:
+    """Name neurons, then test the names. A failure is a label's or a score's state with its reason.
+
+    A neuron whose `standing` label an analyst set, accepted or rejected is not named: that label is tested.
+    """
     share = 0.4 if request.tests else 1.0
-    named: dict[int, Label] = {}
+    named = decided(neurons, standing)
+    neurons = [number for number in neurons if number not in named]
     budget, told = Budget(request.max_cost), part(progress, 0, share, "naming")
     if request.labeller == "llm":
         given = _by_llm(material, neurons, request, ledger, budget, told, cancelled)
@@ -84,7 +89,7 @@ def score_labels(
     progress: Progress,
     cancelled: Callable[[], bool],
     budget: Budget | None = None,
-) -> Iterator[Arrival]:
+) -> Generator[Arrival, None, None]:
     """Test labels on items that their labeller did not see; those of failed labels that need no label too.
 
     `budget` is what is left of the request's `max_cost`; the whole of it if it is None.
@@ -107,19 +112,36 @@ def score_labels(
     progress(1.0, "done")
 
 
-def questions(material: Material, neurons: Sequence[int], request: Request) -> list[Question]:
-    """What `label_and_test` would ask a language model; a label that is not known yet counts as 30 characters."""
+def decided(neurons: Sequence[int], standing: Mapping[int, Label] | None) -> dict[int, Label]:
+    """The standing labels that an analyst decided on, which no labeller replaces."""
+    known = standing or {}
+    return {number: known[number] for number in neurons if number in known and known[number].state in BY_AN_ANALYST}
+
+
+def questions(
+    material: Material, neurons: Sequence[int], request: Request, standing: Mapping[int, Label] | None = None
+) -> tuple[list[Question], int]:
+    """What `label_and_test` would ask a language model, and how many of these are about a label yet to come.
+
+    A `standing` label is taken for the one that will be tested; where there is none it counts as 30 characters.
+    """
+    kept, open_yet = decided(neurons, standing), 0
+    known = {number: label for number, label in (standing or {}).items() if label.text is not None}
     found = []
     for number in neurons:
         evidence = material.evidence(number)
-        if request.labeller == "llm" and evidence.of("top"):
+        if request.labeller == "llm" and number not in kept and evidence.of("top"):
             found.append(label_question(evidence, material.cards))
-        if request.judge == "llm":
-            if "detection" in request.tests and scores.detectable(evidence) is None:
-                found.append(detection_question(evidence, "x" * 30, material.cards))
-            if "intruder" in request.tests and scores.few_rounds(evidence) is None:
-                found.append(intruder_question(evidence, material.cards))
-    return found
+        if request.judge != "llm":
+            continue
+        if "detection" in request.tests and scores.detectable(evidence) is None:
+            label = known.get(number, Label("x" * 30, "llm"))
+            asked = _test(material, number, label, "detection", request)
+            found += [asked] if isinstance(asked, Question) else []
+            open_yet += number not in kept
+        if "intruder" in request.tests and scores.few_rounds(evidence) is None:
+            found.append(intruder_question(evidence, material.cards))
+    return found, open_yet
 
 
 def _by_metadata(

@@ -11,8 +11,9 @@ from pydantic import BaseModel
 
 from engine.labels.settings import LlmSettings
 
-ANSWER_LIMIT = 4000
-"""Tokens that an answer may take where its cost is limited, a model's unseen reasoning among them."""
+ANSWER_LIMIT, LEAST_ANSWER_LIMIT, ROOM = 4000, 1000, 16
+"""Tokens that an answer may take where its cost is limited, a model's unseen reasoning among them: so many times what
+one usually takes, within these."""
 GIVE_UP_AFTER = 3
 """So many failures in a row that are the server's, and nothing more is asked."""
 
@@ -34,6 +35,11 @@ class Question:
     answer: type[BaseModel]
     check: Callable[[Any], str | None] | None = None
     answer_tokens: int = 100
+
+    @property
+    def answer_limit(self) -> int:
+        """Tokens that the answer may take where its cost is limited."""
+        return max(LEAST_ANSWER_LIMIT, min(ROOM * self.answer_tokens, ANSWER_LIMIT))
 
     @property
     def form(self) -> dict[str, Any]:

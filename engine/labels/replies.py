@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from engine.labels.settings import LlmSettings, number, shown
+from engine.labels.settings import LlmSettings, number, redacted, shown
 
 if TYPE_CHECKING:
     from openai import APIStatusError
 
+LONGEST_ANSWER = 256 << 10
+"""Bytes of an answer; every one that is asked for has some thousands."""
 LONGEST_WAIT_SECONDS = 60.0
 """A server that asks for a longer pause before another try gets no other try."""
 
@@ -85,8 +87,8 @@ def usage_of(body: bytes) -> Usage | None:
         return None
 
 
-def content_of(body: bytes, settings: LlmSettings) -> str:
-    """What the model wrote; raises `Failure`."""
+def content_of(body: bytes, settings: LlmSettings, limit: int | None = None) -> str:
+    """What the model wrote, without any key in it; raises `Failure`. `limit`: the tokens that an answer was given."""
     where = settings.base_url
     try:
         reply = _Reply.model_validate_json(body)
@@ -100,18 +102,35 @@ def content_of(body: bytes, settings: LlmSettings) -> str:
     if choice.finish_reason == "content_filter":
         raise Failure("The server's content filter withheld the answer.")
     if choice.finish_reason == "length":
-        raise Failure("The answer was cut off at the server's limit of length.")
+        raise Failure(_cut_off(limit))
     if not choice.message.content:
         raise Failure("The model's answer is empty.")
-    return choice.message.content
+    if len(choice.message.content.encode(errors="surrogatepass")) > LONGEST_ANSWER:
+        raise Failure(f"The model's answer is longer than {LONGEST_ANSWER >> 10} KB.")
+    return redacted(choice.message.content, settings)
+
+
+def _cut_off(limit: int | None) -> str:
+    if limit is None:
+        return "The answer was cut off at the server's limit of length."
+    return (
+        f"The answer, a model's unseen reasoning among it, was cut off at {limit:,} tokens, a limit of length that is "
+        "there because of --max-cost; without it, or with a model that reasons less, there is room."
+    )
 
 
 def parsed(
     content: str, answer: type[BaseModel], check: Callable[[Any], str | None] | None, settings: LlmSettings
 ) -> BaseModel:
-    """The answer in `content`, if it fits `answer`'s schema and `check` has no complaint; raises `Unusable`."""
+    """The answer in `content`, if it fits `answer`'s schema and `check` has no complaint; raises `Unusable`.
+
+    No text of it holds a key, whichever way the content spells it.
+    """
     try:
         value = answer.model_validate_json(content)
+        plainly = value.model_dump_json()
+        if (cleaned := redacted(plainly, settings)) != plainly:
+            value = answer.model_validate_json(cleaned)
     except ValidationError as error:
         raise Unusable(_misfit(error, settings), content) from error
     complaint = None if check is None else check(value)

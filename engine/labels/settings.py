@@ -1,5 +1,6 @@
 """Which language model is asked, where, with which key and how patiently."""
 
+import json
 import math
 import os
 import re
@@ -27,7 +28,12 @@ _BASE_URL = re.compile(
 )
 _TAKEN_FOR_IPV4 = re.compile(r"[0-9]+.[0-9]+.[0-9]+.[0-9]+")
 """Hosts that the client's library takes for an IPv4 address, and raises at if they are none."""
+REDACTED = "[key]"
 _SECRET = re.compile(r"\b(?:sk-[\w*-]{8,}|Bearer\s+[\w.~+/-]{16,}=*)")
+
+
+class Unnamed(LabelError):
+    """No model is named, or there is no key for it: whoever asks for a model's labels has failed ones then."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +72,14 @@ def settings(
     """
     model, url, key = _named(model), _url(base_url), _key()
     if not model:
-        raise LabelError("No model is named: give --model or set MONOSCOPE_LLM_MODEL.")
+        raise Unnamed("No model is named: give --model or set MONOSCOPE_LLM_MODEL.")
     if not _is_base_url(url):
         raise LabelError(
             "The base URL of the model's server (--base-url or OPENAI_BASE_URL) must look like "
             "http://host:port/v1, without a password or a query."
         )
     if needs_key and not key and url == DEFAULT_BASE_URL:
-        raise LabelError(
+        raise Unnamed(
             "No key for the language model: set OPENAI_API_KEY, or name a server that needs none with "
             "--base-url or OPENAI_BASE_URL."
         )
@@ -98,10 +104,17 @@ def configured(model: str | None = None, base_url: str | None = None) -> bool:
 
 def shown(text: str, settings: LlmSettings, limit: int = NOTE_CHARACTERS) -> str:
     """Foreign text as one line of at most `limit` characters, without control characters and keys."""
-    line = _SECRET.sub("[key]", " ".join(plain(text).split()))
-    if settings.key and len(settings.key) >= SECRET_CHARACTERS:
-        line = line.replace(settings.key.get_secret_value(), "[key]")
+    line = redacted(" ".join(plain(text).split()), settings)
     return line if len(line) <= limit else f"{line[: limit - 1].rstrip()}…"
+
+
+def redacted(text: str, settings: LlmSettings) -> str:
+    """`text` without the key, as it is or as JSON writes it, and without what else looks like one."""
+    text = _SECRET.sub(REDACTED, text)
+    if settings.key and len(settings.key) >= SECRET_CHARACTERS:
+        key = settings.key.get_secret_value()
+        text = text.replace(key, REDACTED).replace(json.dumps(key)[1:-1], REDACTED)
+    return text
 
 
 def number(text: str) -> float:

@@ -132,6 +132,28 @@ def test_an_empty_file_is_a_new_one(home: Home) -> None:
         assert ledger.spent()[0].requests == 1
 
 
+def test_what_models_answered_is_its_owners_alone(home: Home) -> None:
+    home.root.mkdir(parents=True)
+    path = home.root / "llm.sqlite"
+
+    def modes() -> dict[str, str]:
+        return {each.name: oct(stat.S_IMODE(each.stat().st_mode)) for each in home.root.glob("llm.sqlite*")}
+
+    before = os.umask(0)
+    try:
+        with Ledger.open(home) as ledger:
+            ledger.prepare()
+            ledger.sent(ASKED, BOUND)
+            assert modes() == {"llm.sqlite": "0o600", "llm.sqlite-wal": "0o600", "llm.sqlite-shm": "0o600"}
+        path.chmod(0o644)
+        with Ledger.open(home) as ledger:
+            ledger.prepare()
+            ledger.sent(ASKED, BOUND)
+            assert set(modes().values()) == {"0o600"}
+    finally:
+        os.umask(before)
+
+
 def test_a_homes_name_may_hold_what_addresses_are_made_of(tmp_path: Path) -> None:
     home = Home(tmp_path / "a home?mode=memory#é %20")
     with Ledger.open(home) as ledger:

@@ -228,7 +228,7 @@ def test_what_has_been_answered_costs_nothing_again_unless_it_is_asked_anew(
 ) -> None:
     first = results(material, [2, 4], llm(server), ledger)
     sent = len(server.requests)
-    assert [q.purpose for q in questions(material, [2, 4], llm(server))].count("label") == 2
+    assert [q.purpose for q in questions(material, [2, 4], llm(server))[0]].count("label") == 2
     again = results(material, [2, 4], llm(server), ledger)
     assert len(server.requests) == sent
     assert first[0][2]["text"] == again[0][2]["text"]
@@ -251,6 +251,42 @@ def test_one_limit_of_cost_is_for_labels_and_tests_together(
     told = [label["note"] for label in labels.values() if label["state"] == "failed"]
     told += [score["why"] for score in scores.values() if score["state"] == "failed"]
     assert all("limit of $0.20 would be passed" in why for why in told)
+
+
+@pytest.mark.parametrize("labeller", ["llm", "metadata"])
+def test_what_an_analyst_decided_is_tested_and_not_named(
+    material: Material, server: ChatServer, ledger: Ledger, labeller: Any
+) -> None:
+    standing = {
+        2: Label("Mine", "human", "Horror"),
+        3: Label("Not this", "rejected"),
+        4: Label("A model's", "llm"),
+        5: Label("Another's", "human"),
+    }
+    request = replace(llm(server), labeller=labeller)
+    expected, open_yet = questions(material, [2, 3, 4], request, standing)
+    labels, scores = sorted_out(list(label_and_test(material, [2, 3, 4], request, ledger, silent, bool, standing)))
+    assert list(labels) == [4]
+    assert (scores[2, "detection"]["text"], scores[2, "agreement"]["concept"]) == ("Mine", "Horror")
+    assert {kind for number, kind in scores if number == 3} == {"intruder"}
+    sent = [purpose(request["body"]) for request in server.requests]
+    assert sorted(sent) == sorted(question.purpose for question in expected)
+    assert sent.count("label") == (labeller == "llm")
+    assert open_yet == 1
+
+
+def test_a_model_that_is_missing_fails_no_neuron_that_an_analyst_named(material: Material, ledger: Ledger) -> None:
+    refused = Request("llm", "llm", refusal="No key.")
+    standing = {1: Label("Mine", "human")}
+    arrived = list(label_and_test(material, [1, 2], refused, ledger, silent, bool, standing))
+    assert [number for number, _action, _data in arrived] == [2]
+
+
+def test_a_label_that_is_nothing_but_a_key_is_a_failure(material: Material, server: ChatServer, ledger: Ledger) -> None:
+    server.choose = reader(named=lambda _cards: "(sk-0123456789abcdef)")
+    labels, _ = results(material, [2], llm(server), ledger)
+    assert (labels[2]["state"], labels[2]["text"]) == ("failed", None)
+    assert "repeats a key" in labels[2]["note"]
 
 
 def test_a_model_that_cannot_be_asked_fails_every_label_with_the_reason(material: Material, ledger: Ledger) -> None:
