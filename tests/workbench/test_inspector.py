@@ -264,7 +264,7 @@ def test_a_labels_tests_stand_beside_chance_and_a_failure_is_no_figure(view: Vie
         "implied by the algebra",
         "Shown to who named it: gpt (title)",
         "top (2): Up (2009) · … 1 more",
-        "a accept x reject L write l ask R test",
+        "a accept x reject L write l ask",
     ):
         assert words in text, words
     assert "a accept" not in shown(view, "label", read_only=True)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SOURCES = {"top": True, "lower": True, "near by metadata": False, "near by neuron": False, "random": False}
 """Where tested items come from, and whether they activate the neuron, so that the label should fit."""
 TESTS = {"detection": "detection", "intruder": "intruder", "agreement": "held-out @20", "causal": "moves"}
-KEYS = ("a accept", "x reject", "L write", "l ask", "R test")
+KEYS = ("a accept", "x reject", "L write", "l ask")
 MOST_TITLES = 8
 BAR_CELLS = 10
 
