@@ -14,7 +14,7 @@ import numpy as np
 from engine.errors import EditError
 from engine.fidelity import rbo
 from engine.progress import Progress
-from engine.recommenders.ranking import masked_affinities, mean, top_k
+from engine.recommenders.ranking import mean, top_k
 from engine.steering.cohort import Cohort, Edited
 from engine.steering.dose import Dose, grid
 from engine.steering.edits import Edit, Match, Step
@@ -112,7 +112,7 @@ class Bench:
         member = next((one.member for one in steering.concepts if one.name == concept), None)
         tell(0.0, "the lists without this edit")
         base = steering.edit(below, "change", users)
-        first, rank = self._lists(cohort, base, asked.item, tick)
+        first, rank = self._lists(cohort, base, asked.item)
 
         def figures(lists: np.ndarray, rank: float | None) -> dict[str, float | None]:
             return {
@@ -125,20 +125,19 @@ class Bench:
         points = []
         for number, amount in enumerate(amounts, 1):
             tell(number / (len(amounts) + 1), f"amount {number} of {len(amounts)}")
-            lists, rank_now = self._lists(cohort, dose.edited(amount), asked.item, tick)
+            lists, rank_now = self._lists(cohort, dose.edited(amount), asked.item)
             same = float(rbo(first, lists).mean())
             points.append({"amount": float(amount), "rbo": same, **figures(lists, rank_now)})
         return {"concept": concept, "start": start, "before": figures(first, rank), "points": points}
 
-    def _lists(self, cohort: Cohort, edited: Edited, item: int | None, tick: Tick) -> tuple[np.ndarray, float | None]:
+    def _lists(self, cohort: Cohort, edited: Edited, item: int | None) -> tuple[np.ndarray, float | None]:
         """The lists under `edited`, and the item's mean rank; None where it may be recommended to nobody."""
         if item is None:
             return cohort.lists(edited), None
         users, among = cohort.users, edited.among(self.steering.candidates)
         lists = np.empty((len(users), cohort.k), np.int32)
         ranks = np.empty(len(users))
-        for part, affinity in masked_affinities(edited.recommender, among, users):
-            tick()
+        for part, affinity in cohort.affinities(edited.recommender, among, users):
             own = affinity[:, [item]]
             ahead = (affinity > own).sum(axis=1) + (affinity[:, :item] == own).sum(axis=1)
             lists[part] = top_k(affinity, cohort.k)

@@ -111,7 +111,7 @@ class Cohort:
             return self.lists(edited), rest.lists(edited.unfiltered)
         lists, others = self.before.copy(), rest.before.copy()
         rows = np.flatnonzero(np.isin(self.users, edited.users.moved))
-        for part, affinity in self._affinities(edited.recommender, self.library.candidates, self.users[rows]):
+        for part, affinity in self.affinities(edited.recommender, self.library.candidates, self.users[rows]):
             lists[rows[part]] = top_k(affinity, self.k)
             np.copyto(affinity, -np.inf, where=inside)
             others[rows[part]] = top_k(affinity, self.k)
@@ -119,11 +119,11 @@ class Cohort:
 
     def _ranked(self, recommender: Recommender, candidates: Candidates, users: np.ndarray) -> np.ndarray:
         lists = np.empty((len(users), self.k), np.int32)
-        for part, affinity in self._affinities(recommender, candidates, users):
+        for part, affinity in self.affinities(recommender, candidates, users):
             lists[part] = top_k(affinity, self.k)
         return lists
 
-    def _affinities(
+    def affinities(
         self, recommender: Recommender, candidates: Candidates, users: np.ndarray
     ) -> Iterator[tuple[slice, np.ndarray]]:
         """As `masked_affinities`; with a tick in smaller chunks, so that it comes soon enough."""
@@ -158,7 +158,7 @@ class Cohort:
         library, depth = self.library, min(2 * self.k, len(self.library.recommender.items.ids))
         lists = np.empty((len(self.users), depth), np.int32)
         affinities = np.empty(lists.shape, np.float32)
-        for part, affinity in self._affinities(library.recommender, library.candidates, self.users):
+        for part, affinity in self.affinities(library.recommender, library.candidates, self.users):
             lists[part] = top_k(affinity, depth)
             affinities[part] = np.take_along_axis(affinity, np.maximum(lists[part], 0), axis=1)
         return lists, affinities
