@@ -8,6 +8,10 @@ CONCEPTS = ("Horror", "Drama", "Comedy")
 ITEMS = 50
 
 
+class NoSuchName(Exception):
+    """What a page is asked of is not there; the sentence."""
+
+
 def neuron(params: Mapping[str, Any]) -> Facts:
     j = params["neuron"]
     step = {"quantile": 1.0, "rows": [{"item_id": "1", "title": "Film 1", "activation": 2.5}]}
@@ -35,15 +39,18 @@ def neuron(params: Mapping[str, Any]) -> Facts:
 
 
 def page(params: Mapping[str, Any]) -> Facts:
-    name, labels = params["name"], params.get("labels") or {}
+    kind, name, labels = params["kind"], params["name"], params.get("labels") or {}
+    if not any(name in (one["name"], one.get("id")) for one in NAMES[f"{kind}s"]):
+        raise NoSuchName(f"There is no {kind} {name!r} in this run.")
     made_of = [{"neuron": 1, "activation": 1.2, "units": 0.8, "name": labels.get("1"), "concept": "Horror"}]
     error = {"share": 0.1, "mean": 0.2}
-    if params["kind"] == "item":
+    if kind == "item":
         near = [{"item_id": "2", "title": "Film 2", "cosine": 0.9}]
-        return {"run": "demo", "item_id": name, "title": f"Film {name}", "concepts": ["Horror"], "ranked": True,
+        id = name.removeprefix("Film ")
+        return {"run": "demo", "item_id": id, "title": f"Film {id}", "concepts": ["Horror"], "ranked": True,
                 "popularity": 120, "popularity_rank": 7, "ranked_items": ITEMS, "neurons": made_of, "error": error,
                 "nearest_by_code": near, "nearest_by_vector": near, "nearest_shared": 1, "missing": None}  # fmt: skip
-    if params["kind"] == "user":
+    if kind == "user":
         carried = [{"concept": "Horror", "items": 9, "share": 0.3, "catalogue": 0.1}]
         return {"run": "demo", "user": name, "neurons": made_of, "error": error, "affinity_explained": 0.9,
                 "training_items": 53, "training_concepts": carried, "missing": None}  # fmt: skip
@@ -57,7 +64,7 @@ def page(params: Mapping[str, Any]) -> Facts:
 
 NAMES: dict[str, list[Facts]] = {
     "items": [{"name": f"Film {n}", "id": str(n), "popularity": 200 - n} for n in range(1, ITEMS + 1)],
-    "users": [{"name": str(n), "id": str(n)} for n in range(1, 41)],
+    "users": [{"name": str(n), "id": str(n)} for n in range(1, 41)] + [{"name": "anna", "id": "anna"}],
     "concepts": [{"name": name, "kind": "genre", "items": 12} for name in CONCEPTS],
     "cohorts": [{"name": "young", "where": "age < 25", "users": 12}],
     "user_columns": [{"name": "age", "type": "INTEGER", "examples": [25, 35]}],
@@ -77,6 +84,8 @@ def count(params: Mapping[str, Any]) -> Facts:
 
 def cohort(params: Mapping[str, Any]) -> Facts:
     """Every edit takes two points from each concept's share."""
+    if "nonsense" in params.get("where", ""):
+        raise NoSuchName('Referenced column "nonsense" is not there; there are age, gender.')
     edits, k = len(params.get("edits") or []), params.get("k", 30)
 
     def arm(changes: int) -> Facts:

@@ -1,19 +1,24 @@
 """A stand-in for the engine: speaks engine.protocol over stdin and stdout and makes its answers up.
 
-Run as a program. MONOSCOPE_FAKE holds words: `no-lists`, `slow-rank`, `die-on-rank`, `hang-on-rank`, `label-fails`,
-`label-refused`, `slow-label`, `deaf` (ignores the end of its input).
+Run as a program. MONOSCOPE_FAKE holds words: `no-lists`, `label-fails`, `label-refused`, `slow-label`, `opening` (has
+sentences on the run), `deaf` (ignores the end of its input). For every METHOD there are `slow-METHOD` (a fifth of a
+second), `hang-on-METHOD`, `die-on-METHOD` and `refuse-METHOD`; for `rank`, dying and hanging need edits.
+MONOSCOPE_FAKE_TITLE stands in the place of all titles, concepts and names in the answers about neurons and pages.
 """
 
 import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from engine.protocol import Message, read_message, write_message
-from tests.workbench.fake_answers import MADE
+from tests.workbench.fake_answers import MADE, NoSuchName
 
 WORDS = set(os.environ.get("MONOSCOPE_FAKE", "").split())
+TITLE = os.environ.get("MONOSCOPE_FAKE_TITLE")
+SLOW_SECONDS, HANG_SECONDS = 0.2, 60.0
 USERS = [str(number) for number in range(1, 41)]
 K = 30
 LOCK = threading.Lock()
@@ -57,24 +62,19 @@ def rank(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def label(number: int, params: dict[str, Any]) -> None:
-    neuron = params["neurons"][0]
     answer(number, progress={"done": 0, "total": 1, "text": "asking"})
     if "slow-label" in WORDS:
-        time.sleep(60)
+        time.sleep(HANG_SECONDS)
     if "label-refused" in WORDS:
         return answer(number, error={"message": "No key: set OPENAI_API_KEY."})
-    made = {
-        "action": "label",
-        "neuron": neuron,
-        "text": f"Label of {neuron}",
-        "state": "llm",
-        "concept": None,
-        "model": "m",
-        "note": "why",
-    }
-    if "label-fails" in WORDS:
-        made |= {"text": None, "state": "failed", "note": "the server answered 500"}
-    return answer(number, result={"actions": [made]})
+    return answer(number, result={"actions": [made_label(neuron) for neuron in params["neurons"]]})
+
+
+def made_label(neuron: int) -> dict[str, Any]:
+    made = {"action": "label", "neuron": neuron, "text": f"Label of {neuron}", "state": "llm", "concept": None,
+            "model": "m", "note": "why"}  # fmt: skip
+    failed = {"text": None, "state": "failed", "note": "the server answered 500"}
+    return {**made, **failed} if "label-fails" in WORDS else made
 
 
 def user(number: int, params: dict[str, Any]) -> None:
@@ -90,37 +90,66 @@ def refused(who: str) -> dict[str, Any]:
     return {"user_id": who, "error": f"There is no user {who!r}; this run has 40 users, 1 to 40."}
 
 
+def ranks(params: dict[str, Any]) -> dict[str, Any]:
+    return {"ranks": [rank({**params, "user": one}) if one in USERS else refused(one) for one in params["users"]]}
+
+
+def load(params: dict[str, Any]) -> dict[str, Any]:
+    lists = "no-lists" not in WORDS
+    missing = None if lists else "No catalogue of demo here: `monoscope datasets fetch demo`."
+    return {"run": params["run"], "dataset": "demo", "users": 40, "first_user": "1", "lists": lists,
+            "missing": missing}  # fmt: skip
+
+
+def retitled(told: Any, title: str) -> Any:
+    """`told` with every title, concept and name replaced."""
+    if isinstance(told, dict):
+        named = ("title", "concept", "name", "item")
+        return {
+            key: title if key in named and isinstance(value, str) else retitled(value, title)
+            for key, value in told.items()
+        }
+    return [retitled(one, title) for one in told] if isinstance(told, list) else told
+
+
+ANSWERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "hello": lambda _: {"protocol": 1, "version": "0.1.0", "pid": os.getpid()},
+    "load": load,
+    "rank": rank,
+    "ranks": ranks,
+    "measure": lambda _: {"sentences": ["It is made up.", "So is this."] if "opening" in WORDS else []},
+    "cancel": lambda _: {"cancelled": True},
+    **MADE,
+}
+
+
+def misbehave(method: str, params: dict[str, Any]) -> None:
+    edited = method != "rank" or bool(params["edits"])
+    if f"die-on-{method}" in WORDS and edited:
+        os._exit(3)
+    if f"hang-on-{method}" in WORDS and edited:
+        time.sleep(HANG_SECONDS)
+    if f"slow-{method}" in WORDS and method != "label":
+        time.sleep(SLOW_SECONDS)
+
+
 def serve() -> None:
     while (message := read_message(sys.stdin.buffer)) is not None:
         number, method, params = message.body["id"], message.body["method"], message.body["params"]
-        if method == "hello":
-            answer(number, result={"protocol": 1, "version": "0.1.0", "pid": os.getpid()})
-        elif method == "load":
-            lists = "no-lists" not in WORDS
-            missing = None if lists else "No catalogue of demo here: `monoscope datasets fetch demo`."
-            answer(number, result={"run": params["run"], "dataset": "demo", "users": 40, "first_user": "1",
-                                   "lists": lists, "missing": missing})  # fmt: skip
-        elif method == "rank":
-            if "die-on-rank" in WORDS and params["edits"]:
-                os._exit(3)
-            if "hang-on-rank" in WORDS and params["edits"]:
-                time.sleep(60)
-            if "slow-rank" in WORDS:
-                time.sleep(0.2)
-            answer(number, result=rank(params))
+        misbehave(method, params)
+        if f"refuse-{method}" in WORDS:
+            answer(number, error={"message": f"The made-up engine refuses {method}."})
         elif method == "user":
             user(number, params)
         elif method == "label":
             threading.Thread(target=label, args=(number, params), daemon=True).start()
-        elif method == "measure":
-            answer(number, result={"sentences": ["It is made up."] if "opening" in WORDS else []})
-        elif method == "cancel":
-            answer(number, result={"cancelled": True})
-        elif method == "ranks":
-            known = [rank({**params, "user": one}) if one in USERS else refused(one) for one in params["users"]]
-            answer(number, result={"ranks": known})
-        elif method in MADE:
-            answer(number, result=MADE[method](params))
+        elif method in ANSWERS:
+            try:
+                told = ANSWERS[method](params)
+            except NoSuchName as error:
+                answer(number, error={"message": str(error)})
+                continue
+            answer(number, result=told if TITLE is None else retitled(told, TITLE))
         else:
             answer(number, error={"message": f"This made-up engine knows no {method}."})
 
