@@ -85,20 +85,24 @@ def table_command(run: str) -> str:
 def bench_command(run: str, session: str, user: str, edits: Sequence[Edit]) -> str:
     """The command that prints what the bench shows: the one edit itself, or the session where one edit is not all."""
     name = shlex.quote(run)
-    if (
-        len(edits) == 1
-        and is_plain(edits[0])
-        and edits[0].get("on", True)
-        and (edits[0].get("unit") != "raw" or edits[0]["operation"] in ("off", "scale"))
-    ):
-        edit = edits[0]
-        operation = "--off" if edit["operation"] == "off" else f"--{edit['operation']} {float(edit['amount']):g}"
-        where = _quoted("user_id = '" + user.replace("'", "''") + "'")
-        return f"monoscope steer {name} --neuron {edit['neuron']} --users {where} {operation}"
+    operation = as_steer(edits[0]) if len(edits) == 1 and edits[0].get("on", True) else None
+    if operation is not None:
+        where = quoted("user_id = '" + user.replace("'", "''") + "'")
+        return f"monoscope steer {name} --neuron {edits[0]['neuron']} --users {where} {operation}"
     command = f"monoscope recommend {name} --user {shlex.quote(user)}"
     return f"{command} --session {shlex.quote(session)}" if edits else command
 
 
-def _quoted(text: str) -> str:
+def as_steer(edit: Edit) -> str | None:
+    """What `steer` takes for an edit, such as "--add 1"; None where it is not of one neuron or for some users only."""
+    if not is_plain(edit):
+        return None
+    if edit["operation"] == "off":
+        return "--off"
+    raw = edit.get("unit") == "raw" and edit["operation"] != "scale"
+    return f"--{edit['operation']} {float(edit['amount']):g}{' --unit raw' if raw else ''}"
+
+
+def quoted(text: str) -> str:
     """`text` as one word of a shell, in double quotes where nothing in it is special there."""
     return shlex.quote(text) if re.search(r'["$`\\!]', text) else f'"{text}"'

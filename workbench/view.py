@@ -29,6 +29,8 @@ MOST_WATCHED = 4
 
 LETTERS = {"human": "h", "llm": "l", "metadata": "m", "rejected": "x", "failed": "!"}
 
+PageKind = Literal["item", "user", "concept"]
+
 
 @dataclass(frozen=True)
 class Page:
@@ -37,7 +39,7 @@ class Page:
     `name` is what was asked for: an id, a title, a concept's name.
     """
 
-    kind: Literal["item", "user", "concept"]
+    kind: PageKind
     name: str
     facts: Mapping[str, Any] | None = None
     fault: str | None = None

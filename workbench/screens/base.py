@@ -1,5 +1,6 @@
 """What every screen has: bindings from the keymap, help, redraw, and the polite sentence for small terminals."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import events
@@ -53,7 +54,11 @@ class BaseScreen(Screen[None], inherit_bindings=False):
     def action_help(self) -> None:
         from workbench.screens.help import HelpScreen
 
-        self.app.push_screen(HelpScreen(self.NAME))
+        self.app.push_screen(HelpScreen(self.NAME, self.help_first()))
+
+    def help_first(self) -> Sequence[str]:
+        """Sentences on what is looked at, before the keys."""
+        return ()
 
     def action_redraw(self) -> None:
         self.app.refresh(repaint=True, layout=True)

@@ -4,15 +4,15 @@ State flows one way: key -> a method here -> the session's journal -> a new view
 before its line is in the journal. No Textual here.
 """
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from engine.errors import MonoscopeError
 from engine.session import Label, LabelState
 from workbench.edits import Edit, new_edit, stepped, typed
 from workbench.screens.lookups import LOOKUPS
 from workbench.screens.seat import ANSWER_SECONDS, Seat, pinned
-from workbench.view import MOST_WATCHED, TABS, Cohort, Curve, Job, Page, View
+from workbench.view import MOST_WATCHED, TABS, Cohort, Curve, Job, Page, PageKind, View
 
 
 class Desk(Seat):
@@ -20,12 +20,19 @@ class Desk(Seat):
 
     def choose(self, neuron: int | None) -> None:
         if neuron != self.view.current:
-            self._show(current=neuron, page=None)
+            if self.view.current is not None:
+                self.begin()
+            self._show(current=neuron, page=None, facts=self._told())
 
     def begin(self) -> None:
         """The analyst has read how the run is, and goes on."""
+        self._begun = True
         if self.view.opening:
             self._show(opening=())
+
+    def _told(self) -> dict[int, Mapping[str, Any]]:
+        """The facts of neurons, without those that could not be had: they are asked for again."""
+        return {neuron: facts for neuron, facts in self.view.facts.items() if "fault" not in facts}
 
     def mark(self) -> None:
         """Mark the neuron, or no longer."""
@@ -44,34 +51,38 @@ class Desk(Seat):
             self.show_tab("compare")
 
     def show_tab(self, tab: str) -> None:
-        self._show(tab=tab, page=None, opening=())
+        self._wake()
+        self.begin()
+        self._show(tab=tab, page=None, facts=self._told())
 
     def next_tab(self, step: int) -> None:
         names = list(TABS)
         self.show_tab(names[(names.index(self.view.tab) + step) % len(names)])
 
-    def open_page(self, kind: Literal["item", "user", "concept"], name: str) -> None:
+    def open_page(self, kind: PageKind, name: str, *others: PageKind) -> None:
+        """A page; where there is none of that name and kind, one of the `others`."""
         if name.strip():
             self._wake()
-            self._show(page=Page(kind, name.strip()), opening=())
+            self.begin()
+            self._kinds = others
+            self._show(page=Page(kind, name.strip()))
 
     def open_any(self, name: str) -> None:
-        """The page of a concept of that name, else of an item, else of a user."""
-        found = {kind: [one for one, _told in self._found.get((kind, name), ())] for kind in ("concepts", "users")}
-        concepts = {(text or "").casefold() for text in (self.view.neurons.concept if self.view.neurons else ())}
-        if name in found["concepts"] or name.casefold() in concepts:
-            self.open_page("concept", name)
-        elif name in found["users"] and not any(self._found.get(("items", name), ())):
-            self.open_page("user", name)
+        """The page of the concept of a neuron, else of an item, a user or any concept of that name."""
+        neurons = self.view.neurons
+        concepts = {(concept or "").casefold() for concept in (neurons.concept if neurons is not None else ())}
+        if name.strip().casefold() in concepts:
+            self.open_page("concept", name, "item", "user")
         else:
-            self.open_page("item", name)
+            self.open_page("item", name, "user", "concept")
 
     def found(self, kind: str, text: str) -> Sequence[tuple[str, str]]:
         """Names of a kind as the engine has found them, each with a few words; asked for if they are not there."""
         if (kind, text) not in self._found:
+            if self._engine.pid is None:
+                return ()
             self._found[kind, text] = ()
-            if self._engine.pid is not None:
-                self._engine.ask("find", {"kind": kind, "text": text, "limit": 20}, ANSWER_SECONDS)
+            self._engine.ask("find", {"kind": kind, "text": text, "limit": 20}, ANSWER_SECONDS)
         return self._found[kind, text]
 
     def close_page(self) -> bool:
@@ -94,13 +105,18 @@ class Desk(Seat):
 
     def bookmark(self) -> None:
         kind, name = self._subject()
-        if kind is not None:
-            self._append("bookmark", kind=kind, id=name, on=(kind, name) not in self.view.bookmarks)
+        if kind is None:
+            return
+        stays = (kind, name) not in self.view.bookmarks
+        if self._append("bookmark", kind=kind, id=name, on=stays):
+            told = "is bookmarked; the tab Notes lists it" if stays else "is no bookmark any more"
+            self._say(f"{kind.capitalize()} {name} {told}.")
 
     def note(self, text: str) -> None:
         kind, name = self._subject()
-        if text.strip():
-            self._append("note", text=text, about=None if kind is None else f"{kind} {name}")
+        about = None if kind is None else f"{kind} {name}"
+        if text.strip() and self._append("note", text=text.strip(), about=about):
+            self._say(f"Kept{f' on {about}' if about else ''}; the tab Notes shows it.")
 
     def _subject(self) -> tuple[str | None, str]:
         """What is looked at: the page, else the neuron."""
@@ -223,8 +239,9 @@ class Desk(Seat):
 
         A label is given up by message; a list that takes long enough to be interrupted, by a new engine.
         """
-        newest = next(reversed(self._engine.pending()), None)
-        if newest is None or newest.method in ("hello", "load"):
+        unasked = ("hello", "load", "find", "measure")
+        newest = next((asked for asked in reversed(self._engine.pending()) if asked.method not in unasked), None)
+        if newest is None:
             return False
         if newest.method == "label":
             self._engine.cancel(newest.id, forget=True)

@@ -1,5 +1,6 @@
 """The help page: every key of the screen below it, and the words that the screen uses."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import events
@@ -14,9 +15,10 @@ from workbench.widgets.pane import Pane
 KEY_CELLS, WORD_CELLS, READABLE_CELLS = 11, 11, 100
 
 
-def help_lines(screen: str, width: int) -> list[Line]:
-    """The help page of a screen, wrapped to `width` cells."""
-    lines: list[Line] = []
+def help_lines(screen: str, width: int, first: Sequence[str] = ()) -> list[Line]:
+    """The help page of a screen, wrapped to `width` cells; the sentences of `first` come before it."""
+    lines: list[Line] = [((row, "strong" if at == 0 else ""),) for at, text in enumerate(first)
+                         for row in wrap(text, width)]  # fmt: skip
     for group, actions in SCREENS[screen].items():
         lines += [*([()] if lines else []), ((group, "strong"),)]
         for action in actions:
@@ -46,9 +48,11 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
         Binding("G,end", "end(1)"),
     ]
 
-    def __init__(self, about: str) -> None:
+    def __init__(self, about: str, first: Sequence[str] = ()) -> None:
+        """`first` are sentences on what is looked at; they begin the page."""
         super().__init__()
         self._about = about
+        self._first = first
         self._lines: list[Line] = []
 
     def compose(self) -> ComposeResult:
@@ -56,7 +60,7 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
 
     def on_resize(self, event: events.Resize) -> None:
         pane = self.query_one("#help", Pane)
-        self._lines = help_lines(self._about, min(event.size.width - 2, READABLE_CELLS))
+        self._lines = help_lines(self._about, min(event.size.width - 2, READABLE_CELLS), self._first)
         rows = [((" ", ""), *line) for line in self._lines]
         pane.show([((" Keys ", "title"), ("  q closes · j k PgDn PgUp scroll", "dim"))], rows)
         pane.focus()

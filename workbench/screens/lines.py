@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 class Named:
     """What there is to name on the open run, for completion: what the screen has, and what the engine has found."""
 
-    def __init__(self, home: Home, desk: Desk) -> None:
+    def __init__(self, home: Home, desk: Desk, themes: Sequence[str]) -> None:
         from workbench.completion import Folders
 
         self._desk = desk
+        self._themes = sorted(themes)
         self._folders = Folders(home)
 
     @property
@@ -38,6 +39,8 @@ class Named:
         if kind == "neuron":
             numbers = [] if view.neurons is None else list(view.neurons.row_of)
             return [(str(number), view.name(number)) for number in numbers]
+        if kind == "theme":
+            return [(name, "") for name in self._themes]
         if kind == "neuron column":
             from workbench.columns import COLUMNS
 
@@ -86,7 +89,7 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
         """Completion as after one of these commands, of what such a line may name."""
         from workbench.completion import Candidate, Completion, complete
 
-        named = Named(self._home, self.desk)
+        named = Named(self._home, self.desk, list(self.app.available_themes))
 
         def completed(text: str, cursor: int) -> Completion:
             candidates: list[Candidate] = []
@@ -106,7 +109,7 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
         from workbench.verbs import preload
 
         preload()
-        named = Named(self._home, self.desk)
+        named = Named(self._home, self.desk, list(self.app.available_themes))
         self.ask(":", text, self.run_line, complete=lambda line, cursor: complete(line, cursor, named))
 
     def action_export(self) -> None:
@@ -139,6 +142,14 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
         self.desk.show_jobs(self.runner.jobs)
         self.say(f"Started {shlex.join(words)} as job {job.id}; ! shows it, ctrl+c ends it.")
 
+    def help_first(self) -> Sequence[str]:
+        """In the list of neurons, the column that sorts it."""
+        from workbench.columns import BY_ID, column_help
+
+        if self.focused_pane != "neurons" or self.view.neurons is None:
+            return ()
+        return column_help(self.view, BY_ID[self.table.sort])
+
     def action_jobs(self) -> None:
         self.desk.show_tab("jobs")
         self.show_tab("inspector")
@@ -165,13 +176,14 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
             return
         self.app.theme = name
 
-    def do_screenshot(self, file: str) -> None:
+    def do_screenshot(self, file: str = "") -> None:
         from pathlib import Path
 
         from engine.home import write_whole
 
-        path = Path(file).expanduser()
-        write_whole(path if path.suffix else path.with_suffix(".svg"), self.app.export_screenshot())
+        path = Path(file or f"{self.view.card.name}.svg").expanduser()
+        path = path if path.suffix else path.with_suffix(".svg")
+        write_whole(path, self.app.export_screenshot())
         self.say(f"Wrote {path}.")
 
     def do_tab(self, name: str) -> None:
@@ -183,6 +195,7 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
         if not number.isdecimal() or neurons is None or int(number) not in neurons.row_of:
             count = 0 if neurons is None else len(neurons)
             raise MonoscopeError(f"There is no neuron {number}; there are {count}, from 0 on.")
+        self.desk.close_page()
         self.filter("")
         self.table.choose(int(number))
         self.desk.choose(int(number))
@@ -208,6 +221,7 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
 
     def do_curve(self, number: str) -> None:
         self.do_neuron(number)
+        self.desk.show_list()  # where the curve is shown already, it would make way for the list
         self.desk.show_curve()
         self.show_tab("bench")
 
@@ -243,13 +257,16 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
     # Asked for by a key
 
     def action_filter(self) -> None:
-        self.ask("filter:", self.table.filter, lambda _: None, self.filter, self.action_clear_filter)
+        self.ask("filter:", self.table.filter, lambda _: None, self.filter, self._unfilter)
+
+    def _unfilter(self) -> None:
+        self.filter("")
 
     def action_clear_filter(self) -> None:
+        if self.desk.close_page():
+            return
         if self.table.filter:
             self.filter("")
-        elif self.view.page is not None:
-            self.desk.close_page()
         else:
             self.desk.unmark()
 

@@ -36,6 +36,11 @@ class Lookups:
                 self._asked[method] = params
                 self._engine.ask(method, params, ANSWER_SECONDS, newest=True)
 
+    def settled(self, method: str, params: Mapping[str, Any]) -> None:
+        """A request is over; what it was for may be asked again. Not other users' lists: one may stay unknown."""
+        if method != "ranks" and self._asked.get(method) == params:
+            del self._asked[method]
+
     def answered(self, view: View, method: str, params: Mapping[str, Any], result: Mapping[str, Any]) -> View:
         """`view` with an answer in it. Raises KeyError, TypeError or ValueError if it is none."""
         if method == "measure":
@@ -52,6 +57,7 @@ class Lookups:
 
     def refused(self, view: View, method: str, params: Mapping[str, Any], message: str) -> View:
         """`view` with the reason why something of it cannot be told."""
+        message = "It was cancelled; ask for it again." if message == "cancelled" else message
         if method == "neuron":
             return replace(view, facts={**view.facts, int(params["neuron"]): {"fault": message}})
         return _with(view, method, fault=message) if _same(method, params, view) else view

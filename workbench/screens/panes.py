@@ -5,6 +5,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
 from workbench.edits import bench_command, neuron_command, table_command
+from workbench.equivalents import cohort_command, curve_command, page_command
 from workbench.screens.base import BaseScreen
 from workbench.view import View
 from workbench.widgets import frame
@@ -76,9 +77,14 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
 
     @property
     def command(self) -> str:
-        """The command that prints what is looked at: the bench where it shows edits, else the neuron."""
+        """The command that prints what is looked at: the bench where it shows something, a page, else the neuron."""
         view = self.view
-        on_bench = self.pane("bench").display and self.focused_pane != "inspector"
+        bench, inspector = self.pane("bench").display, self.pane("inspector").display
+        on_bench = bench and self.focused_pane != "inspector"
+        side = {"cohort": cohort_command, "curve": curve_command}.get(view.side)
+        shown = side(view) if on_bench and side is not None else page_command(view) if inspector else None
+        if shown is not None:
+            return shown
         if on_bench and view.edits and view.user is not None:
             return bench_command(view.card.name, view.session, view.user, view.edits)
         return table_command(view.card.name) if view.current is None else neuron_command(view.card.name, view.current)
@@ -234,7 +240,7 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         """Bring a tab up; the focus stays in the table if it is there."""
         if self.pane(name).display:
             return
-        if self.focused_pane != "neurons":
+        if self.focused_pane != "neurons" or (self._zoomed and name == "inspector"):
             self.go(name)
         else:
             self._tab = name

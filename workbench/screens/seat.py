@@ -12,7 +12,7 @@ from workbench.engine_client import Answered, Ended, EngineClient, Event, Progre
 from workbench.journal import journal_lines
 from workbench.model import Neurons, Ranking
 from workbench.screens.lookups import LOOKUPS, Lookups
-from workbench.view import MOST_WATCHED, Cohort, Curve, View
+from workbench.view import MOST_WATCHED, Cohort, Curve, Page, PageKind, View
 from workbench.widgets.bench import LIST_LENGTH
 
 START_SECONDS, ANSWER_SECONDS = 60.0, 15.0
@@ -35,6 +35,10 @@ class Seat:
         self._restarts: list[float] = []
         self._lookups = Lookups(engine)
         self._found: dict[tuple[str, str], Sequence[tuple[str, str]]] = {}
+        self._begun = False
+        """Whether the analyst went on from the opening's sentences."""
+        self._kinds: tuple[PageKind, ...] = ()
+        """What the name of the open page may be of, if it is not of the page's own kind."""
         self.found_more: Callable[[], None] = lambda: None
         """Called when the engine has found names that were asked for."""
 
@@ -88,14 +92,16 @@ class Seat:
             self._show(
                 lists=None if result["lists"] else str(result["missing"]), user=self.view.user or self._first_user
             )
-            if not self.view.opening and not self.view.edits:
+            if not self.view.opening and not self.view.edits and not self._begun:
                 self._engine.ask("measure", {}, ANSWER_SECONDS)
             self._rank()
         elif method == "find":
             self._found[params["kind"], params["text"]] = [_candidate(one) for one in result["found"]]
             self.found_more()
         elif method in LOOKUPS:
-            self._put(self._lookups.answered(self.view, method, params, result))
+            self._lookups.settled(method, params)
+            if method != "measure" or not self._begun:
+                self._put(self._lookups.answered(self.view, method, params, result))
         elif method == "rank":
             ranking = Ranking.of(result, self.view.card.item_word)
             if params["user"] == self.view.user and params["edits"] == [dict(edit) for edit in self.view.edits]:
@@ -104,8 +110,7 @@ class Seat:
             if self._writable():
                 self._append("watch", user=str(result["user"]))
             else:
-                self._show(user=str(result["user"]), ranking=None)
-                self._rank()
+                self._watch(str(result["user"]))
         elif method == "label":
             self._forget(method, params)
             for told in result["actions"]:
@@ -123,6 +128,9 @@ class Seat:
             for neuron in params["neurons"]:
                 self._fail_label(neuron, message)
         elif method in LOOKUPS:
+            self._lookups.settled(method, params)
+            if method == "page" and self._of_another_kind(params, message):
+                return
             self._put(self._lookups.refused(self.view, method, params, message))
             return
         elif method == "find":
@@ -132,6 +140,7 @@ class Seat:
     def _ended(self, reason: str, unanswered: Sequence[Any]) -> None:
         for asked in unanswered:
             self._forget(asked.method, asked.params)
+        self._found = {wanted: found for wanted, found in self._found.items() if found}
         now = time.monotonic()
         self._restarts = [moment for moment in self._restarts if now - moment < RESTART_WINDOW_SECONDS] + [now]
         if len(self._restarts) <= RESTARTS:
@@ -139,8 +148,22 @@ class Seat:
             self._say(f"The engine {reason}; it was started again, nothing is lost.")
         else:
             sentence = f"The engine {reason}, {len(self._restarts)} times within a minute; see {self._engine.log}."
-            self._show(lists=f"{sentence} p, + or - tries again.", ranking=None)
+            page = self.view.page
+            if page is not None and page.facts is None:
+                page = replace(page, fault=sentence)
+            self._show(lists=f"{sentence} p, + or - tries again.", ranking=None, page=page)
             self._say(sentence)
+
+    def _of_another_kind(self, params: Mapping[str, Any], message: str) -> bool:
+        """Look for the name among what else it may be of; False where the refusal is the answer."""
+        page = self.view.page
+        unknown = message.startswith("There is no")
+        if page is None or not self._kinds or not unknown or (page.kind, page.name) != (params["kind"], params["name"]):
+            return False
+        kind, *others = self._kinds
+        self._kinds = tuple(others)
+        self._show(page=Page(kind, page.name))
+        return True
 
     # How a view follows from another
 
@@ -189,6 +212,13 @@ class Seat:
         self._show(**changes)
         if (user, edits) != (before.user, before.edits):
             self._rank()
+
+    def _watch(self, user: str) -> None:
+        """Watch a user without a word in the journal, where it cannot be written."""
+        others = [one for one in pinned(self.view.bookmarks) if one != user]
+        curve = None if self.view.curve is None else Curve(self.view.curve.neuron)
+        self._show(user=user, ranking=None, watched=(*others, user), curve=curve)
+        self._rank()
 
     def _rank(self) -> None:
         view = self.view

@@ -14,6 +14,9 @@ def title(view: View, width: int) -> Line:
     right: list[str] = [] if view.user is None else [f"user {view.user}"]
     if view.asked:
         right.append(f"labelling {', '.join(str(neuron) for neuron in view.asked)}")
+    running = [job for job in view.jobs if job.state == "running"]
+    if running:
+        right.append(f"{len(running)} job{'s' if len(running) > 1 else ''} {running[0].share:.0%}")
     if view.edits:
         right.append(f"{len(view.edits)} edit{'s' if len(view.edits) > 1 else ''}")
     if view.read_only:
