@@ -113,7 +113,7 @@ FOOTERS: dict[str, tuple[str, str]] = {
     ),
     "edited": (
         "run",
-        "step_up off flip curve cohort drop undo back type_value pick_user next_user filter command zoom copy "
+        "step_up off flip curve cohort back drop undo type_value pick_user next_user filter command zoom copy "
         "next_pane",
     ),
     "inspector": (
@@ -122,7 +122,7 @@ FOOTERS: dict[str, tuple[str, str]] = {
     ),
     "bench": (
         "run",
-        "step_up off flip curve cohort pick_user back next_user pin list drop type_value undo next_pane command zoom "
+        "step_up off flip curve cohort back pick_user next_user pin list drop type_value undo next_pane command zoom "
         "copy",
     ),
 }

@@ -2,9 +2,10 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from textual.events import Key
 from textual.keys import _character_to_key, key_to_character
@@ -104,3 +105,16 @@ async def opened(
     app = MonoscopeApp(home, run, session, engine, terminal)
     async with app.run_test(size=size) as pilot:
         yield Driver(app, pilot)
+
+
+def listen(driver: Driver) -> list[tuple[str, dict[str, Any]]]:
+    """What the screen asks the engine from now on: methods and parameters."""
+    asked: list[tuple[str, dict[str, Any]]] = []
+    ask = driver.screen.engine.ask
+
+    def hear(method: str, params: Mapping[str, Any], limit_seconds: float | None, *, newest: bool = False) -> int:
+        asked.append((method, dict(params)))
+        return ask(method, params, limit_seconds, newest=newest)
+
+    driver.screen.engine.ask = hear  # type: ignore[method-assign]
+    return asked

@@ -21,6 +21,9 @@ TITLE = os.environ.get("MONOSCOPE_FAKE_TITLE")
 SLOW_SECONDS, HANG_SECONDS = 0.2, 60.0
 USERS = [str(number) for number in range(1, 41)]
 K = 30
+LONG = ("neuron", "page", "cohort", "curve")
+"""Methods that can be cancelled while others are answered."""
+GIVEN_UP: set[int] = set()
 LOCK = threading.Lock()
 
 
@@ -123,6 +126,13 @@ ANSWERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 }
 
 
+def hang(number: int) -> None:
+    """Work until it is cancelled."""
+    while number not in GIVEN_UP:
+        time.sleep(0.01)
+    answer(number, error={"message": "cancelled"})
+
+
 def misbehave(method: str, params: dict[str, Any]) -> None:
     edited = method != "rank" or bool(params["edits"])
     if f"die-on-{method}" in WORDS and edited:
@@ -136,6 +146,11 @@ def misbehave(method: str, params: dict[str, Any]) -> None:
 def serve() -> None:
     while (message := read_message(sys.stdin.buffer)) is not None:
         number, method, params = message.body["id"], message.body["method"], message.body["params"]
+        if method == "cancel":
+            GIVEN_UP.add(params["id"])
+        if f"hang-on-{method}" in WORDS and method in LONG:
+            threading.Thread(target=hang, args=(number,), daemon=True).start()
+            continue
         misbehave(method, params)
         if f"refuse-{method}" in WORDS:
             answer(number, error={"message": f"The made-up engine refuses {method}."})
