@@ -5,14 +5,19 @@ take; so `monoscope tui` in its plain forms does without it.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from engine.errors import MonoscopeError
 from engine.home import Home
+from workbench.stopped import INTERRUPTED, Stopped
+from workbench.terminal import NO_WISHES, Colours, Wishes
 
-INTERRUPTED = 130
-"""The exit code after Ctrl-C."""
+VALUED = ("--session", "--color", "--theme", "--keys")
+SWITCHES = {"--ascii": True, "--no-ascii": False}
+"""Options of `tui` with a value and without one."""
 
 
 def main() -> None:
@@ -26,11 +31,13 @@ def main() -> None:
         else:
             from workbench.app import run
 
-            home, name, session = plain
-            sys.exit(run(Home.find(home).root, name, session))
+            sys.exit(run(Home.find(plain.home).root, plain.run, plain.session, wishes=plain.wishes))
     except MonoscopeError as error:
         _tell(str(error))
         sys.exit(1)
+    except Stopped as ended:
+        _tell(ended.sentence)
+        raise
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
             _tell("stopped; what was complete is kept. A training goes on with the same command.")
@@ -44,24 +51,46 @@ def _tell(sentence: str) -> None:
     print(f"monoscope: {sentence}", file=sys.stderr)  # noqa: T201 (rich is not worth loading for one line)
 
 
-def plain_tui(words: Sequence[str]) -> tuple[Path | None, str | None, str | None] | None:
-    """Home, run and session of `[--home H] tui [RUN] [--session S]`; None for any other command line."""
+@dataclass(frozen=True)
+class Plain:
+    """What a plain form of `monoscope tui` asks for."""
+
+    home: Path | None = None
+    run: str | None = None
+    session: str | None = None
+    wishes: Wishes = NO_WISHES
+
+
+def plain_tui(words: Sequence[str]) -> Plain | None:
+    """What `[--home H] tui [RUN] [OPTION]...` asks for; None for any other command line, mistakes among them."""
     rest = list(words)
-    home = session = run = None
+    given: dict[str, str] = {}
     if len(rest) > 1 and rest[0] == "--home":
-        home, rest = Path(rest[1]), rest[2:]
+        given["home"], rest = rest[1], rest[2:]
     if rest[:1] != ["tui"]:
         return None
     rest = rest[1:]
     while rest:
         word = rest.pop(0)
-        if word == "--session" and rest and session is None:
-            session = rest.pop(0)
-        elif word.startswith("-") or run is not None:
+        name = word.removeprefix("--") if word in VALUED else "ascii" if word in SWITCHES else "run"
+        if name in given or (word in VALUED and not rest) or (name == "run" and word.startswith("-")):
             return None
-        else:
-            run = word
-    return home, run, session
+        given[name] = rest.pop(0) if word in VALUED else word
+    return _plain(given)
+
+
+def _plain(given: Mapping[str, str]) -> Plain | None:
+    color = next((one for one in get_args(Colours) if one == given.get("color", "auto")), None)
+    if color is None:
+        return None
+    home, keys = given.get("home"), given.get("keys")
+    wishes = Wishes(
+        ascii=SWITCHES[given["ascii"]] if "ascii" in given else None,
+        color=color,
+        theme=given.get("theme"),
+        keys=None if keys is None else Path(keys),
+    )
+    return Plain(None if home is None else Path(home), given.get("run"), given.get("session"), wishes)
 
 
 if __name__ == "__main__":

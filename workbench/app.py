@@ -14,17 +14,24 @@ from engine import __version__
 from engine.errors import HomeError, MonoscopeError, RunError
 from engine.home import Home, write_whole
 from workbench.engine_client import engine_command
-from workbench.terminal import Terminal, refusal
+from workbench.terminal import NO_WISHES, Terminal, Wishes, refusal
 
 CRASHED = 70
 """Exit code after a mistake of the workbench's own (sysexits.h calls it EX_SOFTWARE)."""
 
 
-def run(home: Path, run: str | None, session: str | None, engine: Sequence[str] | None = None) -> int:
+def run(
+    home: Path,
+    run: str | None,
+    session: str | None,
+    engine: Sequence[str] | None = None,
+    wishes: Wishes = NO_WISHES,
+) -> int:
     """Show the workbench on the list of runs, or on `run` with `session` (by default named as the run).
 
     Returns the exit code: 0 after a quit, 70 after a crash, 128 + n after signal n. Raises a `MonoscopeError` before
-    anything is drawn if the terminal is not fit or there is no such run. `engine` replaces the engine's command.
+    anything is drawn if the terminal is not fit or there is no such run, theme or file of keys. `engine` replaces the
+    engine's command.
     """
     place = Home(home)
     if run is not None:
@@ -32,13 +39,16 @@ def run(home: Path, run: str | None, session: str | None, engine: Sequence[str] 
     reason = refusal()
     if reason is not None:
         raise MonoscopeError(reason)
-    terminal = Terminal.probe()
+    terminal = Terminal.probe(wishes=wishes)
     gc.disable()  # until the first paint: collecting while thousands of objects are made costs a tenth of the start
+    if not terminal.plain:
+        os.environ.pop("NO_COLOR", None)  # an empty one counts for Textual, and --color overrules it
     os.environ.update(terminal.textual_environment())
-    if (place.root / "keys.toml").is_file():
+    _check_theme(os.environ["TEXTUAL_THEME"])
+    if wishes.keys is not None or (place.root / "keys.toml").is_file():
         from workbench.keys import use_keys
 
-        use_keys(place)
+        use_keys(place, wishes.keys)
     from workbench.screens.application import MonoscopeApp
 
     app = MonoscopeApp(place, run, session, engine or engine_command(home), terminal)
@@ -47,6 +57,15 @@ def run(home: Path, run: str | None, session: str | None, engine: Sequence[str] 
         sys.stderr.write(_last_words(place, app.crash))
         return CRASHED
     return app.return_code or 0
+
+
+def _check_theme(name: str) -> None:
+    from textual.theme import BUILTIN_THEMES
+
+    if name not in BUILTIN_THEMES:
+        close = get_close_matches(name, BUILTIN_THEMES, 1)
+        known = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(BUILTIN_THEMES))}."
+        raise MonoscopeError(f"There is no theme {name!r}; {known}")
 
 
 def _check_run(home: Home, name: str) -> None:

@@ -27,6 +27,7 @@ from workbench.commands import (
     steering,
 )
 from workbench.commands.common import AsJson, SessionName, emit_json, group
+from workbench.terminal import NO_WISHES, Colours, Wishes
 
 app = group(
     "See what a two-tower recommender has learned, neuron by neuron, and what happens if you change it.",
@@ -79,9 +80,30 @@ def tui(
     ctx: typer.Context,
     run: Annotated[str | None, typer.Argument(metavar="[RUN]", autocompletion=complete_run)] = None,
     session: SessionName = None,
+    ascii: Annotated[
+        bool | None,
+        typer.Option(
+            "--ascii/--no-ascii",
+            help="Bars, arrows and rules in ASCII (else MONOSCOPE_ASCII=1 or 0 says; else where the terminal is the "
+            "Linux console or does not take UTF-8).",
+            show_default=False,
+        ),
+    ] = None,
+    color: Annotated[
+        Colours, typer.Option(help="How many colours the terminal has; auto asks NO_COLOR, COLORTERM and TERM.")
+    ] = "auto",
+    theme: Annotated[
+        str | None,
+        typer.Option(
+            help="Theme, such as ansi-light, nord or textual-light (default: ansi-dark, in the terminal's own colours)."
+        ),
+    ] = None,
+    keys: Annotated[
+        Path | None, typer.Option(help="File of keys to use in place of keys.toml in the home (`monoscope keys`).")
+    ] = None,
 ) -> None:
     """Open the workbench: on the list of runs, or straight on one."""
-    _open_workbench(home_of(ctx), run, session)
+    _open_workbench(home_of(ctx), run, session, Wishes(ascii, color, theme, keys))
 
 
 @app.command()
@@ -113,10 +135,10 @@ def doctor(ctx: typer.Context, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-def _open_workbench(home: Home, run: str | None, session: str | None) -> None:
+def _open_workbench(home: Home, run: str | None, session: str | None, wishes: Wishes = NO_WISHES) -> None:
     from workbench.app import run as run_app
 
-    raise typer.Exit(run_app(home.root, run, session))
+    raise typer.Exit(run_app(home.root, run, session, wishes=wishes))
 
 
 app.add_typer(datasets.datasets_app, name="datasets")

@@ -95,7 +95,7 @@ def _text() -> tuple[str, str]:
     encoding = (sys.stdout.encoding or "unknown").lower()
     if encoding.replace("-", "") == "utf8":
         return "ok", "UTF-8"
-    return "note", f"{encoding}: bars and arrows may not show; set LANG to a UTF-8 locale"
+    return "note", f"{encoding}: bars and arrows are drawn in ASCII; set LANG to a UTF-8 locale for better ones"
 
 
 def _tmux() -> tuple[str, str]:

@@ -61,8 +61,14 @@ def test_a_curve_fits_its_width(points: list[tuple[str, float]], width: int) -> 
 
 
 def test_ascii_keeps_every_column_and_every_letter_of_the_data() -> None:
-    line = ((" ▏▎▍▌▋▊▉█▁▂▃▄▅▆▇", "bar"), ("● ▸ ▲ ▼ … · – → × ‹ › ✓ ✗ “ ”", ""), (" 浜崎 é", ""))
+    line = ((" ▏▎▍▌▋▊▉█▁▂▃▄▅▆▇", "bar"), ("● ▸ ▲ ▼ … · – → × ‹ › ✓ ✗ “ ” ≤ ≥ ─ └ ┤ ┼", ""), (" 浜崎 é", ""))
     told = in_ascii(line)
     assert width_of(told) == width_of(line)
     assert text_of(told[:2]).isascii()
     assert told[2] == line[2]
+
+
+def test_letters_that_an_encoding_lacks_are_question_marks_as_wide() -> None:
+    line = (("é 浜崎 …", ""),)
+    assert in_ascii(line, "latin-1") == (("é ???? ~", ""),)
+    assert in_ascii(line, "ascii") == (("? ???? ~", ""),)

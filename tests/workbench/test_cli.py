@@ -8,6 +8,8 @@ import pytest
 from engine.home import Home, content
 from engine.run import Run
 from tests.workbench.cli import Monoscope, neuron_of
+from workbench.__main__ import Plain, plain_tui
+from workbench.terminal import Wishes
 
 
 def test_neurons_says_every_promised_fact(monoscope: Monoscope) -> None:
@@ -207,10 +209,16 @@ def test_a_users_mistake_is_one_sentence_and_a_non_zero_exit(monoscope: Monoscop
 @pytest.mark.parametrize(
     ("words", "read"),
     [
-        (["tui"], (None, None, None)),
-        (["tui", "demo"], (None, "demo", None)),
-        (["tui", "--session", "s", "demo"], (None, "demo", "s")),
-        (["--home", "/h", "tui", "demo", "--session", "s"], (Path("/h"), "demo", "s")),
+        (["tui"], Plain()),
+        (["tui", "demo"], Plain(run="demo")),
+        (["tui", "--session", "s", "demo"], Plain(run="demo", session="s")),
+        (["--home", "/h", "tui", "demo", "--session", "s"], Plain(Path("/h"), "demo", "s")),
+        (["tui", "--ascii", "--color", "16"], Plain(wishes=Wishes(ascii=True, color="16"))),
+        (["tui", "--no-ascii"], Plain(wishes=Wishes(ascii=False))),
+        (["tui", "--theme", "nord", "--keys", "k"], Plain(wishes=Wishes(theme="nord", keys=Path("k")))),
+        (["tui", "--color", "17"], None),
+        (["tui", "--color"], None),
+        (["tui", "--ascii", "--no-ascii"], None),
         (["tui", "--help"], None),
         (["tui", "a", "b"], None),
         (["tui", "--session"], None),
@@ -219,9 +227,7 @@ def test_a_users_mistake_is_one_sentence_and_a_non_zero_exit(monoscope: Monoscop
         ([], None),
     ],
 )
-def test_plain_forms_of_tui_need_no_command_line_library(words: list[str], read: tuple | None) -> None:
-    from workbench.__main__ import plain_tui
-
+def test_plain_forms_of_tui_need_no_command_line_library(words: list[str], read: Plain | None) -> None:
     assert plain_tui(words) == read
 
 

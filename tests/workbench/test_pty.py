@@ -1,34 +1,17 @@
 """The real thing in a pseudo-terminal: first paint, quit, signals, a crash, and no terminal at all."""
 
-import fcntl
 import os
-import pty
 import re
-import select
 import signal
-import struct
 import subprocess
-import sys
-import termios
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.workbench.driving import FAKE_ENGINE
 from tests.workbench.fake_run import make_run
+from tests.workbench.terminals import PROGRAM, Pty, alive, children_of, colours_of, until, workbench
 
-PROGRAM = """
-import sys
-from pathlib import Path
-from engine.errors import MonoscopeError
-from workbench.app import run
-try:
-    sys.exit(run(Path(sys.argv[1]), sys.argv[2] or None, None, sys.argv[3:]))
-except MonoscopeError as error:
-    sys.exit(str(error))
-"""
 BROKEN = """
 import workbench.widgets.inspector, workbench.screens.panes
 def inspector(view, width):
@@ -36,67 +19,8 @@ def inspector(view, width):
     raise RuntimeError("broken on purpose")
 workbench.screens.panes.inspector = inspector
 """
-NOT_INHERITED = ("TMUX", "NO_COLOR", "SSH_CONNECTION", "SSH_TTY", "COLORTERM")
 ALT_SCREEN_OFF = b"\x1b[?1049l"
-
-
-class Pty:
-    """A program in a pseudo-terminal of 80x24; `output` is all that it has drawn."""
-
-    def __init__(self, home: Path, run: str = "demo-mf", program: str = PROGRAM, **environment: str) -> None:
-        self.started = time.monotonic()
-        inherited = {
-            key: value for key, value in os.environ.items() if key not in ("TMUX", "NO_COLOR", "SSH_CONNECTION")
-        }
-        command = [sys.executable, "-c", program, str(home), run, *FAKE_ENGINE]
-        self.pid, self._terminal = pty.fork()
-        if self.pid == 0:
-            os.execvpe(command[0], command, {**inherited, "TERM": "xterm-256color", **environment})
-        fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        self.output = b""
-        self.code: int | None = None
-
-    def read(self, seconds: float = 0.05) -> bool:
-        """Take what was drawn within `seconds`; False once the program has closed its terminal."""
-        ready, _, _ = select.select([self._terminal], [], [], seconds)
-        if not ready:
-            return True
-        try:
-            data = os.read(self._terminal, 65536)
-        except OSError:
-            return False
-        self.output += data
-        return bool(data)
-
-    def shows(self, text: str, seconds: float = 10.0) -> float:
-        """Wait until `text` was drawn; the seconds since the start."""
-        deadline = time.monotonic() + seconds
-        while text.encode() not in self.output:
-            assert time.monotonic() < deadline, self.output[-2000:]
-            assert self.read(), self.output[-2000:]
-        return time.monotonic() - self.started
-
-    def press(self, keys: str) -> None:
-        os.write(self._terminal, keys.encode())
-
-    def end(self, seconds: float = 10.0) -> int:
-        """Wait for the program's end; its exit code."""
-        deadline = time.monotonic() + seconds
-        while self.code is None:
-            assert time.monotonic() < deadline, self.output[-2000:]
-            self.read(0.02)
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self.code = os.waitstatus_to_exitcode(status)
-        while self.read(0.02) and select.select([self._terminal], [], [], 0.02)[0]:
-            pass
-        return self.code
-
-    def close(self) -> None:
-        if self.code is None:
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
-        os.close(self._terminal)
+COLOURS = {str(code).encode() for code in (*range(30, 39), *range(40, 49), *range(90, 98), *range(100, 108))}
 
 
 @pytest.fixture
@@ -107,20 +31,9 @@ def ptys() -> Iterator[list[Pty]]:
         one.close()
 
 
-def children_of(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().split(") ")[1][0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def test_keys_typed_in_one_burst_after_a_prompt_belong_to_the_prompt(tmp_path: Path, ptys: list[Pty]) -> None:
     make_run(tmp_path)
-    ptys.append(terminal := Pty(tmp_path))
+    ptys.append(terminal := Pty(workbench(tmp_path)))
     terminal.shows("Neurons")
     terminal.shows("Comedy")
     terminal.press("/qjc")
@@ -129,18 +42,16 @@ def test_keys_typed_in_one_burst_after_a_prompt_belong_to_the_prompt(tmp_path: P
 
 def test_it_draws_answers_keys_and_quits_quickly_without_orphans(tmp_path: Path, ptys: list[Pty]) -> None:
     make_run(tmp_path)
-    ptys.append(terminal := Pty(tmp_path, MONOSCOPE_FAKE="deaf"))
+    ptys.append(terminal := Pty(workbench(tmp_path), {"MONOSCOPE_FAKE": "deaf"}))
     terminal.shows("Neurons")
     terminal.shows("Comedy")
     terminal.press("ji+")
     terminal.shows("+0.5")
     terminal.shows("RBO")
     [child] = children_of(terminal.pid)
-    pressed = time.monotonic()
     terminal.press("q")
     assert terminal.end() == 0
-    assert time.monotonic() - pressed < 10  # half a second on an idle machine; the child refuses to go by itself
-    assert not alive(child)
+    assert not alive(child)  # although it refuses to go by itself
     last = terminal.output[terminal.output.rindex(ALT_SCREEN_OFF) :]
     assert re.fullmatch(rb"(\x1b\[[?<0-9;]*[a-z])+", last), last
 
@@ -148,7 +59,7 @@ def test_it_draws_answers_keys_and_quits_quickly_without_orphans(tmp_path: Path,
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
 def test_a_cut_line_ends_it_cleanly(tmp_path: Path, ptys: list[Pty], number: signal.Signals) -> None:
     make_run(tmp_path)
-    ptys.append(terminal := Pty(tmp_path))
+    ptys.append(terminal := Pty(workbench(tmp_path)))
     terminal.shows("Comedy")
     terminal.press("+")
     terminal.shows("+0.5")
@@ -161,18 +72,15 @@ def test_a_cut_line_ends_it_cleanly(tmp_path: Path, ptys: list[Pty], number: sig
 
 def test_kill_9_leaves_the_session_and_no_engine(tmp_path: Path, ptys: list[Pty]) -> None:
     make_run(tmp_path)
-    ptys.append(terminal := Pty(tmp_path))
+    ptys.append(terminal := Pty(workbench(tmp_path)))
     terminal.shows("Comedy")
     terminal.press("+")
     terminal.shows("+0.5")
     [child] = children_of(terminal.pid)
     os.kill(terminal.pid, signal.SIGKILL)
     assert terminal.end() == -signal.SIGKILL
-    deadline = time.monotonic() + 5
-    while alive(child):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    ptys.append(again := Pty(tmp_path))
+    until(lambda: not alive(child))
+    ptys.append(again := Pty(workbench(tmp_path)))
     again.shows("Restored 1 edit")
     again.press("q")
     assert again.end() == 0
@@ -180,7 +88,7 @@ def test_kill_9_leaves_the_session_and_no_engine(tmp_path: Path, ptys: list[Pty]
 
 def test_a_crash_leaves_a_few_lines_a_report_without_locals_and_code_70(tmp_path: Path, ptys: list[Pty]) -> None:
     make_run(tmp_path)
-    ptys.append(terminal := Pty(tmp_path, program=BROKEN + PROGRAM))
+    ptys.append(terminal := Pty(workbench(tmp_path, program=BROKEN + PROGRAM)))
     assert terminal.end() == 70
     last = terminal.output[terminal.output.rindex(ALT_SCREEN_OFF) :]
     assert b"mistake of its own" in last
@@ -190,23 +98,90 @@ def test_a_crash_leaves_a_few_lines_a_report_without_locals_and_code_70(tmp_path
     assert "sk-secret-in-a-local" not in report.read_text().replace(BROKEN, "")
 
 
-def test_no_colour_is_asked_for_where_none_is_wanted(tmp_path: Path, ptys: list[Pty]) -> None:
-    make_run(tmp_path)
-    ptys.append(terminal := Pty(tmp_path, NO_COLOR="1"))
+def used(terminal: Pty) -> set[bytes]:
+    """Look at neurons, an edit and help, then quit; the SGR codes of all of that."""
     terminal.shows("Comedy")
     terminal.press("+")
     terminal.shows("+0.5")
-    codes = {code for part in terminal.output.split(b"\x1b[")[1:] if b"m" in part[:20]
-             for code in part[: part.index(b"m")].split(b";")}  # fmt: skip
-    assert not codes & {str(code).encode() for code in (*range(30, 39), *range(40, 49), *range(90, 108))}
-    terminal.press("q")
+    terminal.shows("RBO")
+    terminal.press("?")
+    terminal.shows("next pane;")
+    terminal.press("qq")
     assert terminal.end() == 0
+    return {code for codes in colours_of(terminal.output) for code in codes.split(b";")}
+
+
+@pytest.mark.parametrize(
+    ("options", "environment"),
+    [
+        ((), {"NO_COLOR": "1"}),
+        ((), {"NO_COLOR": "1", "TEXTUAL_THEME": "nord", "COLORTERM": "truecolor"}),
+        (("--color", "none", "--theme", "nord"), {}),
+    ],
+)
+def test_no_colour_is_asked_for_where_none_is_wanted(
+    tmp_path: Path, ptys: list[Pty], options: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    make_run(tmp_path)
+    ptys.append(terminal := Pty(workbench(tmp_path, *options), environment))
+    assert not used(terminal) & COLOURS
+
+
+@pytest.mark.parametrize(
+    ("options", "environment"),
+    [
+        ((), {}),
+        (("--theme", "ansi-light"), {}),
+        ((), {"COLORFGBG": "0;15"}),
+        ((), {"TERM": "screen"}),
+        ((), {"TERM": "linux"}),
+        ((), {"COLORTERM": "truecolor"}),
+    ],
+)
+def test_nothing_vanishes_on_a_light_or_a_dark_background(
+    tmp_path: Path, ptys: list[Pty], options: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    """Neither black, white nor grey is asked for, nor any background: what is not coloured is the terminal's own."""
+    make_run(tmp_path)
+    ptys.append(terminal := Pty(workbench(tmp_path, *options), environment))
+    assert used(terminal) & COLOURS <= {b"31", b"32", b"33", b"34", b"35", b"36", b"91"}
+
+
+def test_a_theme_has_as_many_colours_as_are_asked_for(tmp_path: Path, ptys: list[Pty]) -> None:
+    make_run(tmp_path)
+    for color, begins in (("true", b"38;2;"), ("256", b"38;5;"), ("16", b"9")):
+        ptys.append(terminal := Pty(workbench(tmp_path, "--theme", "nord", "--color", color)))
+        terminal.shows("Comedy")
+        terminal.press("q")
+        assert terminal.end() == 0
+        assert any(begins in codes for codes in colours_of(terminal.output)), color
+        assert color == "true" or b"8;2;" not in terminal.output
+
+
+def test_ascii_is_drawn_where_it_is_wanted_or_nothing_else_can_be(tmp_path: Path, ptys: list[Pty]) -> None:
+    make_run(tmp_path)
+    latin = {"PYTHONIOENCODING": "latin-1"}
+    for options, environment in (
+        (("--ascii",), {}),
+        ((), {"MONOSCOPE_ASCII": "1"}),
+        ((), latin),
+        ((), {"TERM": "linux"}),
+    ):
+        ptys.append(terminal := Pty(workbench(tmp_path, *options), environment))
+        terminal.shows("p@20v")
+        terminal.shows("1.00 ######")
+        terminal.press("jjj")
+        terminal.shows("??????????" if environment == latin else "浜崎あゆみ")
+        terminal.press("q")
+        assert terminal.end() == 0
+        signs = {sign for sign in terminal.output.decode(errors="replace") if not sign.isascii()}
+        assert not signs & set("│▸█▼·…●–")
 
 
 def test_over_ssh_no_mouse_is_asked_for(tmp_path: Path, ptys: list[Pty]) -> None:
     make_run(tmp_path)
-    ptys.append(remote := Pty(tmp_path, SSH_CONNECTION="1.2.3.4 5 6.7.8.9 22"))
-    ptys.append(local := Pty(tmp_path))
+    ptys.append(remote := Pty(workbench(tmp_path), {"SSH_CONNECTION": "1.2.3.4 5 6.7.8.9 22"}))
+    ptys.append(local := Pty(workbench(tmp_path)))
     for terminal in (remote, local):
         terminal.shows("Comedy")
         terminal.press("q")
@@ -217,14 +192,42 @@ def test_over_ssh_no_mouse_is_asked_for(tmp_path: Path, ptys: list[Pty]) -> None
 
 def test_without_a_terminal_or_a_run_there_is_one_sentence(tmp_path: Path, ptys: list[Pty]) -> None:
     make_run(tmp_path)
-    command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
-    piped = subprocess.run([*command, "demo-mf"], capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
+    command = workbench(tmp_path)
+    piped = subprocess.run(command, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
     assert (piped.returncode, piped.stdout) == (1, "")
-    assert piped.stderr.startswith("The workbench needs a terminal")
+    assert piped.stderr.startswith("monoscope: The workbench needs a terminal")
     assert piped.stderr.count("\n") == 1
-    unknown = subprocess.run([*command, "demo-nf"], capture_output=True, text=True, timeout=30)
-    assert unknown.stderr == "There is no run 'demo-nf'; did you mean 'demo-mf'?\n"
-    ptys.append(dumb := Pty(tmp_path, TERM="dumb"))
+    unknown = subprocess.run(workbench(tmp_path, run="demo-nf"), capture_output=True, text=True, timeout=30)
+    assert unknown.stderr == "monoscope: There is no run 'demo-nf'; did you mean 'demo-mf'?\n"
+    ptys.append(dumb := Pty(workbench(tmp_path), {"TERM": "dumb"}))
     assert dumb.end() == 1
     assert b"TERM=dumb" in dumb.output
     assert b"\x1b" not in dumb.output
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--theme", "nordic"), "There is no theme 'nordic'; did you mean 'nord'?"),
+        (("--keys", "/nowhere/keys.toml"), "Cannot read /nowhere/keys.toml: No such file or directory."),
+        (("--color", "17"), "'17' is not one of"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_told_before_anything_is_drawn(
+    tmp_path: Path, ptys: list[Pty], options: tuple[str, str], told: str
+) -> None:
+    make_run(tmp_path)
+    ptys.append(terminal := Pty(workbench(tmp_path, *options)))
+    assert terminal.end() > 0
+    assert told in terminal.output.decode()
+    assert b"\x1b[?1049h" not in terminal.output
+
+
+def test_keys_of_a_named_file_are_the_keys(tmp_path: Path, ptys: list[Pty]) -> None:
+    make_run(tmp_path)
+    file = tmp_path / "mine.toml"
+    file.write_text('[keys]\nback = ["X"]\nreject = []\n')
+    ptys.append(terminal := Pty(workbench(tmp_path, "--keys", str(file))))
+    terminal.shows("Comedy")
+    terminal.press("qX")
+    assert terminal.end() == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.terminal import Terminal, copy
+from workbench.terminal import Terminal, Wishes, copy
 
 
 def test_ssh_switches_mouse_and_speed_down_and_the_user_has_the_last_word() -> None:
@@ -17,6 +17,45 @@ def test_ssh_switches_mouse_and_speed_down_and_the_user_has_the_last_word() -> N
     local = Terminal.probe({})
     assert local.mouse
     assert "TEXTUAL_FPS" not in local.textual_environment({})
+
+
+def test_the_command_line_overrules_the_environment() -> None:
+    own = {"TEXTUAL_THEME": "nord", "NO_COLOR": "1", "MONOSCOPE_ASCII": "1"}
+    asked = Terminal.probe(own, Wishes(ascii=False, color="256", theme="gruvbox"))
+    assert (asked.plain, asked.ascii) == (False, False)
+    made = asked.textual_environment(own)
+    assert (made["TEXTUAL_THEME"], made["TEXTUAL_COLOR_SYSTEM"]) == ("gruvbox", "256")
+    assert "NO_COLOR" not in made
+    plain = Terminal.probe({}, Wishes(color="none", theme="gruvbox"))
+    assert plain.textual_environment({})["TEXTUAL_THEME"] == "ansi-dark"
+    assert plain.textual_environment({})["NO_COLOR"] == "1"
+
+
+def test_the_usual_theme_follows_the_background_that_the_terminal_tells() -> None:
+    for told, theme in (
+        ("0;15", "ansi-light"),
+        ("15;0", "ansi-dark"),
+        ("0;default;15", "ansi-light"),
+        ("", "ansi-dark"),
+    ):
+        environment = {"COLORFGBG": told}
+        assert Terminal.probe(environment).textual_environment(environment)["TEXTUAL_THEME"] == theme
+
+
+@pytest.mark.parametrize(
+    ("environ", "encoding", "ascii"),
+    [
+        ({}, "utf-8", False),
+        ({}, "UTF8", False),
+        ({}, "iso8859-1", True),
+        ({"TERM": "linux"}, "utf-8", True),
+        ({"TERM": "linux", "MONOSCOPE_ASCII": "0"}, "utf-8", False),
+        ({"MONOSCOPE_ASCII": "1"}, "utf-8", True),
+        ({"MONOSCOPE_ASCII": ""}, "utf-8", False),
+    ],
+)
+def test_ascii_is_for_terminals_that_cannot_draw_more(environ: dict[str, str], encoding: str, ascii: bool) -> None:
+    assert Terminal.probe(environ, encoding=encoding).ascii == ascii
 
 
 def test_a_copy_goes_to_the_terminal_and_says_so() -> None:

@@ -5,6 +5,7 @@ import gc
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +17,9 @@ from engine.home import Home
 from workbench.model import RunCard, read_card
 from workbench.screens.run import RunScreen
 from workbench.screens.runs import RunsScreen
-from workbench.terminal import Terminal
+from workbench.terminal import PLAIN_THEMES, Terminal
+from workbench.widgets.charts import in_ascii
+from workbench.widgets.pane import Signs
 
 TERMINAL_POLL_SECONDS = 5.0
 
@@ -38,6 +41,16 @@ class MonoscopeApp(App[None], inherit_bindings=False):
         self._session_name = session
         self._command = command
         self._terminal = terminal
+        self.signs: Signs | None = partial(in_ascii, encoding=terminal.encoding) if terminal.ascii else None
+        if terminal.plain:
+            self._without_colours()
+
+    def _without_colours(self) -> None:
+        """Only themes that need none: from the others Textual makes greys."""
+        if self.theme not in PLAIN_THEMES:
+            self.theme = PLAIN_THEMES[0]
+        for name in set(self.available_themes) - set(PLAIN_THEMES):
+            self.unregister_theme(name)
 
     def get_default_screen(self) -> Screen:
         """The first screen, drawn at once: there is no empty one below it."""

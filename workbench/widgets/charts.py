@@ -21,13 +21,23 @@ _ASCII = str.maketrans(
         **dict(zip("▁▂▃▄▅▆▇█", "._-:=+*#", strict=True)),
         **dict(zip("▏▎▍▌▋▊▉", "...--==", strict=True)),
         **dict(zip("●▸▲▼◂‹›│…·–→×τ✓✗“”", '*>^v<<>|~.->xt+x""', strict=True)),
+        **dict(zip("≤≥─└┤┼", "<>-+|+", strict=True)),
     }
 )
 
 
-def in_ascii(line: Line) -> Line:
-    """`line` with our own signs in ASCII; letters of any script stay."""
-    return tuple((text.translate(_ASCII), role) for text, role in line)
+def in_ascii(line: Line, encoding: str = "utf-8") -> Line:
+    """`line` with our own signs in ASCII; letters of any script stay, question marks for those without encoding."""
+    return tuple((encodable(text.translate(_ASCII), encoding), role) for text, role in line)
+
+
+def encodable(text: str, encoding: str) -> str:
+    """`text` with question marks, as wide, for what the encoding lacks."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return "".join(one if one.encode(encoding, "ignore") else "?" * cell_len(one) for one in text)
+    return text
 
 
 def shares(values: Sequence[float]) -> list[float]:

@@ -4,7 +4,7 @@ Everything is drawn line by line and only lines that changed are drawn again: ov
 a few hundred bytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -18,6 +18,10 @@ from textual.strip import Strip
 from workbench.widgets.line import Line
 
 ROLES = ("dim", "strong", "good", "bad", "warn", "bar", "key", "title", "cursor")
+
+RULE: Line = (("│ ", "dim"),)
+Signs = Callable[[Line], Line]
+"""A line in other signs, one for one; an app that has `signs` has every line drawn in them."""
 
 
 class Pane(ScrollView, can_focus=True, inherit_bindings=False):
@@ -144,13 +148,17 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         self.scroll_to(y=top, animate=False, immediate=True, force=True)
 
     def render_line(self, y: int) -> Strip:
-        """Row `y` of the window."""
+        """Row `y` of the window, in the signs that the terminal can draw."""
+        line, rule = self._line(y), RULE
+        signs: Signs | None = getattr(self.app, "signs", None)
+        if signs is not None:
+            line, rule = signs(line), signs(rule)
         lit = self.has_focus and self._cursor is not None and self._row_at(y) == self._cursor
-        segments = [Segment(text, self._style("cursor" if lit else role)) for text, role in self._line(y) if text]
+        segments = [Segment(text, self._style("cursor" if lit else role)) for text, role in line if text]
         width = self.size.width - (2 if self._ruled else 0)
         strip = Strip(segments).adjust_cell_length(width, self._style("cursor" if lit else ""))
         if self._ruled:
-            strip = Strip([Segment("│ ", self._style("dim")), *strip])
+            strip = Strip([*(Segment(text, self._style(role)) for text, role in rule), *strip])
         return strip.apply_style(self.rich_style).simplify()
 
     def on_resize(self) -> None:
