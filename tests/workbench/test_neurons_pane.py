@@ -1,6 +1,5 @@
 """The list of neurons as it is drawn: columns at every width, marks, what is drawn again, and typing a filter."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -211,35 +210,35 @@ async def test_flags_stand_in_a_wide_pane_where_the_files_have_them(demo: Home) 
         assert driver.screen.table.order[0] == 1
 
 
-def test_a_hundred_thousand_neurons_sort_and_filter_within_a_key_press(home: Home) -> None:
+def test_a_hundred_thousand_neurons_sort_and_filter_as_each_says_alone(home: Home) -> None:
     make_run(home.root, neurons=100_000, items=20_000)
     view = View(read_card(home, "demo-mf"), "s", neurons=read_neurons(home, "demo-mf"))
+    assert view.neurons is not None
     sheet = Sheet(view)
     sheet.warm()
-
-    def best(text: str = "", sort: str = "") -> float:
-        """The fastest of three, each with a word that is new."""
-        times = []
-        for at in range(3):
-            started = time.perf_counter()
-            sheet.rows(BY_ID[sort], bool(at % 2)) if sort else matching(parse(f"{text}{at}"), sheet)
-            times.append(time.perf_counter() - started)
-        return min(times)
-
-    assert best(sort="q") < 0.1
-    assert best(sort="name") < 0.1
-    assert best("p20>.8 lift<5 q<.") < 0.03
-    assert best("film 12") < 0.06
+    for id in ("q", "name"):
+        rows = sheet.rows(BY_ID[id], descending=False)
+        assert sorted(rows) == list(range(100_000))
+        values = sheet.values(BY_ID[id])[rows]
+        known = values[~np.isnan(values)]
+        assert (np.diff(known) >= 0).all(), id
+        assert np.isnan(values[len(known) :]).all()
+    shown, remarks = matching(parse("p20>.8 lift<9"), sheet)
+    alone = (sheet.values(BY_ID["p20"]) > 0.8) & (sheet.values(BY_ID["lift"]) < 9)
+    assert remarks == ()
+    assert 0 < alone.sum() < 100_000
+    assert (shown == alone).all()
 
 
-async def test_a_hundred_thousand_neurons_mount_at_once(home: Home) -> None:
+async def test_of_a_hundred_thousand_neurons_only_the_window_is_drawn(home: Home) -> None:
     make_run(home.root, neurons=100_000)
     async with opened(home) as driver:
         await driver.ready()
         view, table = driver.screen.view, driver.screen.table
         assert view.neurons is not None
-        other = replace(view, neurons=replace(view.neurons, dead=np.zeros(100_000, bool)))
-        started = time.perf_counter()
-        table.show_view(other)
-        assert [table.render_line(y) for y in range(table.size.height)]
-        assert time.perf_counter() - started < 0.3
+        made: list[int] = []
+        usual = table.row_of
+        table.row_of = lambda key: made.append(key) or usual(key)  # type: ignore[method-assign, func-returns-value]
+        table.show_view(replace(view, neurons=replace(view.neurons, dead=np.zeros(100_000, bool))))
+        await driver.settled()
+        assert 0 < len(set(made)) <= 2 * table.size.height
