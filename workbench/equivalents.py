@@ -14,14 +14,9 @@ EVERYONE = "true"
 
 
 def page_command(view: "View") -> str | None:
-    """The command for the page that is open; by the id that the engine told, since titles can be shared."""
+    """The command for the page that is open."""
     page = view.page
-    if page is None:
-        return None
-    facts = page.facts or {}
-    known = {"item": facts.get("item_id"), "user": facts.get("user"), "concept": facts.get("concept")}[page.kind]
-    words = ["monoscope", page.kind, view.card.name, *_named(str(known or page.name))]
-    return shlex.join(words)
+    return None if page is None else shlex.join(["monoscope", page.kind, view.card.name, *_named(page.id)])
 
 
 def cohort_command(view: "View") -> str | None:

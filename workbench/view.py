@@ -44,6 +44,12 @@ class Page:
     facts: Mapping[str, Any] | None = None
     fault: str | None = None
 
+    @property
+    def id(self) -> str:
+        """What it is called for good, as the engine told: titles can be shared."""
+        known = (self.facts or {}).get({"item": "item_id"}.get(self.kind, self.kind))
+        return self.name if known is None else str(known)
+
 
 @dataclass(frozen=True)
 class Cohort:

@@ -70,9 +70,10 @@ class Desk(Seat):
     def open_any(self, name: str) -> None:
         """The page of the concept of a neuron, else of an item, a user or any concept of that name."""
         neurons = self.view.neurons
-        concepts = {(concept or "").casefold() for concept in (neurons.concept if neurons is not None else ())}
-        if name.strip().casefold() in concepts:
-            self.open_page("concept", name, "item", "user")
+        concepts = {one.casefold(): one for one in (neurons.concept if neurons is not None else ()) if one}
+        concept = concepts.get(name.strip().casefold())
+        if concept is not None:
+            self.open_page("concept", concept, "item", "user")
         else:
             self.open_page("item", name, "user", "concept")
 
@@ -121,7 +122,7 @@ class Desk(Seat):
     def _subject(self) -> tuple[str | None, str]:
         """What is looked at: the page, else the neuron."""
         if self.view.page is not None:
-            return self.view.page.kind, self.view.page.name
+            return self.view.page.kind, self.view.page.id
         return (None, "") if self.view.current is None else ("neuron", str(self.view.current))
 
     def show_list(self) -> None:
@@ -137,7 +138,7 @@ class Desk(Seat):
         neuron = self.view.current
         if self.view.side == "curve" and self.view.curve is not None and self.view.curve.neuron == neuron:
             self._show(side="list")
-        elif neuron is not None and self._ready():
+        elif neuron is not None and self._fires(neuron) and self._ready():
             self._show(side="curve", curve=Curve(neuron))
 
     def show_jobs(self, jobs: Sequence[Job]) -> None:
@@ -264,14 +265,19 @@ class Desk(Seat):
 
     def _editable(self) -> int | None:
         """The neuron to edit, or None after saying why not."""
-        neurons, neuron = self.view.neurons, self.view.current
-        if neurons is None or neuron is None or not self._writable():
-            return None
-        if not neurons.figure(neurons.row_of[neuron], "p99_users") > 0:
-            self._say(f"Neuron {neuron} never fires for a user, so changing it has no meaning.")
+        neuron = self.view.current
+        if neuron is None or not self._writable() or not self._fires(neuron):
             return None
         self._wake()
         return neuron
+
+    def _fires(self, neuron: int) -> bool:
+        """Whether changing it means anything; says so if not."""
+        neurons = self.view.neurons
+        fires = neurons is not None and neurons.figure(neurons.row_of[neuron], "p99_users") > 0
+        if not fires:
+            self._say(f"Neuron {neuron} never fires for a user, so changing it has no meaning.")
+        return fires
 
 
 def _told(label: Label) -> dict[str, Any]:

@@ -136,6 +136,11 @@ class StatusRow(Pane, inherit_bindings=False):
             self._completion, self._taken = self._complete(self._text, self._at), -1
             self._draw()
 
+    def learnt(self) -> None:
+        """More is known now: look again, unless a candidate was taken already and tab goes through them."""
+        if self._taken < 0:
+            self.recall()
+
     def _take(self, step: int) -> None:
         """Put the next of the candidates where the word at the cursor stands."""
         found = self._completion
