@@ -42,6 +42,10 @@ def _names(folder: Path, incomplete: str, marker: str) -> list[str]:
     return sorted(name for name in found if name.startswith(incomplete))
 
 
+LONGEST_NUMBER = 9
+"""Digits of a neuron's number, at most."""
+
+
 def pick_numbers(text: str | None, count: int) -> list[int]:
     """Neuron numbers from "1,4-9"; all `count` of them from None. Order kept, repeats dropped."""
     if text is None:
@@ -49,12 +53,15 @@ def pick_numbers(text: str | None, count: int) -> list[int]:
     numbers: dict[int, None] = {}
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise MonoscopeError(f"{part.strip()!r} is no number of a neuron or range; write them like 1,4-9.")
-        numbers.update(dict.fromkeys(range(int(first), int(last or first) + 1)))
-    outside = next((number for number in numbers if number >= count), None)
-    if outside is not None:
-        raise MonoscopeError(f"There is no neuron {outside}; this run's neurons are 0 to {count - 1}.")
+        if not first.isdecimal() or (dash and not last.isdecimal()) or max(len(first), len(last)) > LONGEST_NUMBER:
+            raise MonoscopeError(f"{part.strip()[:40]!r} is no number of a neuron or range; write them like 1,4-9.")
+        start, end = int(first), int(last or first)
+        if end < start:
+            raise MonoscopeError(f"The range {start}-{end} ends before it begins; write it {end}-{start}.")
+        if end >= count:
+            outside = max(start, count)
+            raise MonoscopeError(f"There is no neuron {outside}; this run's neurons are 0 to {count - 1}.")
+        numbers.update(dict.fromkeys(range(start, end + 1)))
     return list(numbers)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from engine.run import Run
-from workbench.labels import two
+from workbench.label_table import interval, two
 from workbench.tables import cell, say, show
 
 
@@ -28,7 +28,7 @@ def _show_label(row: Mapping[str, Any], titled: Callable[[str], str]) -> None:
     words = " ".join(map(two, own)) if row["concept"] else "unknown, for the label names no concept of the catalogue"
     say(f"purity@10, 20, 50 over all items: {words}")
     if row["best_concept"]:
-        say(f"of the neuron's best concept, {row['best_concept']}: {' '.join(map(two, best))}")
+        say(f"of its most surprising concept, {row['best_concept']}: {' '.join(map(two, best))}")
     pages = {
         "evidence": _evidence,
         "detection": _detection,
@@ -60,7 +60,7 @@ def _evidence(score: Mapping[str, Any], titled: Callable[[str], str]) -> None:
 def _detection(score: Mapping[str, Any], titled: Callable[[str], str]) -> None:
     figures = score["figures"]
     say(
-        f"detection, judged by {score['judge']}: balanced accuracy {_interval(figures)}, chance .50, on "
+        f"detection, judged by {score['judge']}: balanced accuracy {interval(figures)}, chance .50, on "
         f"{figures['items']} held-out items (near misses apart)"
     )
     rows = [(source, *pair) for source, pair in figures["said_to_fit"].items()]
@@ -73,7 +73,7 @@ def _detection(score: Mapping[str, Any], titled: Callable[[str], str]) -> None:
 def _intruder(score: Mapping[str, Any], titled: Callable[[str], str]) -> None:
     figures = score["figures"]
     say(
-        f"intruder, judged by {score['judge']}: found {_interval(figures)}, chance {two(figures['chance'])}, in "
+        f"intruder, judged by {score['judge']}: found {interval(figures)}, chance {two(figures['chance'])}, in "
         f"{figures['rounds']} rounds"
     )
     rows = [
@@ -90,7 +90,7 @@ def _intruder(score: Mapping[str, Any], titled: Callable[[str], str]) -> None:
 def _agreement(score: Mapping[str, Any], _titled: Callable[[str], str]) -> None:
     figures = score["figures"]
     depths = " ".join(two(figures[f"purity{k}"]) for k in (10, 20, 50))
-    say(f"held-out purity of {score['concept']}: {depths} at 10, 20, 50; at {figures['depth']} {_interval(figures)}")
+    say(f"held-out purity of {score['concept']}: {depths} at 10, 20, 50; at {figures['depth']} {interval(figures)}")
     members = f"{figures['held_out_members']} of {figures['held_out_items']} items"
     say(f"base rate: {cell(figures['chance'])} ({members})")
 
@@ -113,7 +113,3 @@ def _causal(score: Mapping[str, Any], _titled: Callable[[str], str]) -> None:
         f"{figures['null_share']:.0%} move as much or more, the neuron counted; "
         f"random concepts of the same size: {figures['random_share']:.1%}"
     )
-
-
-def _interval(figures: Mapping[str, Any]) -> str:
-    return f"{two(figures['value'])} [{two(figures['low'])}, {two(figures['high'])}]"

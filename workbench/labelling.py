@@ -1,23 +1,26 @@
 """The `label` command and `labels score`: labels and their tests go into the session one by one, as they come."""
 
+import math
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from engine.actions import State
 from engine.errors import LabelError, MonoscopeError, SessionError
 from engine.home import Home
 from engine.labels.cards import parse_fields
-from engine.labels.chat import estimate
+from engine.labels.chat import estimate, need_price
 from engine.labels.ledger import Ledger
 from engine.labels.material import Material
-from engine.labels.of_run import By, Request, label_and_test, questions, score_labels
+from engine.labels.of_run import Arrival, By, Request, decided, label_and_test, questions, score_labels
 from engine.labels.scores import KINDS, Kind
-from engine.labels.settings import configured, settings
+from engine.labels.settings import LlmSettings, Unnamed, configured, settings
 from engine.run import Run
 from engine.session import Session
 from workbench.commands.common import emit_json
+from workbench.stopped import Stopped
 from workbench.tables import progress_bar, say, show
 
 _BY: dict[str, By] = {"llm": "llm", "metadata": "metadata"}
@@ -44,7 +47,9 @@ class Asked:
 def request_of(asked: Asked, *, needs_key: bool = True) -> Request:
     """Who labels and who judges: a language model where one is named or configured, else the metadata.
 
-    An estimate, which needs no key, is always of what a language model would be sent.
+    An estimate, which needs no key, is always of what a language model would be sent. Raises `MonoscopeError` for what
+    cannot be asked; but where a model's labels were asked for in so many words and no key or no model is there, the
+    labels are to say so.
     """
     for word, given in (("labeller", asked.labeller), ("judge", asked.judge)):
         if given not in (None, *_BY):
@@ -58,8 +63,12 @@ def request_of(asked: Asked, *, needs_key: bool = True) -> Request:
     if "llm" in (labeller, judge):
         try:
             llm = settings(asked.model, asked.base_url, asked.price, asked.concurrency, needs_key=needs_key)
-        except LabelError as error:
+        except Unnamed as error:
+            if not (labeller == "llm" and (asked.labeller or asked.model)):
+                raise
             refusal = str(error)
+    if llm is not None and asked.max_cost is not None and needs_key:
+        need_price(llm)
     return Request(labeller, judge, llm, refusal, asked.max_cost, _tests(asked.tests), asked.fresh)
 
 
@@ -78,17 +87,19 @@ def label_neurons(run: Run, neurons: Sequence[int], asked: Asked, session: str) 
     request = request_of(asked)
     if asked.labeller is None and request.labeller == "metadata" and not asked.quiet:
         say("No language model is named (--model, MONOSCOPE_LLM_MODEL), so the metadata name the neurons.")
-    with writable(run, session) as journal, Ledger.open(run.home) as ledger, progress_bar("Labelling") as progress:
+    came = _Came(f"kept in session {session}; what was answered is not asked again", naming=True)
+    with (
+        came.told_at_a_stop(),
+        writable(run, session) as journal,
+        Ledger.open(run.home) as ledger,
+        progress_bar("Labelling") as progress,
+    ):
         material = Material.of(run, parse_fields(asked.fields), asked.seed)
-        arrived = label_and_test(material, neurons, request, ledger, progress, lambda: False)
-        failures = []
-        for number, action, data in arrived:
-            journal.append(action, neuron=number, **data)
-            if data["state"] == "failed":
-                failures.append(
-                    {"neuron": number, "what": data.get("kind", "label"), "why": data.get("why") or data["note"]}
-                )
-        return journal.state, failures
+        standing = journal.state.labels
+        with closing(label_and_test(material, neurons, request, ledger, progress, lambda: False, standing)) as arriving:
+            for number, action, data in came.counted(arriving):
+                journal.append(action, neuron=number, **data)
+        return journal.state, came.failures
 
 
 def score_session(
@@ -98,7 +109,14 @@ def score_session(
     request = request_of(asked)
     if request.refusal is not None:
         raise LabelError(request.refusal)
-    with writable(run, session) as journal, Ledger.open(run.home) as ledger, progress_bar("Testing") as progress:
+    fate = "not kept, for they are on shuffled metadata" if shuffled else f"kept in session {session}"
+    came = _Came(fate, naming=False)
+    with (
+        came.told_at_a_stop(),
+        writable(run, session) as journal,
+        Ledger.open(run.home) as ledger,
+        progress_bar("Testing") as progress,
+    ):
         labels = {number: label for number, label in journal.state.labels.items() if label.state != "failed"}
         if neurons is not None:
             labels = {number: label for number, label in labels.items() if number in neurons}
@@ -107,14 +125,50 @@ def score_session(
         material = Material.of(run, parse_fields(asked.fields), asked.seed)
         if shuffled:
             material = material.shuffled(asked.seed)
-        failures, state = [], State(labels=labels)
-        for number, _action, data in score_labels(material, labels, request, ledger, progress, lambda: False):
-            if not shuffled:
-                journal.append("score", neuron=number, **data)
-            state.scores.setdefault(number, {})[data["kind"]] = data
+        state = State(labels=labels)
+        with closing(score_labels(material, labels, request, ledger, progress, lambda: False)) as arriving:
+            for number, _action, data in came.counted(arriving):
+                if not shuffled:
+                    journal.append("score", neuron=number, **data)
+                state.scores.setdefault(number, {})[data["kind"]] = data
+        return (state if shuffled else journal.state), came.failures
+
+
+@dataclass
+class _Came:
+    """What has arrived, and, for who stops the command, what becomes of it."""
+
+    fate: str
+    naming: bool
+    labels: int = 0
+    scores: int = 0
+    failures: list[dict[str, Any]] = field(default_factory=list)
+
+    def counted(self, arriving: Iterator[Arrival]) -> Iterator[Arrival]:
+        """What arrives, counted once it has been taken."""
+        for number, action, data in arriving:
+            yield number, action, data
             if data["state"] == "failed":
-                failures.append({"neuron": number, "what": data["kind"], "why": data["why"]})
-        return (state if shuffled else journal.state), failures
+                why = data.get("why") or data.get("note")
+                self.failures.append({"neuron": number, "what": data.get("kind", "label"), "why": why})
+            elif action == "label":
+                self.labels += 1
+            elif data["kind"] in KINDS:
+                self.scores += 1
+
+    @contextmanager
+    def told_at_a_stop(self) -> Generator[None, None, None]:
+        """Ctrl-C ends the program with what has come."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            labels = f"{counted(self.labels, 'label')} and " if self.naming else ""
+            raise Stopped(f"stopped; {labels}{counted(self.scores, 'score')} had come and are {self.fate}.") from None
+
+
+def counted(count: int, word: str) -> str:
+    """ "1 label", "2 labels" """
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def writable(run: Run, session: str) -> Session:
@@ -126,32 +180,55 @@ def writable(run: Run, session: str) -> Session:
     return journal
 
 
-def show_estimate(run: Run, neurons: Sequence[int], asked: Asked, *, as_json: bool) -> None:
+def show_estimate(run: Run, neurons: Sequence[int], asked: Asked, session: str, *, as_json: bool) -> None:
     """What labelling would send: requests, roughly how many tokens, and their price where it is known."""
     named = asked.model or os.environ.get("MONOSCOPE_LLM_MODEL")
     request = request_of(replace(asked, model=named or "a model of your choice"), needs_key=False)
-    facts: dict[str, Any] = {"neurons": list(neurons), "labeller": request.labeller, "judge": request.judge}
-    if request.refusal is not None:
-        raise LabelError(request.refusal)
+    standing = Session.read(run.home, session, run.name).labels
+    by_hand = len(decided(neurons, standing))
+    facts: dict[str, Any] = {
+        "neurons": list(neurons), "labeller": request.labeller, "judge": request.judge, "labels_by_hand": by_hand
+    }  # fmt: skip
     if request.llm is None:
-        facts |= {"requests": 0, "cached": 0, "tokens_in": 0, "tokens_out": 0, "usd": 0.0}
+        facts |= {"requests": 0, "cached": 0, "tokens_in": 0, "tokens_out": 0, "usd": 0.0, "usd_least_limit": 0.0}
+        facts |= {"about_labels_to_come": 0}
     else:
         material = Material.of(run, parse_fields(asked.fields), asked.seed)
+        found, facts["about_labels_to_come"] = questions(material, neurons, request, standing)
         with Ledger.open(run.home) as ledger:
-            facts |= asdict(estimate(questions(material, neurons, request), request.llm, ledger))
+            facts |= asdict(estimate(found, request.llm, None if asked.fresh else ledger))
     facts["tokens"] = facts["tokens_in"] + facts["tokens_out"]
     if as_json:
-        emit_json(facts)
-        return
+        return emit_json(facts)
     if request.llm is None:
-        say("Nothing would be sent: labels and tests come from the metadata.")
-        return
+        return say("Nothing would be sent: labels and tests come from the metadata.")
+    return say(" ".join(_estimated(facts, request.llm, named is not None)))
+
+
+def _estimated(facts: dict[str, Any], llm: LlmSettings, named: bool) -> list[str]:
+    """An estimate in sentences."""
     priced = "the price is not known (--price says it)" if facts["usd"] is None else f"about ${facts['usd']:.4f}"
-    say(
-        f"{facts['requests']} requests of about {facts['tokens_in']:,} tokens in all would be sent to "
-        f"{request.llm.base_url} ({request.llm.model}), for about {facts['tokens_out']:,} tokens of answers; {priced}. "
-        f"{facts['cached']} answers are there already. Nothing was sent."
-    )
+    told = [
+        f"{counted(facts['requests'], 'request')} of about {facts['tokens_in']:,} tokens in all would be sent to "
+        f"{llm.base_url} ({llm.model}), for about {facts['tokens_out']:,} tokens of answers; {priced}.",
+        f"{counted(facts['cached'], 'answer')} {'is' if facts['cached'] == 1 else 'are'} there already.",
+    ]
+    if facts["about_labels_to_come"]:
+        told.append(
+            f"What {counted(facts['about_labels_to_come'], 'test')} would ask depends on labels yet to come, and is "
+            "estimated."
+        )
+    if facts["labels_by_hand"]:
+        told.append(f"{counted(facts['labels_by_hand'], 'label')} by hand would be tested and not asked for.")
+    if facts["requests"] and facts["usd_least_limit"] is not None:
+        least = math.ceil(facts["usd_least_limit"] * 10_000) / 10_000
+        told.append(
+            f"--max-cost {least:.4f} is the least with which all of it could be sent, one after the other, if answers "
+            "are as long as usual."
+        )
+    if not named:
+        told.append("To send it, name the model (--model or MONOSCOPE_LLM_MODEL).")
+    return [*told, "Nothing was sent."]
 
 
 def show_spend(home: Home, run: str | None, *, as_json: bool) -> None:

@@ -1,45 +1,35 @@
 """What the `labels` command shows of a session's labels, and the analyst's decisions on them."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engine.actions import Label, LabelState, State
+from engine.actions import BY_AN_ANALYST, Label, LabelState, State
 from engine.errors import LabelError, MonoscopeError
-from engine.labels.exchange import FORMATS, read_labels, with_concept
+from engine.labels.exchange import FORMATS, LONGEST, read_labels, with_concept
 from engine.labels.metadata import NO_CONCEPT
+from engine.labels.purest import is_purest
 from engine.labels.resolve import resolve
-from engine.neurons.table import names
 from engine.run import Run
 from engine.session import Origin, Session
+from engine.text import plain
 from workbench.facts import label_purity
-from workbench.labelling import writable
-from workbench.tables import say, show
-
-COLUMNS = ("neuron", "label", "state", "concept", "detection", "intruder", "held-out", "label@20", "best@20", "moves")
-BEATEN = 0.05
-"""The share of random directions, the neuron counted, that may do as much as a neuron that counts as better."""
-LEGEND = (
-    "detection: share of held-out items, half of which activate the neuron, that a judge puts right by the label "
-    "(balanced accuracy, 95 % interval; chance .50); weaker items are mixed, so that even a pure neuron seldom passes "
-    ".90. intruder: how often the one item of five that does not activate it is found (chance .20). held-out: purity "
-    "of the label's concept in the top 20 of items that the labeller did not see, and its base rate. label@20 and "
-    "best@20: purity of the label's concept and of the neuron's best one over all items. moves: change of the "
-    "concept's share of users' top 20 when they are raised by one p99; * if it is more than 95 % of random directions "
-    "of the same purity do, = if it is implied by the algebra. –: unknown; !: failed."
-)
+from workbench.label_table import holds
+from workbench.labelling import counted, writable
 
 
-def label_rows(run: Run, state: State, neurons: Sequence[int] | None = None) -> list[dict[str, Any]]:
-    """The labels of a session with what is known of each, for programs."""
+def label_rows(
+    run: Run, state: State, neurons: Sequence[int] | None = None, *, shuffled: bool = False
+) -> list[dict[str, Any]]:
+    """The labels of a session with what is known of each, for programs; `shuffled`: the scores tell of no item here."""
     rows = []
     for number, label in sorted(state.labels.items()):
         if neurons is not None and number not in neurons:
             continue
         row = run.neuron(number)
         scores = state.scores.get(number, {})
-        purity = label_purity(run, number, label, scores)
+        purity = label_purity(run, number, label, {} if shuffled else scores)
         rows.append(
             {
                 "neuron": number,
@@ -49,97 +39,36 @@ def label_rows(run: Run, state: State, neurons: Sequence[int] | None = None) -> 
                 "best_purity10": row.purity10,
                 "best_purity20": row.purity20,
                 "best_purity50": row.purity50,
+                "is_purest": is_purest(run, number, label.concept, purity[1]),
+                "holds": None if shuffled else holds(scores),
+                **({"shuffled": True} if shuffled else {}),
                 "scores": scores,
             }
         )
     return rows
 
 
-def show_labels(rows: Sequence[Mapping[str, Any]]) -> None:
-    """The labels as a table, with chance levels below."""
-    show("", COLUMNS, [_line(row) for row in rows], "neuron")
-    say(LEGEND)
-    say(_summary(rows))
-
-
-def _summary(rows: Sequence[Mapping[str, Any]]) -> str:
-    """How many labels name something, and how many of those hold in each test that was made."""
-    named = [row for row in rows if row["text"] and row["text"] != NO_CONCEPT and row["state"] != "rejected"]
-    best = sum(row["concept"] is not None and row["concept"] == row["best_concept"] for row in named)
-    told = [f"{len(named)} of {len(rows)} labels name something, {best} of them the neuron's best concept."]
-    holds: dict[str, tuple[str, Callable[[Mapping[str, Any]], bool]]] = {
-        "detection": ("tell its items apart better than chance", lambda f: f["low"] > f["chance"]),
-        "agreement": (
-            "would name it on the held-out items too",
-            lambda f: f["chance"] > 0 and names(f["value"], f["value"] / f["chance"]),
-        ),
-        "causal": (
-            "gain more in users' lists than 95 % of random directions of the same purity would give them",
-            lambda f: bool(f["agrees"]) and f["null_share"] is not None and f["null_share"] <= BEATEN,
-        ),
-    }
-    for kind, (words, hold) in holds.items():
-        scores = [row["scores"][kind] for row in named if kind in row["scores"]]
-        made = [score["figures"] for score in scores if score["state"] == "scored"]
-        if made:
-            mean = "" if kind == "causal" else f" (mean {sum(f['value'] for f in made) / len(made):.2f})"
-            told.append(f"{sum(map(hold, made))} of {len(made)} {words}{mean}.")
-    return " ".join(told)
-
-
-def _line(row: Mapping[str, Any]) -> list[Any]:
-    scores = row["scores"]
-    return [
-        row["neuron"],
-        row["text"] or (f"! {row['note']}" if row["note"] else None),
-        row["state"],
-        row["concept"],
-        _scored(scores, "detection", _interval),
-        _scored(scores, "intruder", _interval),
-        _scored(scores, "agreement", lambda figures: f"{two(figures['value'])} ({two(figures['chance'])})"),
-        two(row["purity20"]),
-        two(row["best_purity20"]),
-        _scored(scores, "causal", _moved),
-    ]
-
-
-def _scored(scores: Mapping[str, Any], kind: str, words: Callable[[Mapping[str, Any]], str]) -> str | None:
-    score = scores.get(kind)
-    if score is None:
-        return None
-    return {"failed": "!", "unknown": "–"}.get(score["state"]) or words(score["figures"])
-
-
-def _interval(figures: Mapping[str, Any]) -> str:
-    return f"{two(figures['value'])} [{two(figures['low'])}, {two(figures['high'])}]"
-
-
-def _moved(figures: Mapping[str, Any]) -> str:
-    null = figures["null_share"]
-    marks = ("*" if null is not None and null <= BEATEN else "") + ("=" if figures["implied"] else "")
-    return f"{figures['gain']:+.3f}{marks}"
-
-
-def two(value: float | None) -> str:
-    """.97, 1.0 or –"""
-    return "–" if value is None else f"{value:.2f}".removeprefix("0") if value < 1 else "1.0"
-
-
 # The analyst's decisions
 
 
-def set_by_hand(run: Run, number: int, text: str, session: str, concept: str | None, note: str | None) -> None:
-    """Store the analyst's own label, which wins over any other."""
+def set_by_hand(
+    run: Run, number: int, text: str, session: str, concept: str | None, note: str | None
+) -> list[dict[str, Any]]:
+    """Store the analyst's own label, which wins over any other; the neuron's row."""
     run.neuron(number)
+    text = " ".join(plain(text).split())
+    if len(text) > LONGEST:
+        raise LabelError(f"A label of {len(text)} characters is too long; {LONGEST} are the most.")
     label = Label(text, "human", resolve(text, concept_names(run)).concept, note=note)
     if concept is not None:
         label = with_concept(label, concept, concept_names(run))
     with writable(run, session) as journal:
         _append(journal, number, label)
+        return label_rows(run, journal.state, [number])
 
 
-def decide(run: Run, numbers: Sequence[int], session: str, decision: str, note: str | None) -> int:
-    """Accept, reject or clear labels that stand; how many were changed."""
+def decide(run: Run, numbers: Sequence[int], session: str, decision: str, note: str | None) -> list[dict[str, Any]]:
+    """Accept, reject or clear labels that stand; the rows of those that were changed."""
     states: dict[str, LabelState] = {"accept": "human", "reject": "rejected", "clear": "none"}
     with writable(run, session) as journal:
         before = journal.state.labels
@@ -149,19 +78,26 @@ def decide(run: Run, numbers: Sequence[int], session: str, decision: str, note: 
         for number in numbers:
             label = before[number]
             _append(journal, number, replace(label, state=states[decision], note=note or label.note))
-        after = journal.state.labels
-        return sum(after.get(number) != before[number] for number in numbers)
+        after = journal.state
+        changed = [number for number in numbers if after.labels.get(number) != before[number]]
+        labels = {number: after.labels.get(number, Label(None, "none")) for number in changed}
+        return label_rows(run, replace(after, labels=labels))
 
 
-def resolve_by_hand(run: Run, number: int, concept: str, session: str) -> str:
-    """The analyst's word on which concept a label means; the concept's name."""
+def resolve_by_hand(run: Run, number: int, concept: str, session: str) -> list[dict[str, Any]]:
+    """The analyst's word on which concept a label means; the neuron's row."""
     with writable(run, session) as journal:
         label = journal.state.labels.get(number)
         if label is None or label.text is None:
             raise LabelError(f"Neuron {number} has no label in session {session}; `monoscope label` makes one.")
+        if label.text == NO_CONCEPT:
+            raise LabelError(
+                f"The label of neuron {number} says that there is {NO_CONCEPT}: set one that names something first, "
+                f"by `monoscope labels {run.name} set {number} TEXT`."
+            )
         label = with_concept(label, concept, concept_names(run))
         _append(journal, number, label)
-        return str(label.concept)
+        return label_rows(run, journal.state, [number])
 
 
 def concept_names(run: Run) -> list[str]:
@@ -192,23 +128,49 @@ def export_labels(run: Run, state: State, path: Path | None) -> str | None:
     return None
 
 
-def import_labels(run: Run, path: Path, session: str, *, overwrite: bool) -> tuple[int, list[int]]:
-    """Take over labels from a file: how many, and neurons whose own human label was kept.
+@dataclass(frozen=True)
+class Imported:
+    """How many labels came in, and the neurons that kept the one by hand that they have."""
 
-    Every row is checked before the first is stored.
-    """
+    taken: int
+    kept: list[int]
+    """The file's is by hand too, so that `--replace` takes it."""
+    never: list[int]
+    """The file's is a model's or the metadata's, which never replaces one by hand."""
+
+
+def import_labels(run: Run, path: Path, session: str, *, overwrite: bool) -> Imported:
+    """Take over labels from a file, without their scores. Every row is checked before the first is stored."""
     found = read_labels(path, Origin.of(run.home, run.name), len(run.neurons), concept_names(run))
     with writable(run, session) as journal:
         before = journal.state.labels
-        kept = [
+        differing = [
             number
             for number, label in found.items()
             if number in before
-            and before[number].state in ("human", "rejected")
-            and (label.state not in ("human", "rejected") or not overwrite)
+            and before[number].state in BY_AN_ANALYST
             and replace(before[number], time="") != replace(label, time="")
         ]
-        for number, label in found.items():
-            if number not in kept:
-                _append(journal, number, label)
-    return len(found) - len(kept), kept
+        never = [number for number in differing if found[number].state not in BY_AN_ANALYST]
+        kept = [number for number in differing if number not in never and not overwrite]
+        taken = [number for number in found if number not in (*kept, *never)]
+        for number in taken:
+            _append(journal, number, found[number])
+    return Imported(len(taken), sorted(kept), sorted(never))
+
+
+def imported(found: Imported) -> str:
+    """What an import did, in sentences."""
+    told = [f"{counted(found.taken, 'label')} taken over, without scores (`labels RUN score` tests them)."]
+    if found.kept:
+        told.append(f"By hand on both sides, yours kept (--replace takes the file's): {_listed(found.kept)}.")
+    if found.never:
+        told.append(
+            "By hand here and kept, for a label of a model or of the metadata never replaces one by hand: "
+            f"{_listed(found.never)}."
+        )
+    return " ".join(told)
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))

@@ -52,14 +52,17 @@ def say(text: str) -> None:
     console().print(Text(plain(text)), soft_wrap=True)
 
 
-def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], numeric: str = "") -> None:
-    """Print a table under its title. Column names in `numeric` (comma-separated) are aligned right."""
-    right = {name.strip() for name in numeric.split(",")}
+def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], numeric: str = "", whole: str = "") -> None:
+    """Print a table under its title. Columns in `numeric` (comma-separated) are aligned right; none of theirs breaks.
+
+    Neither does one of those in `whole`, which stay left.
+    """
+    right, unbroken = ({name.strip() for name in names.split(",")} for names in (numeric, f"{numeric},{whole}"))
     if title:
         console().print(Text(f"\n{plain(title)}", style="bold"))
     table = Table(box=None, pad_edge=False)
     for name in columns:
-        table.add_column(name, justify="right" if name in right else "left", no_wrap=name in right)
+        table.add_column(name, justify="right" if name in right else "left", no_wrap=name in unbroken)
     for row in rows:
         table.add_row(*(Text(cell(value)) for value in row))
     console().print(table)

@@ -62,11 +62,8 @@ def ask_all(
     before anything is asked, if the ledger cannot be used, or if there is a limit of cost without a price. What goes
     wrong later is an answer's `failure`.
     """
-    if budget.limit is not None and settings.price is None:
-        raise LabelError(
-            f"The price of {settings.model} is not known, so no limit of cost can be kept: give --price IN/OUT, in US "
-            "dollars for a million tokens, or set MONOSCOPE_LLM_PRICE."
-        )
+    if budget.limit is not None:
+        need_price(settings)
     if questions:
         ledger.prepare()
     kept = {} if fresh else dict(_kept(questions, settings, ledger))
@@ -75,6 +72,15 @@ def ask_all(
     first = [(alike[0], left[alike[0]]) for alike in same.values()]
     twins = {alike[0]: [(position, left[position]) for position in alike[1:]] for alike in same.values()}
     return _give(kept, Asking(first, settings, ledger, run, budget), twins, progress, cancelled)
+
+
+def need_price(settings: LlmSettings) -> None:
+    """Raises `LabelError` where no limit of cost can be kept, since the price is not known."""
+    if settings.price is None:
+        raise LabelError(
+            f"The price of {settings.model} is not known, so no limit of cost can be kept: give --price IN/OUT, in US "
+            "dollars for a million tokens, or set MONOSCOPE_LLM_PRICE."
+        )
 
 
 def estimate(questions: Sequence[Question], settings: LlmSettings, ledger: Ledger | None = None) -> Estimate:

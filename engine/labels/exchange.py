@@ -24,8 +24,11 @@ _LABEL = ("neuron", "label", "state", "concept", "model", "note", "time")
 _SCORES = ("detection", "detection_low", "detection_high", "intruder", "agreement", "agreement_chance", "causal_gain")
 COLUMNS = ("run", "content", *_LABEL, *_SCORES)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_QUOTED = (*_FORMULA, "'")
+"""What a ' goes before: what a spreadsheet would run, and a ' that would be taken for one of ours."""
 LARGEST = 64 << 20
 LONGEST = 200
+"""Characters of a label, at most."""
 
 
 def as_json(state: State, origin: Origin) -> str:
@@ -190,11 +193,11 @@ def _same(path: Path, run: Any, content: Any, origin: Origin) -> None:
 
 def _cell(value: Any) -> str:
     text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) and isinstance(value, str) else text
+    return f"'{text}" if text.startswith(_QUOTED) and isinstance(value, str) else text
 
 
 def _uncelled(value: Any) -> Any:
-    return value[1:] if isinstance(value, str) and value.startswith("'") and value[1:].startswith(_FORMULA) else value
+    return value[1:] if isinstance(value, str) and value.startswith("'") and value[1:].startswith(_QUOTED) else value
 
 
 FORMATS: Mapping[str, Callable[[State, Origin], str]] = {".json": as_json, ".csv": as_csv}

@@ -3,17 +3,25 @@
 import csv
 import io
 import json
+import re
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 
 from engine.run import Run
 from engine.session import Session
 from tests.engine.labels.asking import OURS
-from tests.engine.labels.chat_server import ChatServer, chat_server, error
-from tests.engine.labels.judging import reader
+from tests.engine.labels.chat_server import ChatServer, Reply, chat_server, error
+from tests.engine.labels.judging import purpose, reader
 from tests.workbench.cli import Monoscope, neuron_of
+from workbench.label_table import interval
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +83,11 @@ def test_an_estimate_names_its_price_or_that_it_is_not_known_and_sends_nothing(
     priced = monoscope(*words, "--price", "2/8", "--json").json
     assert priced["usd"] == pytest.approx((2 * priced["tokens_in"] + 8 * priced["tokens_out"]) / 1e6)
     assert not server.requests
+    assert "--max-cost 0." in monoscope(*words, "--price", "2/8").out
+    assert "--max-cost" not in monoscope(*words).out
     unnamed = monoscope("label", "demo", "--neurons", "0-3", "--dry-run").out
+    assert "To send it, name the model" in unnamed
+    assert "To send it" not in monoscope(*words).out
     assert "12 requests" in unnamed
     assert "a model of your choice" in unnamed
     assert "Nothing would be sent" in monoscope("label", "demo", "--labeller", "metadata", "--dry-run").out
@@ -94,6 +106,8 @@ def test_an_estimate_names_its_price_or_that_it_is_not_known_and_sends_nothing(
         (("--judge", "me"), "no judge 'me'"),
         (("--labeller", "me"), "no labeller 'me'"),
         (("--base-url", "nonsense"), "must look like"),
+        (("--neurons", "1-0"), "range 1-0 ends before it begins; write it 0-1"),
+        (("--neurons", "0-99999999999999999999"), "no number of a neuron"),
     ],
 )
 def test_what_cannot_be_asked_is_a_sentence(
@@ -102,8 +116,239 @@ def test_what_cannot_be_asked_is_a_sentence(
     base = () if "--base-url" in words else ("--base-url", server.base_url)
     answer = monoscope("label", "demo", "--neurons", "1", "--model", "any", *base, *words, "--session", "refused")
     assert answer.code == 1
-    assert said in answer.err + answer.out
+    assert said in answer.err
+    assert answer.err.count("\n") == 1
+    assert not answer.out
     assert not server.requests
+    assert "no session 'refused'" in monoscope("labels", "demo", "--session", "refused").err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--base-url", "http://127.0.0.1:9/v1"), ("--labeller", "metadata", "--judge", "llm"), ("--judge", "llm")],
+)
+def test_without_a_model_one_sentence_is_told_and_nothing_stored(monoscope: Monoscope, words: tuple[str, ...]) -> None:
+    answer = monoscope("label", "demo", "--neurons", "1-3", *words, "--session", "unnamed")
+    assert (answer.code, answer.out, answer.err.count("\n")) == (1, "", 1)
+    assert "No model is named" in answer.err
+    assert "no session 'unnamed'" in monoscope("labels", "demo", "--session", "unnamed").err
+
+
+def test_a_models_labels_without_a_key_are_failures_that_are_told_once(monoscope: Monoscope) -> None:
+    words = ("label", "demo", "--neurons", "1-3,5", "--model", "any", "--session", "nokey")
+    answer = monoscope(*words)
+    assert answer.code == 1
+    assert answer.out.count("No key for the language model") == 1
+    assert "Failed: label of neurons 1-3, 5. No key" in answer.out
+    assert "chance" not in answer.out
+    listed = monoscope("labels", "demo", "--session", "nokey")
+    assert listed.code == 0
+    assert listed.out.count("No key") == 1
+    unnamed = monoscope("label", "demo", "--neurons", "1", "--labeller", "llm", "--session", "nomodel")
+    assert "Failed: label of neuron 1. No model is named" in unnamed.out
+
+
+def test_ctrl_c_says_what_has_come_and_keeps_it(monoscope: Monoscope, server: ChatServer) -> None:
+    right, journal = reader(), monoscope.home.sessions / "cut.jsonl"
+
+    def choose(body: dict[str, Any], before: int) -> Reply:
+        if len(server.requests) == 3:
+            until = time.monotonic() + 20
+            while journal.read_text().count('"evidence"') < 2 and time.monotonic() < until:
+                time.sleep(0.05)
+            time.sleep(0.2)
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            time.sleep(0.5)
+        return right(body, before)
+
+    server.choose = choose
+    base = ("--model", "any", "--base-url", server.base_url, "--concurrency", "1", "--session", "cut")
+    answer = monoscope("label", "demo", "--neurons", "1-8", *base)
+    assert answer.code == 130
+    assert "monoscope: stopped; 2 labels and 0 scores had come and are kept in session cut" in answer.err
+    assert "training" not in answer.err
+    assert len(monoscope("labels", "demo", "--session", "cut", "--json").json) == 2
+    for more, fate in (((), "kept in session cut"), (("--shuffled",), "not kept")):
+        server.requests.clear()
+        answer = monoscope("labels", "demo", "score", "--judge", "llm", *base, *more)
+        assert answer.code == 130
+        assert re.search(r"monoscope: stopped; \d+ scores had come and are", answer.err)
+        assert fate in answer.err
+
+
+def test_an_analysts_label_is_neither_asked_for_nor_replaced(monoscope: Monoscope, server: ChatServer) -> None:
+    monoscope("labels", "demo", "set", 5, "Mine", "--session", "decided")
+    words = ("--neurons", "5,6", "--model", "any", "--base-url", server.base_url, "--session", "decided")
+    facts = monoscope("label", "demo", *words, "--dry-run", "--json").json
+    assert (facts["requests"], facts["labels_by_hand"], facts["about_labels_to_come"]) == (5, 1, 1)
+    told = monoscope("label", "demo", *words, "--dry-run").out
+    assert "1 label by hand would be tested" in told
+    assert "What 1 test would ask depends on labels yet to come" in told
+    assert monoscope("label", "demo", *words).code == 0
+    sent = sorted(purpose(request["body"]) for request in server.requests)
+    assert sent == ["detection", "detection", "intruder", "intruder", "label"]
+    again = monoscope("label", "demo", *words, "--dry-run", "--json").json
+    assert (again["requests"], again["cached"]) == (0, 5)
+    monoscope("label", "demo", "--neurons", "5", "--labeller", "metadata", "--tests", "none", "--session", "decided")
+    kinds = [
+        json.loads(line).get("state")
+        for line in (monoscope.home.sessions / "decided.jsonl").read_text().splitlines()
+        if '"label"' in line and '"neuron":5' in line.replace(" ", "")
+    ]
+    assert "metadata" not in kinds
+
+
+def test_a_small_limit_of_cost_is_told_with_what_one_request_may_cost(monoscope: Monoscope, server: ChatServer) -> None:
+    words = (
+        "--neurons",
+        "2,3",
+        "--model",
+        "any",
+        "--base-url",
+        server.base_url,
+        "--price",
+        "1/1",
+        "--session",
+        "small",
+    )
+    answer = monoscope("label", "demo", *words, "--max-cost", "0.001")
+    assert answer.code == 1
+    assert not server.requests
+    assert "the limit of $0.001 would be passed ($0.00 spent, and one request more may cost up to $0.0" in answer.out
+    least = re.search(r"--max-cost ([\d.]+) is the least", monoscope("label", "demo", *words, "--dry-run").out)
+    assert least is not None
+    assert monoscope("label", "demo", *words, "--max-cost", least.group(1)).code == 0
+    assert len(server.requests) == 6
+
+
+def test_a_server_that_does_not_keep_the_limit_is_asked_once(monoscope: Monoscope, server: ChatServer) -> None:
+    right = reader()
+
+    def choose(body: dict[str, Any], before: int) -> Reply:
+        reply = right(body, before)
+        reply.body["usage"]["completion_tokens"] = 50_000
+        return reply
+
+    server.choose = choose
+    words = (
+        "--neurons",
+        "1-6",
+        "--model",
+        "any",
+        "--base-url",
+        server.base_url,
+        "--price",
+        "1/1",
+        "--session",
+        "loose",
+    )
+    answer = monoscope("label", "demo", *words, "--max-cost", "1")
+    assert answer.code == 1
+    assert len(server.requests) == 1
+    assert answer.out.count("does not keep to the limit of 1,600 tokens") == 1
+
+
+def test_a_label_that_is_too_long_is_refused_as_it_is_by_an_import(monoscope: Monoscope) -> None:
+    answer = monoscope("labels", "demo", "set", 1, "x" * 201, "--session", "long")
+    assert (answer.code, answer.err.count("\n")) == (1, 1)
+    assert "201 characters is too long; 200 are the most" in answer.err
+    assert monoscope("labels", "demo", "set", 1, "x" * 200, "--session", "long").code == 0
+
+
+def test_decisions_can_be_read_by_programs(monoscope: Monoscope) -> None:
+    base = ("--session", "rows", "--json")
+    (row,) = monoscope("labels", "demo", "set", 1, "Spooky", *base).json
+    assert (row["neuron"], row["text"], row["state"]) == (1, "Spooky", "human")
+    (row,) = monoscope("labels", "demo", "resolve", 1, "Horror", *base).json
+    assert row["concept"] == "Horror"
+    assert monoscope("labels", "demo", "accept", 1, *base).json == []
+    (row,) = monoscope("labels", "demo", "reject", 1, *base).json
+    assert row["state"] == "rejected"
+    (row,) = monoscope("labels", "demo", "clear", 1, *base).json
+    assert (row["neuron"], row["text"], row["state"]) == (1, None, "none")
+    (row,) = monoscope("labels", "demo", "set", 1, *base, "--", "-x").json
+    assert row["text"] == "-x"
+    assert "set J -- TEXT" in " ".join(monoscope("labels", "--help").out.split())
+
+
+def test_a_label_that_says_that_there_is_no_concept_means_none(monoscope: Monoscope, demo_run: Run) -> None:
+    with Session.open(demo_run.home, "nothing", "demo") as journal:
+        journal.append("label", neuron=1, text="no coherent concept", state="metadata")
+    answer = monoscope("labels", "demo", "resolve", 1, "Horror", "--session", "nothing")
+    assert (answer.code, answer.err.count("\n")) == (1, 1)
+    assert "set one that names something first" in answer.err
+
+
+def test_shuffled_scores_say_so_and_show_no_figure_of_the_true_items(monoscope: Monoscope) -> None:
+    neuron = neuron_of(monoscope, "Horror")
+    monoscope("labels", "demo", "set", neuron, "Horror", "--session", "says")
+    words = ("labels", "demo", "score", neuron, "--session", "says")
+    told = monoscope(*words, "--shuffled").out
+    assert told.startswith("On shuffled metadata, where every score must be chance. Nothing of this is kept.")
+    assert not {"label@20", "best@20", "moves"} & set(told.split())
+    assert {"label@20", "best@20", "moves"} <= set(monoscope(*words).out.split())
+
+
+def test_a_name_by_the_metadata_that_does_not_hold_has_a_mark(monoscope: Monoscope, demo_run: Run) -> None:
+    def score(value: float, chance: float) -> dict[str, Any]:
+        figures = {"value": value, "chance": chance, "low": 0.0, "high": 1.0, "purity10": value, "purity20": value}
+        return {"kind": "agreement", "state": "scored", "judge": "metadata", "concept": "Horror", "figures": figures}
+
+    cases = [("metadata", 0.3, 0.1, False), ("metadata", 0.9, 0.1, True), ("metadata", 0.9, 0.6, False)]
+    cases += [("llm", 0.3, 0.1, False), ("metadata", None, None, None)]
+    with Session.open(demo_run.home, "weak", "demo") as journal:
+        for neuron, (state, value, chance, _holds) in enumerate(cases):
+            journal.append("label", neuron=neuron, text=f"Name{neuron}", state=state, concept="Horror")
+            if value is not None:
+                journal.append("score", neuron=neuron, **score(value, chance))
+    rows = monoscope("labels", "demo", "--session", "weak", "--json").json
+    assert [row["holds"] for row in rows] == [holds for *_case, holds in cases]
+    told = monoscope("labels", "demo", "--session", "weak").out
+    assert [f"Name{number} ?" in told for number in range(5)] == [True, False, True, False, False]
+    assert "?: a name by the metadata that does not hold on the held-out half" in told
+    assert "1 of 4 would name its neuron on the held-out items too (mean .60, chance .23)" in told
+
+
+def test_the_most_surprising_concept_is_not_called_the_purest(monoscope: Monoscope, demo_run: Run) -> None:
+    hits, names = demo_run.screen["hits20"], [entry.concept for entry in demo_run.reach]
+    base = np.array([entry.base_rate for entry in demo_run.reach])
+    with Session.open(demo_run.home, "purest", "demo") as journal:
+        for neuron in range(len(hits)):
+            told = (hits[neuron] > 0) & (hits[neuron] / 20 >= 2 * base)
+            best = int(np.where(told, hits[neuron], -1).argmax())
+            name = names[best] if told[best] else "Horror"
+            journal.append("label", neuron=neuron, text=name, state="llm", concept=name)
+    rows = monoscope("labels", "demo", "--session", "purest", "--json").json
+    purest = sum(row["is_purest"] is True for row in rows)
+    surprising = sum(row["concept"] == row["best_concept"] for row in rows)
+    assert purest == sum(((hits[n] > 0) & (hits[n] / 20 >= 2 * base)).any() for n in range(len(hits)))
+    assert surprising != purest
+    told = monoscope("labels", "demo", "--session", "purest").out
+    assert f"{surprising} the neuron's most surprising concept, {purest} one that none" in told
+    other = next(row for row in rows if row["concept"] != row["best_concept"] and row["best_concept"])
+    assert f" {other['best_concept']}" in told
+    assert "best@20: purity of the neuron's most surprising concept" in told
+
+
+def test_a_narrow_terminal_shows_whole_figures_and_the_columns_that_fit(
+    monoscope: Monoscope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("--neurons", "0-5", "--labeller", "metadata", "--session", "narrow")
+    monoscope("label", "demo", *words)
+    monkeypatch.setattr("workbench.tables.PIPE_WIDTH", 80)
+    monkeypatch.setattr("workbench.label_table.sys", SimpleNamespace(stdout=SimpleNamespace(isatty=lambda: True)))
+    narrow = monoscope("labels", "demo", "--session", "narrow").out
+    head, *lines = narrow.splitlines()
+    assert head.split() == ["neuron", "label", "state", "detection", "held-out", "moves"]
+    assert max(map(len, narrow.splitlines())) <= 80
+    rows = monoscope("labels", "demo", "--session", "narrow", "--json").json
+    scored = [row["scores"]["detection"]["figures"] for row in rows if row["scores"]["detection"]["figures"]]
+    assert scored
+    assert all(any(interval(figures) in line for line in lines) for figures in scored)
+    whole = "\n".join(lines)
+    assert "intruder:" not in whole
+    assert "label@20" not in whole
+    assert "held-out items, half of which" in " ".join(whole.split())
 
 
 def test_a_failure_is_told_beside_a_label_that_stands(monoscope: Monoscope, server: ChatServer) -> None:
@@ -112,8 +357,9 @@ def test_a_failure_is_told_beside_a_label_that_stands(monoscope: Monoscope, serv
     words = ("--neurons", "5", "--model", "any", "--base-url", server.base_url, "--session", "stands")
     answer = monoscope("label", "demo", *words)
     assert answer.code == 1
-    assert "Neuron 5, label failed" in answer.out
-    assert "no such thing" in answer.out
+    assert "Failed: detection, intruder of" not in answer.out
+    assert answer.out.count("no such thing") == 1
+    assert "Failed: detection of neuron 5, intruder of neuron 5. " in answer.out
     (row,) = monoscope("labels", "demo", "--session", "stands", "--json").json
     assert (row["text"], row["state"]) == ("Mine", "human")
 
@@ -191,6 +437,17 @@ def test_what_is_exported_can_be_imported_elsewhere(monoscope: Monoscope, tmp_pa
     assert facts(source)[0][1:4] == ("=HYPERLINK(1)", "human", "Horror")
 
 
+@pytest.mark.parametrize("text", ["'=x", "''=x", "'tis", "=x", "'", "''", "-1", "@a", "x'=y"])
+def test_a_label_that_begins_like_a_formula_or_with_a_quote_comes_back_as_it_was(
+    monoscope: Monoscope, tmp_path: Path, text: str
+) -> None:
+    monoscope("labels", "demo", "set", 1, "--session", "quoted", "--", text)
+    monoscope("labels", "demo", "export", tmp_path / "l.csv", "--session", "quoted")
+    monoscope("labels", "demo", "clear", 1, "--session", "quoted")
+    monoscope("labels", "demo", "import", tmp_path / "l.csv", "--session", "quoted")
+    assert [row["text"] for row in monoscope("labels", "demo", "--session", "quoted", "--json").json] == [text]
+
+
 def test_a_spreadsheet_runs_nothing_of_an_export(monoscope: Monoscope, tmp_path: Path) -> None:
     monoscope("labels", "demo", "set", 1, "=cmd|' /C calc'!A0", "--session", "formula")
     monoscope("labels", "demo", "export", tmp_path / "l.csv", "--session", "formula")
@@ -203,12 +460,20 @@ def test_labels_by_hand_are_kept_unless_an_import_is_told_to_replace_them(monosc
     monoscope("labels", "demo", "set", 1, "Mine", "--session", "conflict")
     (tmp_path / "l.csv").write_text("neuron,label,state\n1,Theirs,human\n2,Other,llm\n")
     answer = monoscope("labels", "demo", "import", tmp_path / "l.csv", "--session", "conflict")
-    assert "1 labels taken over; kept by hand: 1" in answer.out
+    assert "1 label taken over, without scores" in answer.out
+    assert "yours kept (--replace takes the file's): 1." in answer.out
     texts = [row["text"] for row in monoscope("labels", "demo", "--session", "conflict", "--json").json]
     assert texts == ["Mine", "Other"]
     monoscope("labels", "demo", "import", tmp_path / "l.csv", "--replace", "--session", "conflict")
     texts = [row["text"] for row in monoscope("labels", "demo", "--session", "conflict", "--json").json]
     assert texts == ["Theirs", "Other"]
+    (tmp_path / "m.csv").write_text("neuron,label,state\n1,A model's,llm\n2,Another,metadata\n")
+    for more in ((), ("--replace",)):
+        answer = monoscope("labels", "demo", "import", tmp_path / "m.csv", *more, "--session", "conflict")
+        assert "never replaces one by hand: 1." in answer.out
+        assert "--replace" not in answer.out
+    words = ("labels", "demo", "import", tmp_path / "m.csv", "--replace", "--session", "conflict", "--json")
+    assert monoscope(*words).json == {"taken": 1, "kept": [], "never": [1]}
 
 
 @pytest.mark.parametrize(

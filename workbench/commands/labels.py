@@ -1,6 +1,7 @@
 """Names for neurons: asking for them, testing them, and deciding on them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,7 +26,13 @@ Price = Annotated[
     typer.Option(metavar="IN/OUT", help="USD per million tokens, such as 2.5/10 (else MONOSCOPE_LLM_PRICE)."),
 ]
 MaxCost = Annotated[
-    float | None, typer.Option("--max-cost", metavar="USD", help="Nothing is sent that could cost more in all.")
+    float | None,
+    typer.Option(
+        "--max-cost",
+        metavar="USD",
+        help="Nothing is sent that could cost more in all, as long as the server keeps to the "
+        "limit of tokens that it is sent; if it does not, nothing more is sent.",
+    ),
 ]
 Concurrency = Annotated[int | None, typer.Option(min=1, max=64, help="Requests at a time. Default: 4.")]
 Fields = Annotated[str, typer.Option(help="What is shown of items; without title, a model has to go by the metadata.")]
@@ -61,7 +68,8 @@ def label(
 ) -> None:
     """Name neurons by a language model or by their metadata, and test each name on items that were not shown.
 
-    Item metadata is all that is sent. A failure is the state of a label, never a label.
+    Item metadata is all that is sent. A failure is the state of a label, never a label. A label that you set, accepted
+    or rejected is tested and not asked for again. --dry-run says with which --max-cost all could be sent.
     """
     from workbench.labelling import Asked, label_neurons, show_estimate, show_spend
 
@@ -75,7 +83,7 @@ def label(
         labeller, judge, tests, model, base_url, price, max_cost, concurrency, fields, seed, fresh, quiet=as_json
     )
     if dry_run:
-        return show_estimate(opened, chosen, asked, as_json=as_json)
+        return show_estimate(opened, chosen, asked, session or run, as_json=as_json)
     state, failures = label_neurons(opened, chosen, asked, session or run)
     return _show(opened, state, chosen, failures, as_json=as_json)
 
@@ -88,7 +96,9 @@ def labels(
     words: Annotated[list[str] | None, typer.Argument(metavar="")] = None,
     concept: Annotated[str | None, typer.Option(help="With set: the catalogue's concept that the label means.")] = None,
     note: Annotated[str | None, typer.Option(help="With set, accept and reject: why.")] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="With import: over labels by hand too.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="With import: a label by hand takes the place of one by hand.")
+    ] = False,
     shuffled: Annotated[
         bool, typer.Option("--shuffled", help="With score: on shuffled metadata, where each score must be chance.")
     ] = False,
@@ -108,11 +118,12 @@ def labels(
     """The labels of a run's session, their tests, and your decisions on them.
 
     Without an action it lists them; `show J` tells everything about one, `set J TEXT` names a neuron by hand, which
-    wins over any other, `accept` and `reject` decide on labels, `clear` takes them away, `resolve J CONCEPT` says which
-    concept a label means, `score` tests labels (again), `export` and `import` write and read .json and .csv.
+    wins over any other (`set J -- TEXT` where the text begins with "-"), `accept` and `reject` decide on labels,
+    `clear` takes them away, `resolve J CONCEPT` says which concept a label means, `score` tests labels (again),
+    `export` and `import` write and read .json and .csv; scores are written and not read.
     """
     from workbench import labels as shown
-    from workbench.labelling import Asked, score_session
+    from workbench.labelling import Asked, counted, score_session
     from workbench.tables import say
 
     opened = open_run(ctx, run)
@@ -122,7 +133,7 @@ def labels(
             state = session_state(ctx, session, run)
             if not state.labels and not as_json:
                 return say(f"No labels yet; `monoscope label {run}` makes some.")
-            return _show(opened, state, None, [], as_json=as_json)
+            return _show(opened, state, None, None, as_json=as_json)
         case ["show", number]:
             chosen = pick_numbers(number, count)
             rows = shown.label_rows(opened, session_state(ctx, session, run), chosen)
@@ -135,28 +146,29 @@ def labels(
             return show_labels_in_full(opened, rows)
         case ["set", number, text]:
             (one,) = _one(number, count)
-            return shown.set_by_hand(opened, one, text, here, concept, note)
+            changed = shown.set_by_hand(opened, one, text, here, concept, note)
+            return emit_json(changed) if as_json else None
         case ["accept" | "reject" | "clear", numbers]:
             changed = shown.decide(opened, pick_numbers(numbers, count), here, action, note)
-            return None if as_json else say(f"{changed} label{'' if changed == 1 else 's'} changed.")
+            return emit_json(changed) if as_json else say(f"{counted(len(changed), 'label')} changed.")
         case ["resolve", number, name]:
             (one,) = _one(number, count)
-            found = shown.resolve_by_hand(opened, one, name, here)
-            return None if as_json else say(f"The label of neuron {one} means {found}.")
+            changed = shown.resolve_by_hand(opened, one, name, here)
+            told = f"The label of neuron {one} means {changed[0]['concept']}."
+            return emit_json(changed) if as_json else say(told)
         case ["score", *numbers] if len(numbers) < 2:
             asked = Asked(
                 None, judge, tests, model, base_url, price, max_cost, concurrency, fields, seed, fresh, quiet=as_json
             )
             some = pick_numbers(numbers[0], count) if numbers else None
             state, failures = score_session(opened, some, asked, here, shuffled=shuffled)
-            return _show(opened, state, some, failures, as_json=as_json)
+            return _show(opened, state, some, failures, as_json=as_json, shuffled=shuffled)
         case ["export", *files] if len(files) < 2:
             out = shown.export_labels(opened, session_state(ctx, session, run), Path(files[0]) if files else None)
             return typer.echo(out, nl=False) if out is not None else None
         case ["import", file]:
-            taken, kept = shown.import_labels(opened, Path(file), here, overwrite=replace)
-            more = f"; kept by hand: {', '.join(map(str, kept))} (--replace takes the file's)" if kept else ""
-            return emit_json({"taken": taken, "kept": kept}) if as_json else say(f"{taken} labels taken over{more}.")
+            found = shown.import_labels(opened, Path(file), here, overwrite=replace)
+            return emit_json(asdict(found)) if as_json else say(shown.imported(found))
     raise typer.BadParameter(f"write `labels RUN` with nothing or one of {ACTIONS.replace('|', ', ')} behind it")
 
 
@@ -168,17 +180,23 @@ def _one(number: str, count: int) -> list[int]:
 
 
 def _show(
-    run: Any, state: Any, neurons: Sequence[int] | None, failures: Sequence[Mapping[str, Any]], *, as_json: bool
+    run: Any,
+    state: Any,
+    neurons: Sequence[int] | None,
+    failures: Sequence[Mapping[str, Any]] | None,
+    *,
+    as_json: bool,
+    shuffled: bool = False,
 ) -> None:
-    from workbench.labels import label_rows, show_labels
-    from workbench.tables import say
+    """The labels, and what failed: in this command, which then ends with 1, or (None) in what the session holds."""
+    from workbench.label_table import failures_in, show_failures, show_labels
+    from workbench.labels import label_rows
 
-    rows = label_rows(run, state, neurons)
+    rows = label_rows(run, state, neurons, shuffled=shuffled)
     if as_json:
         emit_json(rows)
     else:
-        show_labels(rows)
-        for failure in failures:
-            say(f"Neuron {failure['neuron']}, {failure['what']} failed: {failure['why']}")
+        show_labels(rows, shuffled=shuffled)
+        show_failures(failures_in(rows) if failures is None else failures)
     if failures:
         raise typer.Exit(1)

@@ -591,7 +591,8 @@ def test_a_limit_of_cost_holds_for_requests_under_way_together(
     assert all(request["body"]["max_completion_tokens"] == 1600 for request in server.requests)
     failures = [str(answer.failure) for answer in answers.values() if answer.value is None]
     over = re.compile(
-        r"Not asked: the limit of \$0\.20 would be passed \(\$0\.\d+ spent, and one request more may cost up to \$0\.0\d+\)\."
+        r"Not asked: the limit of \$0\.20 would be passed "
+        r"\(\$0\.\d+ spent, and one request more may cost up to \$0\.0\d+\)\."
     )
     assert len(failures) > 30
     assert all(over.fullmatch(failure) for failure in failures)
