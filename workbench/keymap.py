@@ -82,7 +82,11 @@ SESSION = (
     Action("export", "export", "e", "e", "export", "write a report, tables or edited vectors"),
     Action("jobs", "jobs", "exclamation_mark", "!", "jobs", "what runs, and what the last one said"),
 )
-OPEN = (Action("open", "open", "enter", "enter", "open", "open the run"),)
+OPEN = (
+    Action("open", "open", "enter", "enter", "open", "open the run"),
+    Action("demo", "demo", "d", "d", "demo", "train on the films that come along, and open that run"),
+    Action("command", "command", "colon", ":", "command", "train, fetch and all else; it runs beside the list"),
+)
 EVERYWHERE = (
     Action("interrupt", "interrupt", "ctrl+c", "ctrl+c", "cancel", "cancel what the engine is doing; twice quits"),
     Action("redraw", "redraw", "ctrl+l", "ctrl+l", "redraw", "draw the screen again"),
@@ -105,7 +109,7 @@ SCREENS: dict[str, dict[str, tuple[Action, ...]]] = {
 """The actions of each screen, grouped as on the help page."""
 
 FOOTERS: dict[str, tuple[str, str]] = {
-    "runs": ("runs", "open down back"),
+    "runs": ("runs", "open demo command down back"),
     "neurons": (
         "run",
         "inspect bench filter next_tab ask_label sort_right command back mark pick_user undo open_page zoom "

@@ -1,5 +1,6 @@
 """A home with one made-up run, and words for the made-up engine."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,14 @@ def demo(home: Home) -> Home:
 def engine_that(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Make the engine that starts next behave: `engine_that("die-on-rank")`."""
     return lambda words: monkeypatch.setenv("MONOSCOPE_FAKE", words)
+
+
+@pytest.fixture
+def jobs_that(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Let jobs be made up, and behave: `jobs_that("hang")`."""
+    program = [sys.executable, str(Path(__file__).with_name("fake_job.py"))]
+    monkeypatch.setattr("workbench.jobs.job_program", lambda home: [*program, str(home)])
+    return lambda words: monkeypatch.setenv("MONOSCOPE_FAKE_JOB", words)
 
 
 @pytest.fixture

@@ -6,9 +6,11 @@ from typing import ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.message import Message
 from textual.screen import Screen
 
 from workbench.keymap import of_screen
+from workbench.view import Job
 from workbench.widgets.line import wrap
 from workbench.widgets.pane import Pane
 
@@ -21,6 +23,14 @@ def bindings_of(screen: str) -> list[Binding]:
         Binding(action.keys.replace(" ", ","), action.call, action.help, show=False, id=action.id)
         for action in of_screen(screen)
     ]
+
+
+class JobMoved(Message):
+    """A job has got further, or ended."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__()
+        self.job = job
 
 
 class BaseScreen(Screen[None], inherit_bindings=False):

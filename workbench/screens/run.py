@@ -13,7 +13,7 @@ from engine.session import Session
 from workbench.engine_client import EngineClient, Event
 from workbench.jobs import JobRunner
 from workbench.model import Neurons, RunCard, read_neurons
-from workbench.screens.base import bindings_of
+from workbench.screens.base import JobMoved, bindings_of
 from workbench.screens.desk import Desk
 from workbench.screens.lines import LinesScreen
 from workbench.terminal import Terminal, copy
@@ -39,14 +39,6 @@ class EngineSpoke(Message):
     def __init__(self, event: Event) -> None:
         super().__init__()
         self.event = event
-
-
-class JobMoved(Message):
-    """A job has got further, or ended."""
-
-    def __init__(self, job: Job) -> None:
-        super().__init__()
-        self.job = job
 
 
 class RunScreen(LinesScreen, inherit_bindings=False):

@@ -2,22 +2,28 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
+from engine.errors import MonoscopeError
 from engine.home import Home
+from workbench.jobs import JobRunner
 from workbench.model import RunCard, read_cards
-from workbench.screens.base import BaseScreen, bindings_of
+from workbench.screens.base import BaseScreen, JobMoved, bindings_of
+from workbench.view import Job
 from workbench.widgets import frame
+from workbench.widgets.jobs import jobs_lines
 from workbench.widgets.line import UNKNOWN, Line, decimal, fit, right, wrap
 from workbench.widgets.pane import Pane
 from workbench.widgets.status import StatusRow
 from workbench.widgets.table import VirtualTable
 
 TWICE_SECONDS = 2.0
+DEMO = ("demo", "--no-tui")
+JOBS_SHOWN = 3
 
 
 class RunTable(VirtualTable):
@@ -66,6 +72,9 @@ class RunsScreen(BaseScreen, inherit_bindings=False):
         self._open_run = open_run
         self._cards: list[RunCard] = []
         self._interrupted_at = -TWICE_SECONDS
+        self.runner = JobRunner(home.root, lambda job: self.post_message(JobMoved(job)) and None)
+        self._demo: int | None = None
+        """The job that makes the demo."""
 
     def compose(self) -> ComposeResult:
         yield from super().compose()
@@ -87,10 +96,42 @@ class RunsScreen(BaseScreen, inherit_bindings=False):
     def on_mount(self) -> None:
         self.table.focus()
 
+    def on_unmount(self) -> None:
+        self.runner.stop()
+
     def on_screen_resume(self) -> None:
-        self._cards = read_cards(self._home)
-        self.table.show_cards(self._cards)
+        self._read()
         self.lay_out()
+
+    def _read(self) -> None:
+        """Read what runs there are; the cursor stays on its run."""
+        key = self.table.current
+        name = None if key is None else self._cards[key].name
+        self._cards = read_cards(self._home)
+        self.table.set_top([])
+        self.table.show_cards(self._cards)
+        at = next((at for at, card in enumerate(self._cards) if card.name == name), None)
+        if at is not None:
+            self.table.choose(at)
+
+    def on_job_moved(self, message: JobMoved) -> None:
+        job = message.job
+        if job.state != "running":
+            self._ended(job)
+        if self.is_current:
+            self.lay_out()
+
+    def _ended(self, job: Job) -> None:
+        self._read()
+        self.status.say(f"{job.command.removeprefix('monoscope ')}: {job.text}" if job.text else "")
+        if job.id == self._demo and job.state == "done" and self.is_current:
+            self._open_named(DEMO[0])
+
+    def _open_named(self, name: str) -> None:
+        card = next((card for card in self._cards if card.name == name and card.fault is None), None)
+        if card is not None:
+            self.status.say("")
+            self._open_run(card)
 
     def lay_out(self) -> None:
         for pane in (self.query_one("#title", Pane), self.table, self.status, self.query_one("#footer", Pane)):
@@ -101,16 +142,19 @@ class RunsScreen(BaseScreen, inherit_bindings=False):
         """Fill the rows for the width there is."""
         title, footer = self.query_one("#title", Pane), self.query_one("#footer", Pane)
         title.set_top([frame.runs_title(self._cards, title.text_width)])
-        footer.set_top([frame.footer("runs", footer.text_width)])
+        footer.set_top([frame.ASKED if self.status.asking else frame.footer("runs", footer.text_width)])
+        width = self.table.text_width
         if not self._cards:
-            self.table.set_top(welcome(self._home, self.table.text_width))
+            self.table.set_top(welcome(self._home, width))
         key = self.table.current
-        self.table.set_foot(details(self._cards[key], self.table.text_width) if key is not None else [])
+        jobs = jobs_lines(self.runner.jobs[: -JOBS_SHOWN - 1 : -1], width)
+        self.table.set_foot([*jobs, *(details(self._cards[key], width) if key is not None else [])])
         command = "monoscope demo" if key is None else f"monoscope tui {self._cards[key].name}"
         self.status.show_command(command, str(self._home.runs))
 
     def on_key(self) -> None:
-        self.status.say("")
+        if not self.status.asking:
+            self.status.say("")
 
     def on_pane_clicked(self, message: Pane.Clicked) -> None:
         if message.pane is self.table:
@@ -133,7 +177,60 @@ class RunsScreen(BaseScreen, inherit_bindings=False):
         else:
             self._open_run(card)
 
+    def action_demo(self) -> None:
+        """Make the demo's run, with progress at the foot of the list, and open it; one that is there is opened."""
+        if any(card.name == DEMO[0] and card.fault is None for card in self._cards):
+            self._open_named(DEMO[0])
+        elif not any(job.id == self._demo and job.state == "running" for job in self.runner.jobs):
+            self._demo = self._start(DEMO)
+
+    def _start(self, words: Sequence[str]) -> int:
+        job = self.runner.start(words)
+        self.status.say(f"Started {job.command}; ctrl+c ends it.")
+        self.lay_out()
+        return job.id
+
+    def action_command(self) -> None:
+        from workbench.completion import Folders, complete
+        from workbench.verbs import preload
+
+        preload()
+        folders = Folders(self._home)
+
+        def finished(line: str | None) -> None:
+            self.table.focus()
+            self.refill()
+            if line is not None and line.strip():
+                self._run_line(line)
+
+        self.status.say("")
+        self.status.ask(":", "", finished, complete=lambda line, cursor: complete(line, cursor, folders))
+        self.refill()
+
+    def _run_line(self, line: str) -> None:
+        """Carry out a command; what is wrong with it is one sentence."""
+        from workbench.commandline import Inner, parse
+
+        try:
+            meant = parse(line, None, None)
+        except MonoscopeError as error:
+            self.status.say(str(error))
+            return
+        if not isinstance(meant, Inner):
+            self._start(meant.words)
+        elif meant.verb == "quit":
+            self.app.exit()
+        elif meant.verb == "help":
+            self.action_help()
+        else:
+            self.status.say(f"{meant.verb} is for a run that is open: enter opens the one under the cursor.")
+
     def action_interrupt(self) -> None:
+        running = [job for job in self.runner.jobs if job.state == "running"]
+        if running:
+            self.runner.cancel(running[-1].id)
+            self.status.say(f"Ending {running[-1].command}.")
+            return
         now = time.monotonic()
         if now - self._interrupted_at < TWICE_SECONDS:
             self.app.exit()
@@ -176,13 +273,16 @@ def details(card: RunCard, width: int) -> list[Line]:
 def welcome(home: Home, width: int) -> list[Line]:
     """What to do where there is no run yet."""
     commands = (
-        ("monoscope demo", "trains on the films that come along and opens here, in about a minute"),
+        ("monoscope demo", "trains on the films that come along"),
         ("monoscope datasets", "lists what else there is to train on, MovieLens among it"),
         ("monoscope train NAME", "trains a recommender and its neurons on a data set"),
     )
     lines: list[Line] = [(), (("  There are no runs here yet.", "strong"),), ()]
-    lines += [((f"  {row}", ""),) for row in wrap("A run is a recommender with its neurons, measured and ready to "
-              "explain. Leave with q and make one:", width - 4)]  # fmt: skip
+    told = (
+        "A run is a recommender with its neurons, measured and ready to explain. d makes the demo's here and opens it, "
+        "in about a minute. Others are made by these commands, after : here or in a shell:"
+    )
+    lines += [((f"  {row}", ""),) for row in wrap(told, width - 4)]
     lines.append(())
     for command, what in commands:
         lines.append(((f"    $ {command}", "key"),))
