@@ -106,9 +106,8 @@ def _legend(columns: Sequence[str], lines: Sequence[Row]) -> list[str]:
         "!": ("failed", "!" in cells),
     }
     shown = [f"{mark}: {text}" for mark, (text, there) in marks.items() if there]
-    if len(columns) == len(NARROW):
-        shown.append("a wider terminal and --json show more columns")
-    return [*told, f"{'; '.join(shown)}."] if shown else told
+    told += [f"{'; '.join(shown)}."] if shown else []
+    return told if "concept" in columns else [*told, "Wider terminals and --json show more columns."]
 
 
 def _wrapped(text: str) -> None:
