@@ -14,6 +14,7 @@ from engine.params import Params
 from engine.progress import Progress
 
 if TYPE_CHECKING:
+    from engine.actions import Label
     from engine.opened import Opened
 
 Stop = Callable[[], bool]
@@ -193,7 +194,8 @@ class Answers:
         asks = model or base_url or configured()
         request = Request("llm", "llm", settings(model, base_url)) if asks else Request("metadata", "metadata")
         with Ledger.open(self._home) as ledger:
-            arrived = label_and_test(Material.of(run), params["neurons"], request, ledger, progress, stop)
+            standing = {int(neuron): _standing(told) for neuron, told in dict(params.get("labels") or {}).items()}
+            arrived = label_and_test(Material.of(run), params["neurons"], request, ledger, progress, stop, standing)
             actions = [{"action": action, "neuron": neuron, **data} for neuron, action, data in arrived]
         if stop() and not actions:
             raise Cancelled("cancelled")
@@ -202,6 +204,13 @@ class Answers:
 
 CONCEPT_NEURONS = 5
 LONGEST_NUMBER = 10**9
+
+
+def _standing(told: Mapping[str, Any]) -> "Label":
+    """A label that stands in the client's session; what an analyst decided on is tested and not named anew."""
+    from engine.actions import Label
+
+    return Label(told.get("text"), told["state"], told.get("concept"))
 
 
 def _session(params: Params) -> str:

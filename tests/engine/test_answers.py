@@ -427,3 +427,16 @@ def test_numbers_that_json_has_no_form_for_are_refused(peer: Peer) -> None:
     for value in (math.nan, math.inf, True, "1"):
         with pytest.raises(MonoscopeError, match="must be a number"):
             params.number({"low": value}, "low")
+
+
+def test_a_label_by_hand_is_tested_and_not_named_anew(peer: Peer) -> None:
+    mine = {"text": "Scary", "state": "human", "concept": "Horror"}
+    number = peer.send("label", run="demo", neurons=[2, 3], labels={"2": mine})
+    body = peer.answer()
+    while body["id"] != number or "progress" in body:
+        body = peer.answer()
+    actions = body["result"]["actions"]
+    assert [told["neuron"] for told in actions if told["action"] == "label"] == [3]
+    tested = {told["kind"]: told for told in actions if told["action"] == "score" and told["neuron"] == 2}
+    assert tested["agreement"]["concept"] == "Horror"
+    assert tested["agreement"]["state"] == "scored"

@@ -225,7 +225,8 @@ class Desk(Seat):
             self._say(f"Neuron {chosen[0]} is dead: there is nothing to label.")
             return
         self._wake()
-        self._engine.ask("label", {"run": self.view.card.name, "neurons": alive}, None)
+        standing = {str(neuron): _told(label) for neuron, label in self.view.labels.items() if neuron in alive}
+        self._engine.ask("label", {"run": self.view.card.name, "neurons": alive, "labels": standing}, None)
         self._show(asked={**self.view.asked, **dict.fromkeys(alive, "asked")})
         self._say(f"Asked for a label of {_neurons(alive)}; ctrl+c cancels.")
 
