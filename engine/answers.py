@@ -206,7 +206,7 @@ CONCEPT_NEURONS = 5
 LONGEST_NUMBER = 10**9
 
 
-def _standing(told: Mapping[str, Any]) -> "Label":
+def _standing(told: Params) -> "Label":
     """A label that stands in the client's session; what an analyst decided on is tested and not named anew."""
     from engine.actions import Label
 

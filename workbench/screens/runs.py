@@ -72,9 +72,13 @@ class RunsScreen(BaseScreen, inherit_bindings=False):
         self._open_run = open_run
         self._cards: list[RunCard] = []
         self._interrupted_at = -TWICE_SECONDS
-        self.runner = JobRunner(home.root, lambda job: self.post_message(JobMoved(job)) and None)
+        self.runner = JobRunner(home.root, self._worked)
         self._demo: int | None = None
         """The job that makes the demo."""
+
+    def _worked(self, job: Job) -> None:
+        """On a job's thread: pass it on, do nothing."""
+        self.post_message(JobMoved(job))
 
     def compose(self) -> ComposeResult:
         yield from super().compose()
