@@ -263,7 +263,7 @@ def test_a_labels_tests_stand_beside_chance_and_a_failure_is_no_figure(view: Vie
         "1% move as much or more",
         "implied by the algebra",
         "Shown to who named it: gpt (title)",
-        "top (2): Up (2009) · … 1 more",
+        "top (2): Up (2009) · Film 99 (1989)",
         "a accept x reject L write l ask",
     ):
         assert words in text, words

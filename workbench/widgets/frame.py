@@ -2,6 +2,7 @@
 
 from rich.cells import cell_len
 
+from engine.text import plain
 from workbench.keymap import help_action, of_footer
 from workbench.model import RunCard
 from workbench.view import View
@@ -11,7 +12,7 @@ from workbench.widgets.line import Line, Span, decimal, ends
 def title(view: View, width: int) -> Line:
     """Product, run and notice at the left; whose list and what is changed at the right. The notice is never cut."""
     card = view.card
-    right: list[str] = [] if view.user is None else [f"user {view.user}"]
+    right: list[str] = [] if view.user is None else [f"user {plain(view.user)}"]
     if view.asked:
         right.append(f"labelling {', '.join(str(neuron) for neuron in view.asked)}")
     running = [job for job in view.jobs if job.state == "running"]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 
+from engine.text import plain
 from workbench.view import Page
 from workbench.widgets.answers import number, part, parts, whole
 from workbench.widgets.charts import bars
@@ -30,7 +31,7 @@ def page(told: Page, width: int) -> list[Line]:
     if told.fault is not None:
         return prose(told.fault, width, "warn")
     if told.facts is None:
-        return within([*prose(f"{told.kind} {told.name}", width, "strong"), (("Looking it up…", "dim"),)], width)
+        return within([*prose(f"{told.kind} {plain(told.name)}", width, "strong"), (("Looking it up…", "dim"),)], width)
     kinds: dict[str, Callable[[Facts, int], list[Line]]] = {"item": _item, "user": _user, "concept": _concept}
     return within(kinds[told.kind](told.facts, width), width)
 

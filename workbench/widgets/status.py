@@ -48,11 +48,12 @@ class StatusRow(Pane, inherit_bindings=False):
 
     def show_command(self, command: str, state: str) -> None:
         """The equivalent command at the left, the save state at the right."""
-        self._command, self._state = command, state
+        self._command, self._state = plain(command), state
         self._draw()
 
     def say(self, message: str) -> None:
         """Show a message until it is cleared; an empty one clears."""
+        message = plain(message)
         if message != self._message:
             self._message = message
             self._draw()
