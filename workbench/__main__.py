@@ -29,9 +29,9 @@ def main() -> None:
 
             app(prog_name="monoscope")
         else:
-            from workbench.app import run
+            from workbench.app import run_and_leave
 
-            sys.exit(run(Home.find(plain.home).root, plain.run, plain.session, wishes=plain.wishes))
+            run_and_leave(Home.find(plain.home).root, plain.run, plain.session, plain.wishes)
     except MonoscopeError as error:
         _tell(str(error))
         sys.exit(1)

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import NoReturn
 
 from engine import __version__
 from engine.errors import HomeError, MonoscopeError, RunError
@@ -18,6 +19,18 @@ from workbench.terminal import NO_WISHES, Terminal, Wishes, refusal
 
 CRASHED = 70
 """Exit code after a mistake of the workbench's own (sysexits.h calls it EX_SOFTWARE)."""
+
+
+def run_and_leave(home: Path, run_name: str | None, session: str | None, wishes: Wishes) -> NoReturn:
+    """Show the workbench, and end the process with its exit code.
+
+    At once: all is saved and every child has ended by then, and taking the interpreter down would keep the prompt
+    waiting for a fifth of a second.
+    """
+    code = run(home, run_name, session, wishes=wishes)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def run(

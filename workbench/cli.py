@@ -136,9 +136,9 @@ def doctor(ctx: typer.Context, as_json: AsJson = False) -> None:
 
 
 def _open_workbench(home: Home, run: str | None, session: str | None, wishes: Wishes = NO_WISHES) -> None:
-    from workbench.app import run as run_app
+    from workbench.app import run_and_leave
 
-    raise typer.Exit(run_app(home.root, run, session, wishes=wishes))
+    run_and_leave(home.root, run, session, wishes)
 
 
 app.add_typer(datasets.datasets_app, name="datasets")

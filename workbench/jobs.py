@@ -55,7 +55,7 @@ class JobRunner:
         self._jobs: dict[int, Job] = {}
         self._waiting: deque[_Work] = deque()
         self._working: dict[int, _Work] = {}
-        self._stopped = False
+        self._stopped: float | None = None
 
     @property
     def jobs(self) -> tuple[Job, ...]:
@@ -87,23 +87,32 @@ class JobRunner:
             job = self._jobs[id] = replace(work.job, state="cancelled", text="cancelled before it began")
         self._deliver(job)
 
-    def stop(self) -> None:
-        """End every job within half a second, at quit: a moment to clean up, then they are killed. Delivers nothing."""
+    def hang_up(self) -> None:
+        """Ask every job to end, at quit, and start none any more; `stop` follows. Delivers nothing from now on."""
         with self._lock:
-            self._stopped = True
+            if self._stopped is not None:
+                return
+            self._stopped = time.monotonic()
             self._waiting.clear()
             working = list(self._working.values())
-        for seconds, number in ((QUIT_SECONDS, signal.SIGINT), (REAP_SECONDS, signal.SIGKILL)):
-            for work in working:
-                work.send(number)
-            until = time.monotonic() + seconds
-            for work in working:
-                work.thread.join(max(0.0, until - time.monotonic()))
+        for work in working:
+            work.send(signal.SIGINT)
+
+    def stop(self) -> None:
+        """Hang up and wait for the end of every job; what takes longer than a moment is killed."""
+        self.hang_up()
+        with self._lock:
+            working = list(self._working.values())
+            until = (self._stopped or 0.0) + QUIT_SECONDS
+        _join(working, until)
+        for work in working:
+            work.send(signal.SIGKILL)
+        _join(working, time.monotonic() + REAP_SECONDS)
 
     def _begin(self) -> None:
         """Start what waits, as long as there is room."""
         with self._lock:
-            while self._waiting and len(self._working) < MOST_AT_ONCE and not self._stopped:
+            while self._waiting and len(self._working) < MOST_AT_ONCE and self._stopped is None:
                 work = self._waiting.popleft()
                 self._working[work.job.id] = work
                 work.thread = threading.Thread(target=self._run, args=(work,), daemon=True)
@@ -129,7 +138,7 @@ class JobRunner:
         """Start the child, unless it is not wanted any more; why it could not be started."""
         environment = {name: value for name, value in os.environ.items() if name not in COLOURS}
         with self._lock:
-            if self._stopped or work.cancelled is not None:
+            if self._stopped is not None or work.cancelled is not None:
                 return None
             try:
                 work.child = subprocess.Popen(
@@ -157,7 +166,7 @@ class JobRunner:
         work.changed, work.shown = False, time.monotonic()
         job = work.job = replace(work.job, output=work.output.text)
         with self._lock:
-            if self._stopped:
+            if self._stopped is not None:
                 return
             self._jobs[job.id] = job
             ended = [one.id for one in self._jobs.values() if one.state != "running"]
@@ -231,6 +240,12 @@ class _Work:
     def _keep(self, line: str) -> None:
         self.output.add(line)
         self.changed = True
+
+
+def _join(working: Sequence[_Work], until: float) -> None:
+    """Wait for the threads of some jobs, no longer than to a moment."""
+    for work in working:
+        work.thread.join(max(0.0, until - time.monotonic()))
 
 
 def _exit_words(code: int) -> str:

@@ -69,6 +69,16 @@ class Pty:
             assert self.read(), self.output[-2000:]
         return time.monotonic() - self.started
 
+    def quiet(self, seconds: float) -> float:
+        """Read until nothing was drawn for a while; the moment of the last byte, on `time.perf_counter`."""
+        last = time.perf_counter()
+        while time.perf_counter() - last < seconds:
+            before = len(self.output)
+            self.read(0.02)
+            if len(self.output) > before:
+                last = time.perf_counter()
+        return last
+
     def press(self, keys: str) -> None:
         os.write(self._terminal, keys.encode())
 

@@ -223,6 +223,27 @@ def test_an_option_that_makes_no_sense_is_told_before_anything_is_drawn(
     assert b"\x1b[?1049h" not in terminal.output
 
 
+def test_few_bytes_are_sent_for_a_key_and_none_for_nothing(tmp_path: Path, ptys: list[Pty]) -> None:
+    make_run(tmp_path, neurons=60)
+    ptys.append(terminal := Pty(workbench(tmp_path), {"SSH_CONNECTION": "192.0.2.1 1 192.0.2.2 22"}))
+    terminal.shows("Comedy")
+    terminal.shows("user 1")
+    terminal.press("j")
+    terminal.quiet(1.0)
+    sizes = []
+    for _ in range(40):
+        before = len(terminal.output)
+        terminal.press("j")
+        terminal.quiet(0.3)
+        sizes.append(len(terminal.output) - before)
+    assert min(sizes) > 0
+    assert sorted(sizes)[len(sizes) // 2] <= 2500
+    assert max(sizes) <= 4000
+    before = len(terminal.output)
+    terminal.quiet(2.0)
+    assert len(terminal.output) == before
+
+
 def test_keys_of_a_named_file_are_the_keys(tmp_path: Path, ptys: list[Pty]) -> None:
     make_run(tmp_path)
     file = tmp_path / "mine.toml"

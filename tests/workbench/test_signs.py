@@ -1,10 +1,12 @@
-"""The workbench in ASCII: whatever is shown, every sign that is not data can be drawn anywhere."""
+"""What terminals that can do less are sent: signs in ASCII, no colours, and few scrolls over a slow line."""
+
+from itertools import pairwise
 
 import pytest
 
 from engine.home import Home
 from tests.workbench.driving import Driver, opened
-from tests.workbench.fake_run import AWKWARD
+from tests.workbench.fake_run import AWKWARD, make_run
 from workbench.terminal import Terminal
 
 ASCII = Terminal(remote=False, tmux=False, plain=False, ascii=True)
@@ -65,3 +67,21 @@ async def test_without_colours_only_themes_that_need_none_can_be_chosen(demo: Ho
         await driver.press("colon", *"theme nord", "enter")
         await driver.shows("there are ansi-dark, ansi-light.")
         assert driver.app.theme != "nord"
+
+
+async def test_over_a_slow_line_the_list_scrolls_by_half_a_window_at_a_time(home: Home) -> None:
+    make_run(home.root, neurons=60)
+    remote = Terminal(remote=True, tmux=False, plain=False)
+    async with opened(home, terminal=remote) as driver:
+        await driver.ready()
+        table = driver.screen.table
+        height, tops = table.rows_height, []
+        for key in (*["j"] * 59, *["k"] * 59):
+            await driver.press(key)
+            top = int(table.scroll_offset.y)
+            assert table.cursor is not None
+            assert top <= table.cursor < top + height
+            tops.append(top)
+        moved = [after - before for before, after in pairwise(tops) if after != before]
+        assert len(moved) <= 8
+        assert (max(tops), tops[-1]) == (60 - height, 0)

@@ -42,6 +42,7 @@ class MonoscopeApp(App[None], inherit_bindings=False):
         self._command = command
         self._terminal = terminal
         self.signs: Signs | None = partial(in_ascii, encoding=terminal.encoding) if terminal.ascii else None
+        self.scrolls_far = terminal.remote
         if terminal.plain:
             self._without_colours()
 
@@ -65,10 +66,11 @@ class MonoscopeApp(App[None], inherit_bindings=False):
         return RunScreen(self._home, card, self._session_name or card.name, self._command, self._terminal)
 
     def exit(self, *args: Any, **options: Any) -> None:
-        """Leave; engines are let go first, so that they end while the screen is cleared."""
+        """Leave; engines and jobs are let go first, so that they end while the screen is cleared."""
         for screen in self.screen_stack:
             if isinstance(screen, RunScreen):
                 screen.engine.hang_up()
+                screen.runner.hang_up()
         super().exit(*args, **options)
 
     def on_mount(self) -> None:
