@@ -91,20 +91,31 @@ async def test_quit_ends_jobs_and_leaves_nothing_behind(demo: Home, jobs_that: J
     assert not os.path.exists(f"/proc/{work.pid}/fd/0")
 
 
-async def test_ctrl_c_ends_what_the_engine_does_before_a_job(demo: Home, jobs_that: JobsThat) -> None:
+async def test_q_asks_once_more_while_a_job_runs(demo: Home, jobs_that: JobsThat) -> None:
     jobs_that("hang")
-    os.environ["MONOSCOPE_FAKE"] = "hang-on-cohort"
-    try:
-        async with opened(demo) as driver:
-            await driver.ready()
-            await start(driver)
-            await driver.press("C", "enter", "ctrl+c")
-            await driver.shows("It was cancelled; ask for it again.")
-            assert jobs(driver)[0].state == "running"
-            await driver.press("ctrl+c")
-            await until(lambda: jobs(driver)[0].state == "cancelled")
-    finally:
-        del os.environ["MONOSCOPE_FAKE"]
+    async with opened(demo) as driver:
+        await driver.ready()
+        await start(driver)
+        await driver.press("q")
+        assert driver.app.is_running
+        assert "1 job runs here and would be ended; q again leaves." in driver.screen.status.message
+        await driver.press("q")
+    assert driver.app.return_code == 0
+
+
+async def test_ctrl_c_ends_what_the_engine_does_before_a_job(
+    demo: Home, jobs_that: JobsThat, engine_that: JobsThat
+) -> None:
+    jobs_that("hang")
+    engine_that("hang-on-cohort")
+    async with opened(demo) as driver:
+        await driver.ready()
+        await start(driver)
+        await driver.press("C", "enter", "ctrl+c")
+        await driver.shows("It was cancelled; ask for it again.")
+        assert jobs(driver)[0].state == "running"
+        await driver.press("ctrl+c")
+        await until(lambda: jobs(driver)[0].state == "cancelled")
 
 
 async def test_jobs_survive_the_engines_death(demo: Home, jobs_that: JobsThat) -> None:

@@ -90,6 +90,8 @@ async def test_the_demos_progress_is_on_the_screen_and_ctrl_c_ends_it(home: Home
         await until(lambda: driver.text.count("demo --no-tui") >= 2)
         begun = time.monotonic()
         await driver.press("q")
+        assert driver.app.is_running
+        await driver.press("q")
     assert time.monotonic() - begun < 3.0
     assert driver.app.return_code == 0
 

@@ -1,6 +1,7 @@
 """What every screen has: bindings from the keymap, help, redraw, and the polite sentence for small terminals."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual import events
@@ -15,6 +16,7 @@ from workbench.widgets.line import wrap
 from workbench.widgets.pane import Pane
 
 LEAST_COLUMNS, LEAST_ROWS = 60, 16
+TWICE_SECONDS = 2.0
 
 
 def bindings_of(screen: str) -> list[Binding]:
@@ -38,6 +40,7 @@ class BaseScreen(Screen[None], inherit_bindings=False):
 
     NAME: ClassVar[str]
     AUTO_FOCUS = None
+    _asked_to_leave = -1e9
 
     def compose(self) -> ComposeResult:
         small = Pane(id="small")
@@ -69,6 +72,16 @@ class BaseScreen(Screen[None], inherit_bindings=False):
     def help_first(self) -> Sequence[str]:
         """Sentences on what is looked at, before the keys."""
         return ()
+
+    def ends_jobs(self, jobs: Sequence[Job], say: Callable[[str], None]) -> bool:
+        """Whether the analyst may leave: while jobs run, only when asked twice at once, for leaving ends them."""
+        running = sum(job.state == "running" for job in jobs)
+        now, before = time.monotonic(), self._asked_to_leave
+        self._asked_to_leave = now
+        if running and now - before > TWICE_SECONDS:
+            say(f"{running} job{'s run' if running > 1 else ' runs'} here and would be ended; q again leaves.")
+            return False
+        return True
 
     def action_redraw(self) -> None:
         self.app.refresh(repaint=True, layout=True)

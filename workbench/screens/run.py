@@ -13,14 +13,14 @@ from engine.session import Session
 from workbench.engine_client import EngineClient, Event
 from workbench.jobs import JobRunner
 from workbench.model import Neurons, RunCard, read_neurons
-from workbench.screens.base import JobMoved, bindings_of
+from workbench.screens.base import TWICE_SECONDS, JobMoved, bindings_of
 from workbench.screens.desk import Desk
 from workbench.screens.lines import LinesScreen
 from workbench.terminal import Terminal, copy
 from workbench.view import Job, View
 from workbench.widgets.pane import Pane
 
-MESSAGE_SECONDS, TWICE_SECONDS = 1.0, 2.0
+MESSAGE_SECONDS = 1.0
 
 
 class RunRead(Message):
@@ -257,6 +257,8 @@ class RunScreen(LinesScreen, inherit_bindings=False):
             return
         if self._zoomed:
             self.zoom()
+        elif not self.ends_jobs(self.runner.jobs, self.say):
+            return
         elif len(self.app.screen_stack) > 1:
             self.dismiss()
         else:

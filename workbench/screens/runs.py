@@ -12,7 +12,7 @@ from engine.errors import MonoscopeError
 from engine.home import Home
 from workbench.jobs import JobRunner
 from workbench.model import RunCard, read_cards
-from workbench.screens.base import BaseScreen, JobMoved, bindings_of
+from workbench.screens.base import TWICE_SECONDS, BaseScreen, JobMoved, bindings_of
 from workbench.view import Job
 from workbench.widgets import frame
 from workbench.widgets.jobs import jobs_lines
@@ -21,7 +21,6 @@ from workbench.widgets.pane import Pane
 from workbench.widgets.status import StatusRow
 from workbench.widgets.table import VirtualTable
 
-TWICE_SECONDS = 2.0
 DEMO = ("demo", "--no-tui")
 JOBS_SHOWN = 3
 
@@ -242,7 +241,8 @@ class RunsScreen(BaseScreen, inherit_bindings=False):
         self.status.say("Nothing is running; ctrl+c again quits.")
 
     def action_back(self) -> None:
-        self.app.exit()
+        if self.ends_jobs(self.runner.jobs, self.status.say):
+            self.app.exit()
 
 
 def details(card: RunCard, width: int) -> list[Line]:
