@@ -72,7 +72,8 @@ class Terminal:
             "TEXTUAL_THEME": "ansi-light" if _light(environ) else "ansi-dark",
             "TEXTUAL_ANIMATIONS": "none",
             "TEXTUAL_SMOOTH_SCROLL": "0",
-            **({"TEXTUAL_FPS": "15"} if self.remote else {}),
+            # A new list waits for the next frame after the edit's own: half as long at twice Textual's rate.
+            "TEXTUAL_FPS": "15" if self.remote else "120",
         }
         wanted = {name: value for name, value in usual.items() if name not in environ}
         if self.wishes.theme is not None:

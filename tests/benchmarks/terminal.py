@@ -13,8 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from engine.home import Home
-from tests.benchmarks.measuring import process, row, seconds
+from tests.benchmarks.many import many
+from tests.benchmarks.measuring import process, row, seconds, timed
 from tests.workbench.terminals import Pty, children_of
+from tests.workbench.test_commandline import after
 
 STARTS, KEYS, EDITS, QUITS = 7, 100, 30, 5
 QUIET_SECONDS, IDLE_SECONDS = 0.2, 5.0
@@ -49,6 +51,8 @@ def terminal(_archive: Path | None, home: Home) -> None:
         "to reach",
     )
     starts(home, run)
+    many(home)
+    completion()
     keys(home, run)
     quits(home, run)
     for name in (run, *(name for name in ("ml-1m-ncf",) if name in names)):
@@ -80,6 +84,14 @@ def starts(home: Home, run: str) -> None:
     beside = f"{milli(bares)}; `import textual.app` {1000 * imported:.0f} ms"
     row("first text", f"{milli(paints)} (of {STARTS})", beside, "500 ms")
     row("table with data", f"{milli(tables)} (of {STARTS})", "", "1000 ms")
+
+
+def completion() -> None:
+    """What a key in the command line adds: the candidates for it."""
+    lines = ("", "ex", "export --", "labels set 3 x --", "steer --users \"gender = 'F' AND a")
+    best, median = timed(KEYS, lambda: [after(line) for line in lines])
+    each = 1000 / len(lines)
+    row("completion of a command", f"{each * median:.1f} ms (best {each * best:.1f})", "", "20 ms")
 
 
 def imports() -> float:

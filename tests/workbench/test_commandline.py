@@ -1,7 +1,6 @@
 """The `:` line: what it means, what may come next, and each mistake in a sentence."""
 
 import shlex
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -372,14 +371,6 @@ def test_folders_answer_for_runs_data_sets_sessions_and_files(demo: Home, monkey
     assert offered(f"export --output {demo.root}/sess") == [f"{demo.root}/sessions/"]
     assert offered("export --output ~nobody-at-all/") == []
     assert offered("neuron ") == []
-
-
-def test_completing_is_far_quicker_than_a_key() -> None:
-    before = time.perf_counter()
-    for _ in range(20):
-        for typed in ("", "ex", "export --", "labels set 3 x --", "steer --users \"gender = 'F' AND a"):
-            after(typed)
-    assert (time.perf_counter() - before) / 100 < 0.02
 
 
 def test_the_command_line_is_read_only_when_it_is_wanted() -> None:

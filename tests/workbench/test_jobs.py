@@ -240,7 +240,7 @@ def test_no_more_than_two_run_at_once_and_the_next_takes_its_turn(runner: Starte
     assert jobs.jobs[3].text == STARTING
 
 
-def test_stopping_takes_under_half_a_second_and_leaves_nothing(runner: Started) -> None:
+def test_stopping_kills_even_the_deaf_and_leaves_nothing(runner: Started) -> None:
     jobs, heard = runner()
     deaf = "import os, signal, time; signal.signal(2, signal.SIG_IGN); print(os.getpid()); time.sleep(60)"
     for _ in range(3):
@@ -248,9 +248,7 @@ def test_stopping_takes_under_half_a_second_and_leaves_nothing(runner: Started) 
     pids = [int(until(heard, lambda one: one.output.isdigit()).output) for _ in range(2)]
     while not heard.empty():
         heard.get()
-    before = time.monotonic()
     jobs.stop()
-    assert time.monotonic() - before < 2  # half a second on an idle machine
     assert all(gone(pid) for pid in pids)
     time.sleep(0.2)
     assert heard.empty()

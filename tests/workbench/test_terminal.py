@@ -16,7 +16,7 @@ def test_ssh_switches_mouse_and_speed_down_and_the_user_has_the_last_word() -> N
     assert "TEXTUAL_FPS" not in remote.textual_environment({"TEXTUAL_FPS": "60"})
     local = Terminal.probe({})
     assert local.mouse
-    assert "TEXTUAL_FPS" not in local.textual_environment({})
+    assert local.textual_environment({})["TEXTUAL_FPS"] == "120"
 
 
 def test_the_command_line_overrules_the_environment() -> None:
