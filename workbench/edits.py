@@ -12,6 +12,8 @@ Edit = Mapping[str, Any]
 """{"side", "neuron", "operation": "off"|"set"|"add"|"scale"|"cap", "amount": float|None, "unit": "p99"|"raw"},
 with "where" or "ids" where it is not for everyone; a solved one has "goal" and "amounts" instead."""
 
+AMOUNT_AT_MOST = 1_000_000
+"""The engine takes no more."""
 STEP = 0.5
 """What one key press adds: half of the neuron's p99 among users."""
 
@@ -37,6 +39,8 @@ def typed(neuron: int, text: str) -> Edit:
         amount = float(words.lstrip("x×") if operation == "scale" else words)
     except ValueError:
         amount = math.nan
+    if math.isfinite(amount) and abs(amount) > AMOUNT_AT_MOST:
+        raise EditError(f"The amount may be {AMOUNT_AT_MOST:,} at most, on either side of 0.")
     if not math.isfinite(amount):
         raise EditError(f"{text!r} is not a value: type 1.5 to set, +1 or -1 to add, x2 to multiply, or off.")
     return new_edit(neuron, operation, amount)

@@ -52,3 +52,8 @@ def test_a_strange_user_id_stays_one_word_and_one_sql_string(user: str) -> None:
 def test_several_edits_are_shown_by_their_session() -> None:
     edits = [new_edit(7, "off", None), new_edit(8, "add", 1.0)]
     assert bench_command("r", "kids", "1", edits) == "monoscope recommend r --user 1 --session kids"
+
+
+def test_an_amount_that_the_engine_refuses_is_refused_before_it_is_kept() -> None:
+    with pytest.raises(EditError, match="1,000,000 at most"):
+        typed(3, "99999999")

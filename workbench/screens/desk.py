@@ -206,8 +206,15 @@ class Desk(Seat):
             self._engine.ask("user", {"user": user.strip(), "step": step}, ANSWER_SECONDS, newest=True)
 
     def step_user(self, direction: int) -> None:
-        if self.view.user is not None:
+        """The next or previous user; steps that are still under way add up."""
+        if self.view.user is None:
+            return
+        under_way = [asked.params for asked in self._engine.pending() if asked.method == "user"]
+        before = next((one for one in under_way if one["step"]), None)
+        if before is None:
             self.watch(self.view.user, direction)
+        else:
+            self.watch(str(before["user"]), int(before["step"]) + direction)
 
     def write_label(self, text: str) -> None:
         neuron, text = self.view.current, text.strip()

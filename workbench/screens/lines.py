@@ -113,7 +113,7 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
         self.ask(":", text, self.run_line, complete=lambda line, cursor: complete(line, cursor, named))
 
     def action_export(self) -> None:
-        self.action_command("export --format md --output ")
+        self.action_command(f"export --format md --output {shlex.quote(self.view.session + '.md')}")
 
     def run_line(self, text: str) -> None:
         """Carry out a command; what is wrong with it is one sentence."""

@@ -39,6 +39,7 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         self._tab = "inspector"
         self._zoomed = False
         self._laid_for_several = False
+        self._inspected_now: object = None
         self._bench = Bench([], [])
 
     @property
@@ -125,6 +126,9 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
 
     def _fill(self, name: str) -> None:
         pane = self.pane(name)
+        if name == "inspector" and self._inspected_now != (now := self._subject()):
+            self._inspected_now = now
+            pane.scroll_rows_to(0)
         if name == "jobs":
             rows = jobs_lines(self.view.jobs[::-1], pane.text_width) or [((" nothing runs", "dim"),)]
             pane.show([((" Jobs", "strong"), ("  ! shows more", "dim"))], rows)
@@ -138,6 +142,11 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         else:
             self._bench = bench(self.view, pane.text_width)
             pane.show([self._tabs(name)], self._bench.rows, self._bench.foot)
+
+    def _subject(self) -> object:
+        """What the inspector shows; another one is shown from its top."""
+        view = self.view
+        return (view.page.kind, view.page.name) if view.page is not None else (view.current, view.tab)
 
     def _tabs(self, name: str) -> Line:
         """A pane's title; where inspector and bench share a place, both, with the shown one in brackets."""

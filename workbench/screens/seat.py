@@ -113,6 +113,7 @@ class Seat:
                 self._watch(str(result["user"]))
         elif method == "label":
             self._forget(method, params)
+            self._say(_named(result["actions"]))
             for told in result["actions"]:
                 data = {key: value for key, value in told.items() if key not in ("action", "time")}
                 if told["action"] == "label":
@@ -127,6 +128,8 @@ class Seat:
             self._forget(method, params)
             for neuron in params["neurons"]:
                 self._fail_label(neuron, message)
+        elif method == "rank":
+            self._show(ranking=None)
         elif method in LOOKUPS:
             self._lookups.settled(method, params)
             if method == "page" and self._of_another_kind(params, message):
@@ -259,10 +262,20 @@ class Seat:
 
 def _candidate(found: Mapping[str, Any]) -> tuple[str, str]:
     """A name, and what tells it from others."""
+    if found.get("examples"):
+        return plain(str(found["name"])), plain(f"{found['type']}: {', '.join(map(str, found['examples']))}")
     for key in ("id", "kind", "where", "type"):
         if found.get(key) not in (None, found["name"]):
             return plain(str(found["name"])), plain(str(found[key]))
     return plain(str(found["name"])), ""
+
+
+def _named(actions: Sequence[Mapping[str, Any]]) -> str:
+    """What came of a question for labels, in a sentence."""
+    labels = [told for told in actions if told["action"] == "label" and told["state"] != "failed"]
+    if len(labels) == 1:
+        return f"Neuron {labels[0]['neuron']}: {plain(str(labels[0]['text']))}. Its tests are in the tab Label."
+    return f"{len(labels)} labels came; their tests are in the tab Label." if labels else ""
 
 
 def pinned(bookmarks: Sequence[tuple[str, str]]) -> list[str]:
