@@ -71,7 +71,8 @@ def _of_character(character: str) -> str | None:
     if not character.isprintable():
         return None
     name = unicodedata.name(character, "").lower().replace("-", "_").replace(" ", "_")
-    return _RENAMED.get(name, name) or None
+    named = _RENAMED.get(name, name)
+    return named if named and _character(named) == character else None  # some names do not lead back
 
 
 def _character(name: str) -> str | None:
