@@ -91,7 +91,7 @@ def completion() -> None:
     lines = ("", "ex", "export --", "labels set 3 x --", "steer --users \"gender = 'F' AND a")
     best, median = timed(KEYS, lambda: [after(line) for line in lines])
     each = 1000 / len(lines)
-    row("completion of a command", f"{each * median:.1f} ms (best {each * best:.1f})", "", "20 ms")
+    row("completion of a command", f"{each * median:.2f} ms (best {each * best:.2f})", "", "20 ms")
 
 
 def imports() -> float:
@@ -126,7 +126,7 @@ def keys(home: Home, run: str) -> None:
 
 def with_job(one: Pty) -> None:
     """Start a job that takes longer than what is measured beside it."""
-    one.press(":train demo --name benchmark-job\r")
+    one.press(f":train demo --name benchmark-{time.monotonic_ns()}\r")
     one.shows("as job 1", 60)
     one.quiet(2.0)
 
@@ -140,6 +140,7 @@ def quits(home: Home, run: str) -> None:
             if job:
                 with_job(one)
             children = children_of(one.pid)
+            assert len(children) == 1 + job, "the job is not running"
             started = time.perf_counter()
             one.press("q")
             one.end(60)
