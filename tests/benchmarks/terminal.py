@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from engine.home import Home
@@ -141,6 +142,9 @@ def quits(home: Home, run: str) -> None:
                 with_job(one)
             children = children_of(one.pid)
             assert len(children) == 1 + job, "the job is not running"
+            if job:
+                one.press("q")  # it warns of the job first
+                one.shows("again leaves", 60)
             started = time.perf_counter()
             one.press("q")
             one.end(60)
@@ -194,7 +198,11 @@ def moves(
 
 
 def leave(one: Pty) -> None:
+    """Out by the key, once more where a job runs."""
     one.press("q")
+    one.quiet(QUIET_SECONDS)
+    with suppress(OSError):  # it is gone
+        one.press("q")
     one.end(60)
     one.close()
 
