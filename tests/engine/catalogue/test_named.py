@@ -22,7 +22,8 @@ from .conftest import small_archive
 @pytest.fixture
 def demo(demo_run: Run, home: Home) -> Iterator[Catalogue]:
     """The demo's catalogue in a home of its own, to name things in."""
-    shutil.copytree(demo_run.home.dataset("demo"), home.dataset("demo"))
+    kept_by_others = shutil.ignore_patterns(named.FILE)
+    shutil.copytree(demo_run.home.dataset("demo"), home.dataset("demo"), ignore=kept_by_others)
     with Catalogue.open(home, "demo") as catalogue:
         yield catalogue
 
