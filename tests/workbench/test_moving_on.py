@@ -32,3 +32,16 @@ async def test_a_label_that_came_is_told(demo: Home) -> None:
         await driver.press("l")
         await driver.shows("Neuron 0: Label of 0.")
         await until(lambda: 0 in driver.screen.view.labels)
+
+
+async def test_lists_beside_each_other_come_up_where_there_is_room_for_no_more(demo: Home) -> None:
+    async with opened(demo, size=(140, 40)) as driver:
+        await driver.ready()
+        await driver.press("i", "P", "n")
+        await driver.ranked()
+        await driver.settled()
+        assert driver.screen.pane("bench").display
+        assert not driver.screen.pane("inspector").display
+        await driver.press("2")
+        await driver.settled()
+        assert driver.screen.pane("inspector").display

@@ -113,6 +113,8 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
     def show(self, view: View) -> None:
         """Show a view everywhere; each pane draws only what differs."""
         if self._several != self._laid_for_several:
+            if self._several and self.focused_pane != "inspector":
+                self._tab = "bench"
             self.lay_out()
             return
         self.pane("title").set_top([frame.title(view, self.pane("title").text_width)])
