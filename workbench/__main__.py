@@ -8,12 +8,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from engine.errors import MonoscopeError
 from engine.home import Home
 from workbench.stopped import INTERRUPTED, Stopped
 from workbench.terminal import NO_WISHES, Colours, Wishes
+
+if TYPE_CHECKING:
+    from workbench.verbs import Verb
 
 VALUED = ("--session", "--color", "--theme", "--keys")
 SWITCHES = {"--ascii": True, "--no-ascii": False}
@@ -30,7 +33,9 @@ def main() -> None:
             app(prog_name="monoscope")
         else:
             from workbench.app import run_and_leave
+            from workbench.verbs import commands_from
 
+            commands_from(_commands)
             run_and_leave(Home.find(plain.home).root, plain.run, plain.session, plain.wishes)
     except MonoscopeError as error:
         _tell(str(error))
@@ -45,6 +50,14 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+
+
+def _commands() -> "tuple[Mapping[tuple[str, ...], Verb], frozenset[str]]":
+    """The command line, for completion inside the workbench."""
+    from workbench.cli import app
+    from workbench.cli_verbs import look
+
+    return look(app)
 
 
 def _tell(sentence: str) -> None:

@@ -137,7 +137,10 @@ def doctor(ctx: typer.Context, as_json: AsJson = False) -> None:
 
 def _open_workbench(home: Home, run: str | None, session: str | None, wishes: Wishes = NO_WISHES) -> None:
     from workbench.app import run_and_leave
+    from workbench.cli_verbs import look
+    from workbench.verbs import commands_from
 
+    commands_from(lambda: look(app))
     run_and_leave(home.root, run, session, wishes)
 
 

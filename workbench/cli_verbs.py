@@ -70,11 +70,9 @@ _KINDS: dict[str, tuple[Kind, ...]] = {
 """What options and arguments name, by option or metavar, with the command before it where that matters."""
 
 
-def look() -> tuple[dict[tuple[str, ...], Verb], frozenset[str]]:
-    """Every command by its words, and the first words of those that have two."""
+def look(app: Any) -> tuple[dict[tuple[str, ...], Verb], frozenset[str]]:
+    """Every command of a typer app by its words, and the first words of those that have two."""
     from typer.main import get_command
-
-    from workbench.cli import app
 
     outer: dict[tuple[str, ...], Verb] = {}
     groups = set()

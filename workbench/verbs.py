@@ -4,7 +4,7 @@ The command line is looked into once, by `load`; its library costs a tenth of a 
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -126,6 +126,16 @@ OWN = Verbs(INNER)
 
 _lock = threading.Lock()
 _loaded: list[Verbs] = []
+_Commands = tuple[Mapping[tuple[str, ...], Verb], frozenset[str]]
+_source: list[Callable[[], _Commands]] = []
+
+
+def commands_from(source: Callable[[], _Commands]) -> None:
+    """Say how the command line is looked into; whoever starts the workbench knows, this module does not.
+
+    `source` gives every command by its words, and the first words of those that have two.
+    """
+    _source[:] = [source]
 
 
 def preload() -> None:
@@ -140,11 +150,11 @@ def loaded() -> Verbs | None:
 
 
 def load() -> Verbs:
-    """All commands; looks into the command line if nobody did."""
+    """All commands; looks into the command line if nobody did. Without one, the workbench's own."""
     with _lock:
+        if not _source:
+            return OWN
         if not _loaded:
-            from workbench.cli_verbs import look
-
-            outer, groups = look()
+            outer, groups = _source[0]()
             _loaded.append(replace(OWN, outer=outer, groups=groups))
     return _loaded[0]

@@ -10,6 +10,10 @@ from engine.home import Home
 from engine.run import Run
 from tests.workbench.cli import Monoscope
 from tests.workbench.fake_run import make_run
+from workbench.__main__ import _commands
+from workbench.verbs import commands_from
+
+commands_from(_commands)
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import pytest
 from engine.actions import Label
 from engine.home import Home
 from tests.workbench.fake_run import DEAD, RARE, make_run
-from workbench.columns import BY_ID, COLUMNS, column_help, find_column, flags_of
+from workbench.column_help import column_help
+from workbench.columns import BY_ID, COLUMNS, find_column, flags_of
 from workbench.edits import new_edit
 from workbench.model import Neurons, read_card, read_neurons
 from workbench.sheet import Sheet

@@ -18,6 +18,8 @@ from workbench.completion import Candidate, Completion, Folders, complete, lex
 from workbench.verbs import INNER, Kind, Verb, load, loaded
 
 VERBS = load()
+KNOWN = "from workbench.verbs import commands_from; from workbench.__main__ import _commands; commands_from(_commands);"
+"""What the program does before the workbench opens."""
 THINGS: dict[str, list[Candidate]] = {
     "run": [("ml-1m-mf", ""), ("ml-1m-ncf", "")],
     "session": [("tuesday", ""), ("ml-1m-mf", "")],
@@ -376,13 +378,13 @@ def test_folders_answer_for_runs_data_sets_sessions_and_files(demo: Home, monkey
 def test_the_command_line_is_read_only_when_it_is_wanted() -> None:
     light = loaded_after("import workbench.commandline, workbench.completion, workbench.verbs")
     assert light.isdisjoint({*HEAVY, "typer", "click", "textual", "rich", "numpy"})
-    wanted = loaded_after("from workbench.commandline import parse; parse('train demo', None, None)")
+    wanted = loaded_after(f"{KNOWN}from workbench.commandline import parse; parse('train demo', None, None)")
     assert "typer" in wanted
     assert wanted.isdisjoint({*HEAVY, "textual", "numpy"})
 
 
 def test_until_the_command_line_is_known_the_workbenchs_own_commands_complete() -> None:
-    code = (
+    code = KNOWN + (
         "import time; from workbench.completion import complete, Folders; from workbench.verbs import loaded;"
         "from engine.home import Home; from pathlib import Path; here = Folders(Home(Path('/nowhere')));"
         "assert [c[0] for c in complete('un', 2, here).candidates] == ['undo'];"

@@ -58,7 +58,7 @@ async def test_a_job_that_fails_says_why(demo: Home, jobs_that: JobsThat) -> Non
         await driver.ready()
         await start(driver)
         await driver.shows("Job 1 failed")
-        assert "There is no such thing." in "\n".join(driver.pane("jobs"))
+        await until(lambda: "There is no such thing." in "\n".join(driver.pane("jobs")))
         await driver.press("exclamation_mark")
         assert "There is no such thing." in "\n".join(driver.pane("inspector"))
 

@@ -8,7 +8,8 @@ from engine.home import Home
 from engine.session import Session
 from tests.workbench.driving import Driver, listen, opened, until
 from tests.workbench.fake_run import DEAD
-from workbench.columns import BY_ID, column_help
+from workbench.column_help import column_help
+from workbench.columns import BY_ID
 from workbench.view import TABS
 
 EngineThat = Callable[[str], None]

@@ -144,7 +144,8 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
 
     def help_first(self) -> Sequence[str]:
         """In the list of neurons, the column that sorts it."""
-        from workbench.columns import BY_ID, column_help
+        from workbench.column_help import column_help
+        from workbench.columns import BY_ID
 
         if self.focused_pane != "neurons" or self.view.neurons is None:
             return ()
