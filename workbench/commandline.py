@@ -14,12 +14,23 @@ from workbench.verbs import Argument, Option, Verb, Verbs, load
 
 NAMED_BY_HAND = frozenset({("runs", "remove"), ("runs", "trust"), ("sessions", "remove"), ("sessions", "copy")})
 """Commands for which nothing is filled in: what they do is not to be done by accident."""
+ON_DATA = frozenset({("concepts",), ("cohorts",)})
+"""Commands on the data set that the open run is about; others take one to begin something new with it."""
 UNDER_EDITS = frozenset({"recommend", "why", "dose"})
 """Commands whose --session means "under its edits"; of all others without one, it is the run's own."""
 KEEPS = "steer"
 """Its --session keeps the edit there, so nobody but the analyst gives it."""
 _LABELS_WRITE = frozenset({"set", "accept", "reject", "clear", "resolve", "score", "import"})
 _SESSIONS_WRITE = frozenset({"undo", "redo", "switch", "drop", "note", "bookmark", "watch", "remove"})
+
+
+@dataclass(frozen=True)
+class Here:
+    """What is open, each None where nothing is: the run, the session, and the data set that the run is about."""
+
+    run: str | None
+    session: str | None
+    dataset: str | None = None
 
 
 @dataclass(frozen=True)
@@ -41,10 +52,13 @@ class Outer:
     needs_session: bool = False
 
 
-def parse(text: str, run: str | None, session: str | None, *, saved: bool = True) -> Inner | Outer:
+def parse(
+    text: str, run: str | None, session: str | None, dataset: str | None = None, *, saved: bool = True
+) -> Inner | Outer:
     """What a line asks for, while `run` and `session` are open; raises `MonoscopeError` in one sentence.
 
-    `saved` says whether anything was written to the session: one that is empty cannot be named to read from.
+    `dataset` is what the run is about. `saved` says whether anything was written to the session: one that is empty
+    cannot be named to read from.
     """
     line = text.strip().removeprefix(":").strip()
     if line.split(None, 1)[:1] == ["monoscope"]:
@@ -58,7 +72,7 @@ def parse(text: str, run: str | None, session: str | None, *, saved: bool = True
         found = _inner(inner, line, verbs.outer.get((head,)), run)
         if found is not None:
             return found
-    return _outer(verbs, split(line), run, session, saved)
+    return _outer(verbs, split(line), Here(run, session, dataset), saved)
 
 
 def split(line: str) -> list[str]:
@@ -154,7 +168,7 @@ def unknown_command(verbs: Verbs, words: Sequence[str]) -> str:
     return f"There is no command {name!r}; " + (f"did you mean {known[0]}?" if known else "help lists them.")
 
 
-def _outer(verbs: Verbs, words: Sequence[str], run: str | None, session: str | None, saved: bool) -> Outer:
+def _outer(verbs: Verbs, words: Sequence[str], here: Here, saved: bool) -> Outer:
     verb = verbs.outer.get(tuple(words[:2])) or verbs.outer.get(tuple(words[:1]))
     if verb is None or (len(verb.words) == 1 and words[0] in verbs.groups and words[1:] and words[1][:1] != "-"):
         raise MonoscopeError(unknown_command(verbs, words))
@@ -162,7 +176,8 @@ def _outer(verbs: Verbs, words: Sequence[str], run: str | None, session: str | N
     given = _read(verb, rest)
     if given.has("--help"):
         return Outer(tuple(words))
-    filled = filled_in(verb, given.words, run, session)
+    run, session = here.run, here.session
+    filled = filled_in(verb, given.words, here)
     given.words[:0] = filled
     _check_count(verb, given.words, verb.arguments)
     for option in verb.options:
@@ -227,13 +242,15 @@ def _read(verb: Verb, words: Sequence[str]) -> Given:
     return given
 
 
-def filled_in(verb: Verb, words: Sequence[str], run: str | None, session: str | None) -> list[str]:
-    """The open run or session, if the command begins with one and `words` do not name it already."""
+def filled_in(verb: Verb, words: Sequence[str], open_now: Here) -> list[str]:
+    """The open run, session or data set, if the command begins with one and `words` do not name it already."""
     if not verb.arguments or verb.words in NAMED_BY_HAND:
         return []
     first, *others = verb.arguments
     kinds = first.value.kinds
-    here = run if "run" in kinds else session if kinds == ("session",) else None
+    here = open_now.run if "run" in kinds else open_now.session if kinds == ("session",) else None
+    if verb.words in ON_DATA:
+        here = open_now.dataset
     if here is None or here in words[:1]:
         return []
     if first.many:  # several runs, the open one among them

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from engine.home import Home, content
-from workbench.commandline import filled_in, read_words, unknown_command
+from workbench.commandline import Here, filled_in, read_words, unknown_command
 from workbench.verbs import OWN, Kind, Option, Value, Verb, Verbs, loaded, preload
 
 Candidate = tuple[str, str]
@@ -30,6 +30,9 @@ class Context(Protocol):
 
     @property
     def session(self) -> str | None: ...
+
+    @property
+    def dataset(self) -> str | None: ...
 
     def find(self, kind: Kind, start: str) -> Sequence[Candidate]:
         """What there is of a kind, with a few words on each; `start` was typed, and need not be heeded."""
@@ -52,6 +55,7 @@ class Folders:
     home: Home
     run: str | None = None
     session: str | None = None
+    dataset: str | None = None
 
     def find(self, kind: Kind, start: str) -> Sequence[Candidate]:
         match kind:
@@ -196,7 +200,7 @@ def _after(verb: Verb, words: Sequence[str], before: str, token: Token, context:
 
 def _argument(verb: Verb, words: Sequence[str], context: Context) -> tuple[Value | None, str]:
     """What the next argument may be, and what to say of it."""
-    filled = filled_in(verb, words, context.run, context.session)
+    filled = filled_in(verb, words, Here(context.run, context.session, context.dataset))
     at = len(words) + len(filled)
     if filled and at == len(verb.arguments):
         at = len(words)  # nothing but the open run would come, and another may

@@ -43,6 +43,7 @@ class Made:
 
     run: str | None = "ml-1m-mf"
     session: str | None = "tuesday"
+    dataset: str | None = "ml-1m"
 
     def find(self, kind: Kind, start: str) -> Sequence[Candidate]:
         assert isinstance(start, str)
@@ -50,7 +51,7 @@ class Made:
 
 
 def read(text: str, session: str | None = "tuesday", **more: Any) -> Inner | Outer:
-    return parse(text, "ml-1m-mf", session, **more)
+    return parse(text, "ml-1m-mf", session, "ml-1m", **more)
 
 
 def words(text: str, session: str | None = "ml-1m-mf", **more: Any) -> str:
@@ -99,6 +100,13 @@ def texts(text: str) -> list[str]:
         ("sessions show", "sessions show ml-1m-mf"),
         ("train --help", "train --help"),
         ("runs trust other", "runs trust other"),
+        ("cohorts", "cohorts ml-1m"),
+        ("concepts --json", "concepts ml-1m --json"),
+        ("cohorts add young --where \"age = '18-24'\"", "cohorts ml-1m add young --where 'age = '\"'\"'18-24'\"'\"''"),
+        ("concepts add Old --where 'year < 1950'", "concepts ml-1m add Old --where 'year < 1950'"),
+        ("cohorts remove young", "cohorts ml-1m remove young"),
+        ("cohorts demo remove young", "cohorts demo remove young"),
+        ("concepts demo", "concepts demo"),
         ("note it", None),
     ],
 )
@@ -322,6 +330,9 @@ def test_the_workbenchs_commands_complete_and_mean_what_the_command_line_means(n
         ("neurons --where pur", ["purity20"]),
         ("concepts demo remove ", ["Film-Noir", "'Children'\"'\"'s'", "Sci-Fi"]),
         ("cohorts demo ad", ["add"]),
+        ("cohorts ad", ["add"]),
+        ("cohorts remove ", ["horror-fans"]),
+        ("concepts remove Film", ["Film-Noir"]),
         ("sessions bookmark tuesday ", ["neuron", "item", "user", "concept"]),
         ("sessions bookmark tuesday user 1", ["1680"]),
         ("reproduce table", ["table1"]),

@@ -9,6 +9,7 @@ from engine.home import Home
 from workbench.jobs import JobRunner
 from workbench.screens.desk import Desk
 from workbench.screens.panes import PanesScreen
+from workbench.view import View
 
 if TYPE_CHECKING:
     from workbench.completion import Candidate, Completion
@@ -33,6 +34,10 @@ class Named:
     def session(self) -> str | None:
         return self._desk.view.session
 
+    @property
+    def dataset(self) -> str | None:
+        return _dataset(self._desk.view)
+
     def find(self, kind: "Kind", start: str) -> "Sequence[Candidate]":
         """Names of a kind; those that only the engine knows come a moment later."""
         view = self._desk.view
@@ -50,6 +55,11 @@ class Named:
         if kind in asked:
             return self._desk.found(asked[kind], start)
         return self._folders.find(kind, start)
+
+
+def _dataset(view: View) -> str | None:
+    """The data set of the open run; None where its manifest could not be read."""
+    return None if view.card.fault else view.card.dataset
 
 
 class LinesScreen(PanesScreen, inherit_bindings=False):
@@ -123,7 +133,7 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
             return
         view = self.view
         try:
-            meant = parse(text, view.card.name, view.session, saved=bool(view.log))
+            meant = parse(text, view.card.name, view.session, _dataset(view), saved=bool(view.log))
             if isinstance(meant, Inner):
                 getattr(self, f"do_{meant.verb}")(*meant.args)
             elif meant.needs_session:
