@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, get_args
 
 from engine.errors import MonoscopeError
 from engine.home import Home
+from workbench.leash import follow
 from workbench.stopped import INTERRUPTED, Stopped
 from workbench.terminal import NO_WISHES, Colours, Wishes
 
@@ -25,6 +26,7 @@ SWITCHES = {"--ascii": True, "--no-ascii": False}
 
 def main() -> None:
     """The `monoscope` program: a user's mistake ends in one sentence on standard error and exit code 1."""
+    follow()
     try:
         plain = plain_tui(sys.argv[1:])
         if plain is None:

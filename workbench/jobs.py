@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Literal
 
 from workbench.job_output import Output, Pace, listen
-from workbench.progress_lines import LINES, VARIABLE, read_progress
+from workbench.leash import Leash
+from workbench.progress_lines import LINES, UNATTENDED, VARIABLE, read_progress
 from workbench.view import Job
 
 MOST_AT_ONCE = 2
@@ -34,7 +35,7 @@ REAP_SECONDS = 0.15
 COLOURS = ("FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
 """Variables that make programs write colours where there is no terminal."""
 
-SURROUNDINGS = {VARIABLE: LINES, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+SURROUNDINGS = {VARIABLE: LINES, UNATTENDED: "1", "NO_COLOR": "1", "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
 """What a job finds in its environment: progress as lines, output at once and as this process reads it."""
 
 
@@ -127,6 +128,7 @@ class JobRunner:
                 code = child.wait()
             work.send(signal.SIGKILL)  # whatever it started and left behind
             work.ended(code)
+            work.leash.let_go()
         else:
             work.settle("cancelled" if fault is None else "failed", fault or "cancelled before it began")
         with self._lock:
@@ -141,14 +143,7 @@ class JobRunner:
             if self._stopped is not None or work.cancelled is not None:
                 return None
             try:
-                work.child = subprocess.Popen(
-                    work.command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    env={**environment, **SURROUNDINGS},
-                    start_new_session=True,
-                )
+                work.spawn(environment)
             except OSError as error:
                 return f"could not be started: {error.strerror}"
             except ValueError as error:  # such as a null byte in a word
@@ -181,6 +176,8 @@ class _Work:
     def __init__(self, job: Job, command: list[str]) -> None:
         self.job, self.command = job, command
         self.child: subprocess.Popen[bytes] | None = None
+        self.leash: Leash
+        """While there is a child."""
         self.thread: threading.Thread
         self.output = Output()
         self.cancelled: float | None = None
@@ -190,6 +187,25 @@ class _Work:
         self._signals = iter(PATIENCE)
         self._due = 0.0
         self._said = self._complaint = ""
+
+    def spawn(self, environment: Mapping[str, str]) -> None:
+        """Start the child, on a leash. Raises what `Popen` does."""
+        leash = Leash()
+        try:
+            self.child = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**environment, **SURROUNDINGS, **leash.environment},
+                pass_fds=(leash.held,),
+                start_new_session=True,
+            )
+        finally:
+            leash.passed()
+            if self.child is None:
+                leash.let_go()
+        self.leash = leash
 
     def send(self, number: signal.Signals) -> None:
         """Signal the child and all that it started."""

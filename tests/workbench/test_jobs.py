@@ -273,6 +273,60 @@ def test_work_does_not_outlive_a_workbench_that_was_killed(tmp_path: Path) -> No
     assert soon(lambda: gone(int((tmp_path / "pid").read_text())))
 
 
+def test_silent_work_ends_with_a_workbench_that_was_killed_and_keeps_what_it_has(tmp_path: Path) -> None:
+    """The program of every command, which then neither reports nor listens; it has started a process of its own."""
+    program = (
+        "import os, subprocess, sys, time, workbench.__main__ as program\n"
+        "def work(words):\n"
+        "  helper = subprocess.Popen(['sleep', '600'])\n"
+        f"  open({str(tmp_path / 'pids')!r}, 'w').write(f'{{os.getpid()}} {{helper.pid}}')\n"
+        "  print('works', flush=True)\n"
+        "  try:\n    time.sleep(600)\n"
+        f"  finally:\n    open({str(tmp_path / 'kept')!r}, 'w').write('all of it')\n"
+        "program.plain_tui = work\nprogram.main()"
+    )
+    bench = (
+        "import sys, time\nfrom pathlib import Path\nfrom workbench.jobs import JobRunner\n"
+        "JobRunner(Path('/nowhere'), lambda job: print(job.output, flush=True), [sys.executable, '-c'])"
+        f".start([{program!r}])\ntime.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", bench], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        next(line for line in child.stdout if line.strip() == "works")
+        child.kill()
+    for pid in (tmp_path / "pids").read_text().split():
+        assert soon(lambda pid=int(pid): gone(pid), 20)  # type: ignore[misc]
+    assert (tmp_path / "kept").read_text() == "all of it"
+
+
+def test_the_deaf_too_end_with_a_workbench_that_was_killed(tmp_path: Path) -> None:
+    program = (
+        "import os, signal, time\nfrom workbench.leash import follow\nfollow()\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n"
+        "print('works', flush=True)\ntime.sleep(600)"
+    )
+    bench = (
+        "import sys, time\nfrom pathlib import Path\nfrom workbench.jobs import JobRunner\n"
+        "JobRunner(Path('/nowhere'), lambda job: print(job.output, flush=True), [sys.executable, '-c'])"
+        f".start([{program!r}])\ntime.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", bench], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        next(line for line in child.stdout if line.strip() == "works")
+        child.kill()
+    assert soon(lambda: gone(int((tmp_path / "pid").read_text())), 20)
+
+
+def test_a_job_leaves_no_descriptor_behind(runner: Started) -> None:
+    jobs, heard = runner()
+    before = len(os.listdir("/proc/self/fd"))
+    jobs.start(["pass"])
+    ended(heard)
+    jobs.stop()
+    assert soon(lambda: len(os.listdir("/proc/self/fd")) <= before)
+
+
 def test_a_wild_progress_waits_for_a_longer_look() -> None:
     pace = Pace()
     assert pace.left(0.0, 0.0) is None
