@@ -4,6 +4,7 @@ import math
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import EditError
@@ -18,8 +19,29 @@ STEP = 0.5
 """What one key press adds: half of the neuron's p99 among users."""
 
 
-def new_edit(neuron: int, operation: str, amount: float | None) -> Edit:
-    return {"side": "users", "neuron": neuron, "operation": operation, "amount": amount, "unit": "p99"}
+@dataclass(frozen=True)
+class Scope:
+    """The rows that an edit is for: those of `ids` or `where`; without either, its whole side."""
+
+    side: str = "users"
+    ids: tuple[str, ...] = ()
+    where: str | None = None
+
+    @classmethod
+    def of(cls, edit: Edit) -> "Scope":
+        return cls(edit.get("side", "users"), tuple(edit.get("ids") or ()), edit.get("where") or None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """What an edit's data say of it."""
+        rows = {"ids": list(self.ids)} if self.ids else {"where": self.where} if self.where else {}
+        return {"side": self.side, **rows}
+
+
+EVERY_USER = Scope()
+
+
+def new_edit(neuron: int, operation: str, amount: float | None, scope: Scope = EVERY_USER) -> Edit:
+    return {"neuron": neuron, "operation": operation, "amount": amount, "unit": "p99", **scope.as_dict()}
 
 
 def stepped(edit: Edit, direction: int) -> Edit:
@@ -29,11 +51,11 @@ def stepped(edit: Edit, direction: int) -> Edit:
     return {**edit, "amount": round(float(edit["amount"]) + direction * STEP, 6)}
 
 
-def typed(neuron: int, text: str) -> Edit:
+def typed(neuron: int, text: str, scope: Scope = EVERY_USER) -> Edit:
     """The edit that a typed value stands for: `1.5` sets, `+1` adds, `x2` multiplies, `off`; else an `EditError`."""
     words = text.strip().lower()
     if words == "off":
-        return new_edit(neuron, "off", None)
+        return new_edit(neuron, "off", None, scope)
     operation = "add" if words[:1] in "+-" and words else "scale" if words[:1] in ("x", "×") else "set"
     try:
         amount = float(words.lstrip("x×") if operation == "scale" else words)
@@ -43,12 +65,12 @@ def typed(neuron: int, text: str) -> Edit:
         raise EditError(f"The amount may be {AMOUNT_AT_MOST:,} at most, on either side of 0.")
     if not math.isfinite(amount):
         raise EditError(f"{text!r} is not a value: type 1.5 to set, +1 or -1 to add, x2 to multiply, or off.")
-    return new_edit(neuron, operation, amount)
+    return new_edit(neuron, operation, amount, scope)
 
 
 def is_plain(edit: Edit) -> bool:
     """Whether the screen can change it: an edit of one neuron for every user."""
-    return edit.get("side", "users") == "users" and "neuron" in edit and not edit.get("where") and not edit.get("ids")
+    return "neuron" in edit and Scope.of(edit) == EVERY_USER
 
 
 def rows_of(edit: Edit) -> str:
@@ -56,6 +78,8 @@ def rows_of(edit: Edit) -> str:
     side = edit.get("side", "users")
     if edit.get("ids"):
         ids = list(edit["ids"])
+        if len(ids) == 1:
+            return f"{side[:-1]} {ids[0]}"
         return f"{side} {', '.join(ids[:3])}{f' and {len(ids) - 3:,} more' if len(ids) > 3 else ''}"
     if edit.get("where"):
         return f"{side} where {edit['where']}"

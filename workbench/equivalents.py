@@ -48,7 +48,9 @@ def curve_command(view: "View") -> str | None:
     others = [edit for edit in edits if not (is_plain(edit) and edit["neuron"] == curve.neuron)]
     if others and len(others) < len(edits):
         return None
-    condition = EVERYONE if view.user is None else "user_id = '" + view.user.replace("'", "''") + "'"
+    user = curve.user or view.user
+    one = EVERYONE if user is None else "user_id = '" + user.replace("'", "''") + "'"
+    condition = one if curve.where is None else curve.where or EVERYONE
     command = f"monoscope dose {shlex.quote(view.card.name)} --neuron {curve.neuron} --users {quoted(condition)}"
     return f"{command} --session {shlex.quote(view.session)}" if others else command
 

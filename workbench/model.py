@@ -211,6 +211,7 @@ class Listed:
     title: str
     affinity: float
     other: int | None
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -243,8 +244,10 @@ class Ranking:
         who = answer["user"]
         attributes = [f"{key} {value}" if _bare(value) else str(value) for key, value in who["attributes"].items()
                       if value is not None]  # fmt: skip
-        after = [Listed(i["rank"], plain(i["title"]), float(i["affinity"]), i["rank_before"]) for i in answer["after"]]
-        left = [Listed(i["rank_before"], plain(i["title"]), math.nan, i["rank_after"]) for i in answer["left"]]
+        after = [Listed(i["rank"], plain(i["title"]), float(i["affinity"]), i["rank_before"], str(i["item_id"]))
+                 for i in answer["after"]]  # fmt: skip
+        left = [Listed(i["rank_before"], plain(i["title"]), math.nan, i["rank_after"], str(i["item_id"]))
+                for i in answer["left"]]  # fmt: skip
         now = {item["item_id"]: item["rank"] for item in answer["after"]}
         now |= {item["item_id"]: item["rank_after"] for item in answer["left"]}
         return cls(
@@ -253,7 +256,8 @@ class Ranking:
             codes={c["neuron"]: Code(float(c["before"]), float(c["after"]), bool(c["outside"]))
                    for c in answer["codes"]},
             before=[
-                Listed(item["rank"], plain(item["title"]), float(item["affinity"]), now.get(item["item_id"]))
+                Listed(item["rank"], plain(item["title"]), float(item["affinity"]), now.get(item["item_id"]),
+                       str(item["item_id"]))
                 for item in answer["before"]
             ],
             after=after,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from engine.text import plain
-from workbench.edits import Edit, is_plain
+from workbench.edits import EVERY_USER, Edit, Scope, rows_of
 from workbench.model import Neurons, Ranking, RunCard
 
 if TYPE_CHECKING:
@@ -43,12 +43,40 @@ class Page:
     name: str
     facts: Mapping[str, Any] | None = None
     fault: str | None = None
+    chosen: int | None = None
+    """The neuron that its cursor was put on."""
 
     @property
     def id(self) -> str:
         """What it is called for good, as the engine told: titles can be shared."""
         known = (self.facts or {}).get({"item": "item_id"}.get(self.kind, self.kind))
         return self.name if known is None else str(known)
+
+    @property
+    def neurons(self) -> tuple[int, ...]:
+        """Those that it lists: what an item or a user activates, or a concept's purest."""
+        told = (self.facts or {}).get("neurons")
+        rows = told if isinstance(told, list | tuple) else ()
+        found = [row.get("neuron") for row in rows if isinstance(row, Mapping)]
+        return tuple(dict.fromkeys(one for one in found if isinstance(one, int)))
+
+    @property
+    def scope(self) -> Scope | None:
+        """Whom an edit made here is for; None where there is nobody to edit."""
+        if self.kind == "concept":
+            return EVERY_USER
+        if self.facts is None or (self.kind == "item" and not self.facts.get("ranked")):
+            return None
+        return Scope("items" if self.kind == "item" else "users", (self.id,))
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a change acts on: a neuron (None: an edit that is solved for), for whom, and its edit on the bench."""
+
+    neuron: int | None
+    scope: Scope
+    at: int | None
 
 
 @dataclass(frozen=True)
@@ -62,11 +90,16 @@ class Cohort:
 
 @dataclass(frozen=True)
 class Curve:
-    """A dose curve of one neuron: the engine's answer to `curve`."""
+    """A dose curve of one neuron: the engine's answer to `curve`.
+
+    For the cohort `where` ("" is everyone) or for `user`; without either, for the user who is watched.
+    """
 
     neuron: int
     facts: Mapping[str, Any] | None = None
     fault: str | None = None
+    where: str | None = None
+    user: str | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +131,8 @@ class View:
     labels: Mapping[int, "Label"] = field(default_factory=dict)
     scores: Mapping[int, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     edits: tuple[Edit, ...] = ()
+    picked: int | None = None
+    """Position of the edit that the bench's cursor was put on."""
     read_only: bool = False
     saved: str = ""
     user: str | None = None
@@ -143,7 +178,49 @@ class View:
         label = self.labels.get(neuron)
         return "·" if label is None else LETTERS.get(label.state, "·")
 
-    def edit_of(self, neuron: int) -> int | None:
-        """Position of the newest edit of `neuron` on the bench that is for every user."""
+    def edit_of(self, neuron: int, scope: Scope = EVERY_USER) -> int | None:
+        """Position of the newest edit of `neuron` on the bench that is for the same rows."""
         places = reversed(range(len(self.edits)))
-        return next((at for at in places if is_plain(self.edits[at]) and self.edits[at]["neuron"] == neuron), None)
+        return next((at for at in places if self.edits[at].get("neuron") == neuron
+                     and Scope.of(self.edits[at]) == scope), None)  # fmt: skip
+
+    @property
+    def choices(self) -> tuple[int, ...]:
+        """The neurons of the open page, in the order of its rows; the table's comes last where it is not among them."""
+        page = self.page
+        if page is None or page.scope is None:
+            return ()
+        other = page.kind != "concept" and self.current is not None and self.current not in page.neurons
+        return (*page.neurons, self.current) if other and self.current is not None else page.neurons
+
+    @property
+    def target(self) -> Target | None:
+        """What a change acts on: the edit picked on the bench, else the page's neuron, else the table's."""
+        if self.picked is not None and self.picked < len(self.edits):
+            edit = self.edits[self.picked]
+            return Target(edit.get("neuron"), Scope.of(edit), self.picked)
+        neuron, scope = self.current, EVERY_USER
+        if self.page is not None:
+            choices = self.choices
+            neuron = self.page.chosen if self.page.chosen in choices else next(iter(choices), None)
+            scope = self.page.scope or EVERY_USER
+        return None if neuron is None else Target(neuron, scope, self.edit_of(neuron, scope))
+
+    @property
+    def neuron(self) -> int | None:
+        """The neuron that a change, a label or a mark is about."""
+        target = self.target
+        return None if target is None else target.neuron
+
+    def whom(self, edit: Edit) -> str:
+        """For whom an edit is, in a few words, items by their titles; nothing where it is for every user."""
+        scope = Scope.of(edit)
+        if scope.side == "items" and len(scope.ids) == 1:
+            return f"{self.card.item_word} {self.title(scope.ids[0])}"
+        return plain(rows_of(edit))
+
+    def title(self, item: str) -> str:
+        """The title of an item, by its id; the id where it is not known."""
+        neurons = self.neurons
+        known = neurons is not None and item in neurons.ids
+        return neurons.titles[neurons.ids.index(item)] if neurons is not None and known else plain(item)

@@ -9,13 +9,15 @@ from typing import Any
 
 from workbench.engine_client import EngineClient
 from workbench.model import Ranking
-from workbench.view import View
+from workbench.view import Curve, View
 from workbench.widgets.bench import LIST_LENGTH
 
 MEASURED_TABS = frozenset({"concepts", "range", "moves", "users", "near"})
 """Tabs of the inspector that need the engine."""
 LOOKUPS = frozenset({"neuron", "page", "cohort", "curve", "ranks", "measure"})
 ANSWER_SECONDS = 120.0
+USERS_OF_A_CURVE = 500
+"""A larger cohort's dose curve is that of so many of its users, drawn at random."""
 
 
 class Lookups:
@@ -80,8 +82,7 @@ def _wanted(view: View) -> dict[str, dict[str, Any]]:
     if view.side == "cohort" and view.cohort is not None and view.cohort.facts is None and view.cohort.fault is None:
         wanted["cohort"] = {"where": view.cohort.where, **told}
     if view.side == "curve" and view.curve is not None and view.curve.facts is None and view.curve.fault is None:
-        whose = {"user": view.user} if view.user is not None else {"where": ""}
-        wanted["curve"] = {"neuron": view.curve.neuron, **whose, **told}
+        wanted["curve"] = {"neuron": view.curve.neuron, **_whose(view.curve, view), **told}
     others = [user for user in view.watched if user != view.user and user not in view.rankings]
     if others:
         wanted["ranks"] = {"users": others, **told}
@@ -98,9 +99,18 @@ def _same(method: str, params: Mapping[str, Any], view: View) -> bool:
         case "cohort":
             return view.cohort is not None and view.cohort.where == params["where"]
         case "curve":
-            same_user = params.get("user", view.user) == view.user
-            return view.curve is not None and view.curve.neuron == params["neuron"] and same_user
+            curve = view.curve
+            asked = {name: params[name] for name in ("user", "where", "users_at_most") if name in params}
+            return curve is not None and curve.neuron == params["neuron"] and asked == _whose(curve, view)
     return True
+
+
+def _whose(curve: Curve, view: View) -> dict[str, Any]:
+    """Whom a dose curve is measured on, as the engine is asked."""
+    user = curve.user or view.user
+    if curve.where is None and user is not None:
+        return {"user": user}
+    return {"where": curve.where or "", "users_at_most": USERS_OF_A_CURVE}
 
 
 def _with(view: View, method: str, **told: Any) -> View:
