@@ -77,8 +77,9 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
         typed: Callable[[str], str] | None = None,
         given_up: Callable[[], None] = lambda: None,
         complete: "Callable[[str, int], Completion] | None" = None,
+        earlier: Sequence[str] = (),
     ) -> None:
-        """Ask for a line in the status row; the focus returns to where it was."""
+        """Ask for a line in the status row, as `StatusRow.ask`; the focus returns to where it was."""
         focused = self.focused
 
         def finished(line: str | None) -> None:
@@ -120,7 +121,15 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
 
         preload()
         named = Named(self._home, self.desk, list(self.app.available_themes))
-        self.ask(":", text, self.run_line, complete=lambda line, cursor: complete(line, cursor, named))
+        before, _ = earlier(self._home)
+        self.ask(":", text, self._typed, complete=lambda line, cursor: complete(line, cursor, named), earlier=before)
+
+    def _typed(self, text: str) -> None:
+        """Carry out a line that was typed after `:`, and keep it for another day."""
+        from workbench.history import remember
+
+        self.say(remember(self._home, text))
+        self.run_line(text)
 
     def action_export(self) -> None:
         self.action_command(f"export --format md --output {shlex.quote(self.view.session + '.md')}")
@@ -130,6 +139,7 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
         from workbench.commandline import Inner, parse
 
         if not text.strip():
+        from workbench.history import earlier
             return
         view = self.view
         try:
@@ -302,7 +312,7 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
     def action_cohort(self) -> None:
         before = self.view.cohort
         text = "" if before is None else before.where
-        self.ask("cohort (a name, an SQL condition, or nothing for everyone):", text, self.do_cohort,
+        self.ask("cohort (empty: everyone):", text, self.do_cohort,
                  complete=self._names("cohort"))  # fmt: skip
 
     def action_note(self) -> None:

@@ -198,7 +198,7 @@ class RunScreen(LinesScreen, inherit_bindings=False):
 
     def action_type_value(self) -> None:
         if self.view.current is not None:
-            question = f"neuron {self.view.current}, 1.5 or +1 or x2 or off:"
+            question = f"neuron {self.view.current} (1.5 +1 x2 off):"
             self.ask(question, "", lambda text: self._on_bench(lambda: self.desk.value(text)))
 
     def _on_bench(self, change: Callable[[], None]) -> None:

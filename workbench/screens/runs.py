@@ -195,19 +195,24 @@ class RunsScreen(BaseScreen, inherit_bindings=False):
 
     def action_command(self) -> None:
         from workbench.completion import Folders, complete
+        from workbench.history import earlier, remember
         from workbench.verbs import preload
 
         preload()
         folders = Folders(self._home)
+        before, _ = earlier(self._home)
 
         def finished(line: str | None) -> None:
             self.table.focus()
             self.refill()
             if line is not None and line.strip():
+                self.status.say(remember(self._home, line))
                 self._run_line(line)
 
         self.status.say("")
-        self.status.ask(":", "", finished, complete=lambda line, cursor: complete(line, cursor, folders))
+        self.status.ask(
+            ":", "", finished, complete=lambda line, cursor: complete(line, cursor, folders), earlier=before
+        )
         self.refill()
 
     def _run_line(self, line: str) -> None:

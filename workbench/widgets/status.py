@@ -3,24 +3,26 @@
 While a question is asked every key goes to it, so that no letter typed is taken for a command.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from textual import events
 
 from engine.text import plain
-from workbench.widgets.line import Line, Span, cut, ends, fit, wrap
+from workbench.widgets.line import Line, Span, cut, ends, fit, width_of, wrap
 from workbench.widgets.pane import Pane
 
 if TYPE_CHECKING:
     from workbench.completion import Completion
 
 MESSAGE_ROWS = 3
+LEAST_CELLS = 50
+"""Cells that the typed text has at least, where the terminal has them; else the question gets a row of its own."""
 
 
 class StatusRow(Pane, inherit_bindings=False):
-    """Grows to `MESSAGE_ROWS` for a long message; a question takes its place."""
+    """Grows to `MESSAGE_ROWS` for a long message; a question takes its place, in as many rows as it needs."""
 
     def __init__(self) -> None:
         super().__init__(id="status")
@@ -30,8 +32,15 @@ class StatusRow(Pane, inherit_bindings=False):
         self._message = ""
         self._question = ""
         self._remark = ""
+        self._keys = ""
         self._text = ""
         self._at = 0
+        self._apart = False
+        """Whether the question has a row of its own; once it has, until it is answered."""
+        self._earlier: Sequence[str] = ()
+        self._back = 0
+        """Which earlier line stands there, counted from the newest; 0 is what was typed, which `_draft` keeps."""
+        self._draft = ""
         self._typed: Callable[[str], str] | None = None
         self._complete: Callable[[str, int], Completion] | None = None
         self._completion: Completion | None = None
@@ -65,13 +74,16 @@ class StatusRow(Pane, inherit_bindings=False):
         done: Callable[[str | None], None],
         typed: Callable[[str], str] | None = None,
         complete: "Callable[[str, int], Completion] | None" = None,
+        earlier: Sequence[str] = (),
     ) -> None:
         """Ask for a line. `typed` hears every change and answers with a remark; `done` gets the line, None on esc.
 
-        What `complete` knows to follow stands in a row above; tab takes one after the other.
+        What `complete` knows to follow stands in a row above; tab takes one after the other. Up and down go through
+        `earlier` lines, whose last is the newest.
         """
         self._question, self._text, self._at = question, text, len(text)
-        self._complete = complete
+        self._earlier, self._back, self._apart = earlier, 0, False
+        self._complete, self._keys = complete, ""
         self.recall()
         self._typed, self._done = typed, done
         self._remark = typed(text) if typed else ""
@@ -90,6 +102,11 @@ class StatusRow(Pane, inherit_bindings=False):
         text, at = self._text, self._at
         match event.key:
             case "tab" | "shift+tab" if self._complete is not None:
+        if self._keys:
+            given = event.character if event.character and event.character in self._keys else None
+            if given is not None or event.key in ("escape", "ctrl+c"):
+                self._finish(given)
+            return
                 self._take(1 if event.key == "tab" else -1)
                 return
             case "left":
@@ -98,6 +115,12 @@ class StatusRow(Pane, inherit_bindings=False):
                 at = min(len(text), at + 1)
             case "home" | "ctrl+a":
                 at = 0
+            case "up" | "ctrl+p":
+                text = self._line_back(1)
+                at = len(text)
+            case "down" | "ctrl+n":
+                text = self._line_back(-1)
+                at = len(text)
             case "end" | "ctrl+e":
                 at = len(text)
             case "backspace" | "ctrl+h":
@@ -122,6 +145,7 @@ class StatusRow(Pane, inherit_bindings=False):
     def set_width(self, cells: int) -> None:
         super().set_width(cells)
         self._draw()
+        if self.asking and not self._keys:
 
     def _change(self, text: str, at: int) -> None:
         changed = text != self._text
@@ -163,6 +187,16 @@ class StatusRow(Pane, inherit_bindings=False):
         self._draw()
         if done is not None:
             done(text)
+    def _line_back(self, step: int) -> str:
+        """An earlier line, or a later one, or again what was typed before them."""
+        if self._back == 0:
+            self._draft = self._text
+        back = max(0, min(len(self._earlier), self._back + step))
+        if back == self._back:
+            return self._text
+        self._back = back
+        return self._earlier[-back] if back else self._draft
+
 
     def _draw(self) -> None:
         width = self.text_width
@@ -175,11 +209,13 @@ class StatusRow(Pane, inherit_bindings=False):
 
     def _lines(self, width: int) -> list[Line]:
         if self.asking:
-            asked = self._asked_line(width)
-            return [self._candidates(width), asked] if self._complete is not None else [asked]
+            asked = self._asked(width)
+            return [self._candidates(width), *asked] if self._complete is not None else asked
         if self._message:
             rows = wrap(self._message, width - 2)
             if len(rows) > MESSAGE_ROWS:
+        if self.asking and self._keys:
+            return [((" ", ""), (row, "strong")) for row in wrap(self._question, width - 2)]
                 rows = [*rows[: MESSAGE_ROWS - 1], wrap(" ".join(rows[MESSAGE_ROWS - 1 :]), width - 3)[0] + "…"]
             return [((" ", ""), (row, "warn")) for row in rows]
         return [ends(((" $ ", "dim"), (self._command, "")), ((f" {self._state} ", "dim"),), width)]
@@ -200,12 +236,21 @@ class StatusRow(Pane, inherit_bindings=False):
         ending: Line = ((f" {fit(told, min(len(told), width // 2))} ", "dim"),) if told else ()
         return ends(tuple(spans), ending, width)
 
-    def _asked_line(self, width: int) -> Line:
+    def _asked(self, width: int) -> list[Line]:
         """The question, the text with a block for the cursor, and what is known of it at the right."""
-        room = max(4, width - cell_len(self._question) - cell_len(self._remark) - 5)
+        question: Line = ((f" {self._question} ", "strong"),)
+        remark: Line = ((f" {self._remark} ", "dim"),) if self._remark else ()
+        room = width - width_of(question) - width_of(remark)
+        self._apart = self._apart or room < min(LEAST_CELLS, width)
+        if not self._apart:
+            return [ends((*question, *self._text_in(room)), remark, width)]
+        told = ends(question, cut(remark, min(width_of(remark), width // 2)) if remark else (), width)
+        return [told, cut(((" ", ""), *self._text_in(width - 1)), width)]
+
+    def _text_in(self, room: int) -> Line:
+        """The part of the text around the cursor that `room` cells hold, with an ellipsis where more is before it."""
         start = 0
-        while cell_len(self._text[start : self._at]) >= room:
+        while start < self._at and cell_len(self._text[start : self._at]) + 2 + (start > 0) > room:
             start += 1
         before, under = self._text[start : self._at], self._text[self._at : self._at + 1] or " "
-        line = ((f" {self._question} ", "strong"), (before, ""), (under, "cursor"), (self._text[self._at + 1 :], ""))
-        return ends(line, ((f" {self._remark} ", "dim"),), width)
+        return (("…" if start else "", "dim"), (before, ""), (under, "cursor"), (self._text[self._at + 1 :], ""))
