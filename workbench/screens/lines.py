@@ -90,7 +90,21 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
                 done(line)
 
         self.status.say("")
-        self.status.ask(question, text, finished, typed, complete)
+        self.status.ask(question, text, finished, typed, complete, earlier)
+
+    def confirm(self, question: str, keys: str, done: Callable[[str], None]) -> bool:
+        """Ask for one of `keys` in the status row; False where something else is asked there already."""
+        if self.status.asking:
+            return False
+        focused = self.focused
+
+        def finished(key: str | None) -> None:
+            self.set_focus(focused)
+            done(key or "")
+
+        self.status.say("")
+        self.status.ask_key(question, keys, finished)
+        return True
 
     def say(self, message: str) -> None:
         """Show a message until the next key."""
@@ -117,6 +131,7 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
 
     def action_command(self, text: str = "") -> None:
         from workbench.completion import complete
+        from workbench.history import earlier
         from workbench.verbs import preload
 
         preload()
@@ -139,7 +154,6 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
         from workbench.commandline import Inner, parse
 
         if not text.strip():
-        from workbench.history import earlier
             return
         view = self.view
         try:

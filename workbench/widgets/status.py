@@ -91,36 +91,42 @@ class StatusRow(Pane, inherit_bindings=False):
         self.focus()
         self._draw()
 
+    def ask_key(self, question: str, keys: str, done: Callable[[str | None], None]) -> None:
+        """Ask for a single one of `keys`; `done` gets it, None on esc."""
+        self.ask(plain(question), "", done)
+        self._keys = keys
+        self._draw()
+
     async def on_key(self, event: events.Key) -> None:
         if not self.asking:
             return
         event.stop()
         event.prevent_default()
+        if self._keys:
+            given = event.character if event.character and event.character in self._keys else None
+            if given is not None or event.key in ("escape", "ctrl+c"):
+                self._finish(given)
+            return
         if event.key in ("enter", "escape", "ctrl+c"):
             self._finish(self._text if event.key == "enter" else None)
             return
         text, at = self._text, self._at
         match event.key:
             case "tab" | "shift+tab" if self._complete is not None:
-        if self._keys:
-            given = event.character if event.character and event.character in self._keys else None
-            if given is not None or event.key in ("escape", "ctrl+c"):
-                self._finish(given)
-            return
                 self._take(1 if event.key == "tab" else -1)
                 return
-            case "left":
-                at = max(0, at - 1)
-            case "right":
-                at = min(len(text), at + 1)
-            case "home" | "ctrl+a":
-                at = 0
             case "up" | "ctrl+p":
                 text = self._line_back(1)
                 at = len(text)
             case "down" | "ctrl+n":
                 text = self._line_back(-1)
                 at = len(text)
+            case "left":
+                at = max(0, at - 1)
+            case "right":
+                at = min(len(text), at + 1)
+            case "home" | "ctrl+a":
+                at = 0
             case "end" | "ctrl+e":
                 at = len(text)
             case "backspace" | "ctrl+h":
@@ -139,13 +145,13 @@ class StatusRow(Pane, inherit_bindings=False):
     def on_paste(self, event: events.Paste) -> None:
         if self.asking:
             event.stop()
+        if self.asking and not self._keys:
             pasted = plain(event.text)
             self._change(self._text[: self._at] + pasted + self._text[self._at :], self._at + len(pasted))
 
     def set_width(self, cells: int) -> None:
         super().set_width(cells)
         self._draw()
-        if self.asking and not self._keys:
 
     def _change(self, text: str, at: int) -> None:
         changed = text != self._text
@@ -181,12 +187,6 @@ class StatusRow(Pane, inherit_bindings=False):
             self.recall()
         self._draw()
 
-    def _finish(self, text: str | None) -> None:
-        done, self._done, self._typed, self._complete = self._done, None, None, None
-        self.can_focus = False
-        self._draw()
-        if done is not None:
-            done(text)
     def _line_back(self, step: int) -> str:
         """An earlier line, or a later one, or again what was typed before them."""
         if self._back == 0:
@@ -197,6 +197,12 @@ class StatusRow(Pane, inherit_bindings=False):
         self._back = back
         return self._earlier[-back] if back else self._draft
 
+    def _finish(self, text: str | None) -> None:
+        done, self._done, self._typed, self._complete = self._done, None, None, None
+        self.can_focus = False
+        self._draw()
+        if done is not None:
+            done(text)
 
     def _draw(self) -> None:
         width = self.text_width
@@ -208,14 +214,14 @@ class StatusRow(Pane, inherit_bindings=False):
         self.set_top(lines)
 
     def _lines(self, width: int) -> list[Line]:
+        if self.asking and self._keys:
+            return [((" ", ""), (row, "strong")) for row in wrap(self._question, width - 2)]
         if self.asking:
             asked = self._asked(width)
             return [self._candidates(width), *asked] if self._complete is not None else asked
         if self._message:
             rows = wrap(self._message, width - 2)
             if len(rows) > MESSAGE_ROWS:
-        if self.asking and self._keys:
-            return [((" ", ""), (row, "strong")) for row in wrap(self._question, width - 2)]
                 rows = [*rows[: MESSAGE_ROWS - 1], wrap(" ".join(rows[MESSAGE_ROWS - 1 :]), width - 3)[0] + "…"]
             return [((" ", ""), (row, "warn")) for row in rows]
         return [ends(((" $ ", "dim"), (self._command, "")), ((f" {self._state} ", "dim"),), width)]
