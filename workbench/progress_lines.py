@@ -12,6 +12,8 @@ from engine.text import plain
 
 VARIABLE, LINES = "MONOSCOPE_PROGRESS", "lines"
 """The environment variable that asks for lines in place of a bar, and its value."""
+UNATTENDED = "MONOSCOPE_UNATTENDED"
+"""The environment variable that tells a command that nobody can be asked whether it may spend money."""
 LEAST_SECONDS = 0.2
 MOST_CHARACTERS = 200
 
