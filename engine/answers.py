@@ -15,6 +15,7 @@ from engine.progress import Progress
 
 if TYPE_CHECKING:
     from engine.actions import Label
+    from engine.labels.of_run import By
     from engine.opened import Opened
 
 Stop = Callable[[], bool]
@@ -42,6 +43,7 @@ class Answers:
             "cohort": self._cohort,
             "curve": self._curve,
             "label": self._label,
+            "label_plan": self._label_plan,
         }
 
     def _load(self, params: Params, _progress: Progress, _stop: Stop) -> dict[str, Any]:
@@ -182,19 +184,31 @@ class Answers:
             **told,
         }
 
+    def _label_plan(self, params: Params, _progress: Progress, _stop: Stop) -> dict[str, Any]:
+        """What `label` would ask a language model, and what that may cost; nothing is sent."""
+        from engine.labels.consent import plan, request_of
+        from engine.labels.ledger import Ledger
+        from engine.run import Run
+
+        request = request_of(read.optional(params, "model"), read.optional(params, "base_url"))
+        with Ledger.open(self._home) as ledger:
+            run, standing = Run.open(self._home, params["run"]), _standing_labels(params)
+            return plan(run, params["neurons"], request, ledger, standing)
+
     def _label(self, params: Params, progress: Progress, stop: Stop) -> dict[str, Any]:
         """Name and test neurons, by a language model where one is configured; the actions that a session takes."""
+        from engine.labels.consent import request_of
         from engine.labels.ledger import Ledger
         from engine.labels.material import Material
-        from engine.labels.of_run import Request, label_and_test
-        from engine.labels.settings import configured, settings
+        from engine.labels.of_run import label_and_test
         from engine.run import Run
 
         run, model, base_url = Run.open(self._home, params["run"]), params.get("model"), params.get("base_url")
-        asks = model or base_url or configured()
-        request = Request("llm", "llm", settings(model, base_url)) if asks else Request("metadata", "metadata")
+        by = None if params.get("labeller") is None else read.one_of(params, "labeller", ("llm", "metadata"))
+        labeller: By | None = None if by is None else "llm" if by == "llm" else "metadata"
+        request = request_of(model, base_url, labeller, read.number(params, "max_cost"))
         with Ledger.open(self._home) as ledger:
-            standing = {int(neuron): _standing(told) for neuron, told in dict(params.get("labels") or {}).items()}
+            standing = _standing_labels(params)
             arrived = label_and_test(Material.of(run), params["neurons"], request, ledger, progress, stop, standing)
             actions = [{"action": action, "neuron": neuron, **data} for neuron, action, data in arrived]
         if stop() and not actions:
@@ -206,11 +220,12 @@ CONCEPT_NEURONS = 5
 LONGEST_NUMBER = 10**9
 
 
-def _standing(told: Params) -> "Label":
-    """A label that stands in the client's session; what an analyst decided on is tested and not named anew."""
+def _standing_labels(params: Params) -> "dict[int, Label]":
+    """The labels that stand in the client's session; what an analyst decided on is tested and not named anew."""
     from engine.actions import Label
 
-    return Label(told.get("text"), told["state"], told.get("concept"))
+    given = dict(params.get("labels") or {}).items()
+    return {int(neuron): Label(told.get("text"), told["state"], told.get("concept")) for neuron, told in given}
 
 
 def _session(params: Params) -> str:

@@ -26,8 +26,8 @@ from engine.protocol import VERSION, Message, ProtocolError, read_message, write
 
 _LANES = {"neuron": "pages", "page": "pages", "cohort": "bench", "curve": "bench", "count": "counts"}
 """The lane of each method that is not quick; `count` has one because it waits for a process of its own."""
-_WAITS_FOR_OTHERS = frozenset({"label"})
-"""Methods that wait for another server: each gets a thread of its own."""
+_WAITS_FOR_OTHERS = frozenset({"label", "label_plan"})
+"""Methods that wait for another server, or tell what that would take: each gets a thread of its own."""
 SWITCH_SECONDS = 0.0005
 """How long a busy thread may keep the interpreter while another wants it: a list is to be there in 50 ms."""
 

@@ -57,7 +57,7 @@ def columns_shown(width: int, *, shuffled: bool = False) -> tuple[str, ...]:
 def show_failures(failures: Iterable[Row]) -> None:
     """What failed (`neuron`, `what` and `why` of each), each reason once."""
     found: dict[str, dict[str, list[int]]] = {}
-    for failure in sorted(failures, key=lambda failure: failure["neuron"]):
+    for failure in sorted(failures, key=lambda one: (one["neuron"], one["what"] != "label", one["what"])):
         found.setdefault(failure["why"], {}).setdefault(failure["what"], []).append(failure["neuron"])
     for why, kinds in found.items():
         told = [f"{what} of {_neurons(numbers)}" for what, numbers in kinds.items()]

@@ -11,15 +11,16 @@ from engine.actions import State
 from engine.errors import LabelError, MonoscopeError, SessionError
 from engine.home import Home
 from engine.labels.cards import parse_fields
-from engine.labels.chat import estimate, need_price
+from engine.labels.chat import Estimate, estimate, need_price
 from engine.labels.ledger import Ledger
 from engine.labels.material import Material
 from engine.labels.of_run import Arrival, By, Request, decided, label_and_test, questions, score_labels
 from engine.labels.scores import KINDS, Kind
-from engine.labels.settings import LlmSettings, Unnamed, configured, settings
+from engine.labels.settings import LlmSettings, Unnamed, budget, configured, settings
 from engine.run import Run
 from engine.session import Session
 from workbench.commands.common import emit_json
+from workbench.progress_lines import UNATTENDED
 from workbench.stopped import Stopped
 from workbench.tables import progress_bar, say, show
 
@@ -67,9 +68,21 @@ def request_of(asked: Asked, *, needs_key: bool = True) -> Request:
             if not (labeller == "llm" and (asked.labeller or asked.model)):
                 raise
             refusal = str(error)
-    if llm is not None and asked.max_cost is not None and needs_key:
+    limit = asked.max_cost if asked.max_cost is not None or llm is None else budget()
+    if llm is not None and needs_key:
+        _limited(llm, limit)
+    return Request(labeller, judge, llm, refusal, limit, _tests(asked.tests), asked.fresh)
+
+
+def _limited(llm: LlmSettings, limit: float | None) -> None:
+    """Raises `LabelError` for a limit that cannot be kept, and for none where nobody is there to be asked first."""
+    if limit is not None:
         need_price(llm)
-    return Request(labeller, judge, llm, refusal, asked.max_cost, _tests(asked.tests), asked.fresh)
+    elif os.environ.get(UNATTENDED):
+        raise LabelError(
+            f"A job does not ask {llm.model} without a limit: give --max-cost USD (--dry-run says what it takes), set "
+            "MONOSCOPE_LLM_MAX_COST, or take --labeller metadata; the key l in the workbench asks first."
+        )
 
 
 def _tests(text: str | None) -> tuple[Kind, ...]:
@@ -190,8 +203,7 @@ def show_estimate(run: Run, neurons: Sequence[int], asked: Asked, session: str, 
         "neurons": list(neurons), "labeller": request.labeller, "judge": request.judge, "labels_by_hand": by_hand
     }  # fmt: skip
     if request.llm is None:
-        facts |= {"requests": 0, "cached": 0, "tokens_in": 0, "tokens_out": 0, "usd": 0.0, "usd_least_limit": 0.0}
-        facts |= {"about_labels_to_come": 0}
+        facts |= {**asdict(Estimate(0, 0, 0, 0, 0.0)), "about_labels_to_come": 0}
     else:
         material = Material.of(run, parse_fields(asked.fields), asked.seed)
         found, facts["about_labels_to_come"] = questions(material, neurons, request, standing)
@@ -210,7 +222,8 @@ def _estimated(facts: dict[str, Any], llm: LlmSettings, named: bool) -> list[str
     priced = "the price is not known (--price says it)" if facts["usd"] is None else f"about ${facts['usd']:.4f}"
     told = [
         f"{counted(facts['requests'], 'request')} of about {facts['tokens_in']:,} tokens in all would be sent to "
-        f"{llm.base_url} ({llm.model}), for about {facts['tokens_out']:,} tokens of answers; {priced}.",
+        f"{llm.base_url} ({llm.model}), for about {facts['tokens_out']:,} tokens of answers; {priced}. They tell of "
+        f"{counted(facts['items'], 'item')} and of no user.",
         f"{counted(facts['cached'], 'answer')} {'is' if facts['cached'] == 1 else 'are'} there already.",
     ]
     if facts["about_labels_to_come"]:

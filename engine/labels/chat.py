@@ -30,7 +30,8 @@ class Estimate:
 
     UTF-8 bytes of what is sent over 4, and what an answer usually takes; further tries and a model's unseen reasoning
     not counted. Good to about a third for English. `usd_least_limit` is the least limit of cost under which all of it
-    could be sent one after the other, if each takes what is estimated.
+    could be sent one after the other, if each takes what is estimated; `usd_most` is what it takes if each is as dear
+    as its limit of tokens allows. `items` counts the items that are told of.
     """
 
     requests: int
@@ -39,6 +40,8 @@ class Estimate:
     tokens_out: int
     usd: float | None
     usd_least_limit: float | None = 0.0
+    usd_most: float | None = 0.0
+    items: int = 0
 
 
 def ask_all(
@@ -90,13 +93,14 @@ def estimate(questions: Sequence[Question], settings: LlmSettings, ledger: Ledge
     asked = [left[alike[0]] for alike in _same(left, settings).values()]
     usual = [(math.ceil(_bytes_sent(question) / BYTES_PER_TOKEN), question.answer_tokens) for question in asked]
     tokens_in, tokens_out = (sum(pair[side] for pair in usual) for side in (0, 1))
-    usd = limit = None
+    usd = limit = most = None
     if settings.price is not None:
         usd = settings.price.usd(tokens_in, tokens_out)
         reserves = [costs.most(question, question.messages, settings).usd or 0.0 for question in asked]
-        beyond = [most - settings.price.usd(*pair) for most, pair in zip(reserves, usual, strict=True)]
-        limit = usd + max(beyond, default=0.0)
-    return Estimate(len(asked), len(kept), tokens_in, tokens_out, usd, limit)
+        beyond = [reserve - settings.price.usd(*pair) for reserve, pair in zip(reserves, usual, strict=True)]
+        limit, most = usd + max(beyond, default=0.0), sum(reserves)
+    items = len(frozenset().union(*(question.items for question in asked)))
+    return Estimate(len(asked), len(kept), tokens_in, tokens_out, usd, limit, most, items)
 
 
 def _same(questions: Mapping[int, Question], settings: LlmSettings) -> dict[str, list[int]]:

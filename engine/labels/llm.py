@@ -76,7 +76,8 @@ def label_question(evidence: Evidence, cards: Cards) -> Question:
         "random": evidence.of("random"),
     }
     content = "\n".join(f"<{tag}>\n{cards.lines(items)}\n</{tag}>" for tag, items in groups.items())
-    return Question("label", _messages(LABEL_PROMPT, content), Named, _named)
+    shown_items = frozenset(shown.item for shown in evidence.explain)
+    return Question("label", _messages(LABEL_PROMPT, content), Named, _named, items=shown_items)
 
 
 def detection_question(evidence: Evidence, text: str, cards: Cards) -> Question:
@@ -88,9 +89,8 @@ def detection_question(evidence: Evidence, text: str, cards: Cards) -> Question:
     def check(answer: BaseModel) -> str | None:
         return _each_once(wanted, [fit.id for fit in _of(answer, Fits).answers], "id")
 
-    return Question(
-        "detection", _messages(DETECTION_PROMPT, content), Fits, check, answer_tokens=TOKENS_PER_VERDICT * len(items)
-    )
+    tokens, asked = TOKENS_PER_VERDICT * len(items), frozenset(shown.item for shown in evidence.score)
+    return Question("detection", _messages(DETECTION_PROMPT, content), Fits, check, answer_tokens=tokens, items=asked)
 
 
 def intruder_question(evidence: Evidence, cards: Cards) -> Question:
@@ -109,8 +109,8 @@ def intruder_question(evidence: Evidence, cards: Cards) -> Question:
             return f"round {strange.round} has no item {strange.intruder}"
         return _each_once(sorted(wanted), [pick.round for pick in picks], "round")
 
-    tokens = TOKENS_PER_VERDICT * len(rounds)
-    return Question("intruder", _messages(INTRUDER_PROMPT, content), Picks, check, answer_tokens=tokens)
+    tokens, asked = TOKENS_PER_VERDICT * len(rounds), frozenset(item for one in evidence.rounds for item in one.items)
+    return Question("intruder", _messages(INTRUDER_PROMPT, content), Picks, check, answer_tokens=tokens, items=asked)
 
 
 def label_of(answer: BaseModel, settings: LlmSettings, concepts: Sequence[str]) -> Label:

@@ -27,7 +27,8 @@ class Question:
 
     `messages` have a "role" and a "content" each. `answer` is the form of the answer: its JSON schema is sent, and
     demanded strictly. `check` may demand more of an answer that fits: it returns None, or what is wrong in a
-    sentence that is told to the model. `answer_tokens` is what an answer usually takes, for an estimate.
+    sentence that is told to the model. `answer_tokens` is what an answer usually takes, for an estimate; `items` are
+    the items that it tells of, by number.
     """
 
     purpose: Purpose
@@ -35,6 +36,7 @@ class Question:
     answer: type[BaseModel]
     check: Callable[[Any], str | None] | None = None
     answer_tokens: int = 100
+    items: frozenset[int] = frozenset()
 
     @property
     def answer_limit(self) -> int:

@@ -102,6 +102,20 @@ def configured(model: str | None = None, base_url: str | None = None) -> bool:
     return bool(_named(model) and (_key() or _url(base_url) != DEFAULT_BASE_URL))
 
 
+def named() -> str:
+    """The model that MONOSCOPE_LLM_MODEL names; empty if none."""
+    return _named(None)
+
+
+def budget() -> float | None:
+    """MONOSCOPE_LLM_MAX_COST: US dollars that one command may spend on a language model; None if it is not set."""
+    given = os.environ.get("MONOSCOPE_LLM_MAX_COST", "").strip()
+    usd = number(given) if given else None
+    if usd is not None and not 0 < usd < math.inf:
+        raise LabelError(f"MONOSCOPE_LLM_MAX_COST must be an amount of US dollars above 0, not {given!r}.")
+    return usd
+
+
 def shown(text: str, settings: LlmSettings, limit: int = NOTE_CHARACTERS) -> str:
     """Foreign text as one line of at most `limit` characters, without control characters and keys."""
     line = redacted(" ".join(plain(text).split()), settings)

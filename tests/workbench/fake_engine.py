@@ -1,9 +1,10 @@
 """A stand-in for the engine: speaks engine.protocol over stdin and stdout and makes its answers up.
 
-Run as a program. MONOSCOPE_FAKE holds words: `no-lists`, `label-fails`, `label-refused`, `slow-label`, `opening` (has
-sentences on the run), `deaf` (ignores the end of its input). For every METHOD there are `slow-METHOD` (a fifth of a
-second), `hang-on-METHOD`, `die-on-METHOD` and `refuse-METHOD`; for `rank`, dying and hanging need edits.
-MONOSCOPE_FAKE_TITLE stands in the place of all titles, concepts and names in the answers about neurons and pages.
+Run as a program. MONOSCOPE_FAKE holds words: `no-lists`, `label-fails`, `label-refused`, `slow-label`, `model` (a
+language model would be asked), `opening` (has sentences on the run), `deaf` (ignores the end of its input). For every
+METHOD there are `slow-METHOD` (a fifth of a second), `hang-on-METHOD`, `die-on-METHOD` and `refuse-METHOD`; for `rank`,
+dying and hanging need edits. MONOSCOPE_FAKE_TITLE stands in the place of all titles, concepts and names in the answers
+about neurons and pages.
 """
 
 import os
@@ -73,6 +74,15 @@ def label(number: int, params: dict[str, Any]) -> None:
     return answer(number, result={"actions": [made_label(neuron) for neuron in params["neurons"]]})
 
 
+def label_plan(params: dict[str, Any]) -> dict[str, Any]:
+    """What a model would be asked, if there is one: three requests a neuron at a cent in all."""
+    count = len(params["neurons"])
+    told = {"model": "made-up", "base_url": "http://127.0.0.1:9/v1", "neurons": count, "requests": 3 * count,
+            "cached": 0, "items": 60 * count, "fields": ["title", "year", "concepts"], "usd": 0.01,
+            "max_cost": 0.02}  # fmt: skip
+    return {"asks": True, "why": None, **told} if "model" in WORDS else {"asks": False, "why": None}
+
+
 def made_label(neuron: int) -> dict[str, Any]:
     made = {"action": "label", "neuron": neuron, "text": f"Label of {neuron}", "state": "llm", "concept": None,
             "model": "m", "note": "why"}  # fmt: skip
@@ -118,6 +128,7 @@ def retitled(told: Any, title: str) -> Any:
 ANSWERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "hello": lambda _: {"protocol": 1, "version": "0.1.0", "pid": os.getpid()},
     "load": load,
+    "label_plan": label_plan,
     "rank": rank,
     "ranks": ranks,
     "measure": lambda _: {"sentences": ["It is made up.", "So is this."] if "opening" in WORDS else []},

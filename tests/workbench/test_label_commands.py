@@ -22,6 +22,7 @@ from tests.engine.labels.chat_server import ChatServer, Reply, chat_server, erro
 from tests.engine.labels.judging import purpose, reader
 from tests.workbench.cli import Monoscope, neuron_of
 from workbench.label_table import interval
+from workbench.progress_lines import UNATTENDED
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +92,26 @@ def test_an_estimate_names_its_price_or_that_it_is_not_known_and_sends_nothing(
     assert "12 requests" in unnamed
     assert "a model of your choice" in unnamed
     assert "Nothing would be sent" in monoscope("label", "demo", "--labeller", "metadata", "--dry-run").out
+
+
+def test_a_job_asks_a_model_under_a_limit_alone(
+    monoscope: Monoscope, server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(UNATTENDED, "1")
+    asks = ("--model", "any", "--base-url", server.base_url, "--session", "job", "--price", "2/8")
+    for command in (("label", "demo", "--neurons", "3"), ("labels", "demo", "score")):
+        refused = monoscope(*command, *asks)
+        assert (refused.code, "A job does not ask any without a limit" in refused.err) == (1, True)
+    assert not server.requests
+    assert monoscope("label", "demo", "--neurons", "3", *asks, "--dry-run").code == 0
+    assert monoscope("label", "demo", "--neurons", "3", "--session", "job", "--labeller", "metadata").code == 0
+    monkeypatch.setenv("MONOSCOPE_LLM_MAX_COST", "0.00001")
+    assert "the limit of $0.00001 would be passed" in monoscope("label", "demo", "--neurons", "3", *asks).out
+    assert not server.requests
+    assert monoscope("label", "demo", "--neurons", "3", *asks, "--max-cost", "1").code == 0
+    assert server.requests
+    monkeypatch.setenv("MONOSCOPE_LLM_MAX_COST", "much")
+    assert "MONOSCOPE_LLM_MAX_COST must be" in monoscope("label", "demo", "--neurons", "3", *asks).err
 
 
 @pytest.mark.parametrize(

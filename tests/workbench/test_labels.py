@@ -6,7 +6,7 @@ import pytest
 
 from engine.home import Home
 from engine.session import Session
-from tests.workbench.driving import opened, until
+from tests.workbench.driving import Driver, listen, opened, until
 
 EngineThat = Callable[[str], None]
 
@@ -91,3 +91,72 @@ async def test_an_editor_of_one_line_edits(demo: Home) -> None:
         assert driver.screen.view.name(0) == "bc xyz!"
         await driver.press("u")
         assert driver.screen.view.name(0) == "Comedy"
+
+
+async def test_a_model_is_asked_after_a_yes_alone(demo: Home, engine_that: EngineThat) -> None:
+    engine_that("model")
+    async with opened(demo) as driver:
+        await driver.ready()
+        asked = listen(driver)
+        await driver.press("space", "space", "l")
+        await driver.shows("Ask made-up at 127.0.0.1:9 about 2 neurons: 6 requests, at most $0.0200 (about")
+        assert "titles, years and genres or tags of 120 items, nothing of users" in question(driver)
+        assert [method for method, _ in asked if method == "label"] == []
+        await driver.press("j", "n")
+        await driver.shows("Nothing was sent.")
+        assert [method for method, _ in asked if method == "label"] == []
+        assert not driver.screen.view.asked
+        assert driver.screen.view.current == 2  # the keys went to the question, not to the table
+        await driver.press("l")
+        await driver.shows("Ask made-up")
+        await driver.press("y")
+        await driver.shows("2 labels came")
+        (params,) = [params for method, params in asked if method == "label"]
+        assert (params["neurons"], params["labeller"], params["max_cost"]) == ([0, 1], "llm", 0.02)
+        await driver.press("l")
+        await driver.shows("Ask made-up")
+        await driver.press("escape")
+        await driver.shows("Nothing was sent.")
+
+
+async def test_yes_for_the_sitting_asks_no_more_and_says_what_is_sent(demo: Home, engine_that: EngineThat) -> None:
+    engine_that("model")
+    async with opened(demo) as driver:
+        await driver.ready()
+        asked = listen(driver)
+        await driver.press("l")
+        await driver.shows("Ask made-up")
+        await driver.press("Y")
+        await driver.shows("Label of 0")
+        await driver.press("j", "l")
+        await driver.shows("Label of 1")
+        assert not driver.screen.status.asking
+        assert [method for method, _ in asked] == ["label_plan", "label", "label_plan", "label"]
+
+
+async def test_a_refused_plan_is_a_sentence_and_no_failed_label(demo: Home, engine_that: EngineThat) -> None:
+    engine_that("refuse-label_plan")
+    async with opened(demo) as driver:
+        await driver.ready()
+        await driver.press("l")
+        await driver.shows("The made-up engine refuses label_plan.")
+        assert not driver.screen.view.labels
+        assert not driver.screen.view.asked
+
+
+async def test_a_question_that_is_open_is_not_replaced_by_the_one_for_labels(
+    demo: Home, engine_that: EngineThat
+) -> None:
+    engine_that("model slow-label_plan")
+    async with opened(demo) as driver:
+        await driver.ready()
+        await driver.press("l", "colon", *"note")
+        await until(lambda: not driver.screen.view.asked)
+        assert driver.screen.status.asking
+        assert "note" in driver.text
+        await driver.press("escape")
+
+
+def question(driver: Driver) -> str:
+    """What the status row asks, without its breaks."""
+    return " ".join(row.strip() for row in driver.rows[-5:])

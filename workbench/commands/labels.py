@@ -31,7 +31,8 @@ MaxCost = Annotated[
         "--max-cost",
         metavar="USD",
         help="Nothing is sent that could cost more in all, as long as the server keeps to the "
-        "limit of tokens that it is sent; if it does not, nothing more is sent.",
+        "limit of tokens that it is sent; if it does not, nothing more is sent (else MONOSCOPE_LLM_MAX_COST). A job of "
+        "the workbench needs a limit.",
     ),
 ]
 Concurrency = Annotated[int | None, typer.Option(min=1, max=64, help="Requests at a time. Default: 4.")]

@@ -222,7 +222,10 @@ class Desk(Seat):
             self._label(neuron, {"text": text, "state": "human", "concept": None, "model": None, "note": None})
 
     def ask_label(self) -> None:
-        """Ask for labels of the marked neurons, else of this one; each is tested when it comes."""
+        """Ask for labels of the marked neurons, else of this one; each is tested when it comes.
+
+        What that takes is found out first: a language model is asked after a yes alone.
+        """
         neurons = self.view.neurons
         chosen = [neuron for neuron in self._chosen() if neuron not in self.view.asked]
         if not chosen or neurons is None or not self._writable():
@@ -233,9 +236,9 @@ class Desk(Seat):
             return
         self._wake()
         standing = {str(neuron): _told(label) for neuron, label in self.view.labels.items() if neuron in alive}
-        self._engine.ask("label", {"run": self.view.card.name, "neurons": alive, "labels": standing}, None)
+        self._engine.ask("label_plan", {"run": self.view.card.name, "neurons": alive, "labels": standing}, None)
         self._show(asked={**self.view.asked, **dict.fromkeys(alive, "asked")})
-        self._say(f"Asked for a label of {_neurons(alive)}; ctrl+c cancels.")
+        self._say(f"Asking for a label of {_neurons(alive)}; ctrl+c cancels.")
 
     def undo(self) -> None:
         self._travel("undo")
@@ -252,7 +255,7 @@ class Desk(Seat):
         newest = next((asked for asked in reversed(self._engine.pending()) if asked.method not in unasked), None)
         if newest is None:
             return False
-        if newest.method == "label":
+        if newest.method in ("label", "label_plan"):
             self._engine.cancel(newest.id, forget=True)
             self._forget(newest.method, newest.params)
             self._say(f"Cancelled the label of {_neurons(newest.params['neurons'])}.")

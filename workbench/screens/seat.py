@@ -8,6 +8,7 @@ from typing import Any
 from engine.errors import MonoscopeError
 from engine.session import Session, State
 from engine.text import plain
+from workbench import consent
 from workbench.engine_client import Answered, Ended, EngineClient, Event, Progressed, Refused
 from workbench.journal import journal_lines
 from workbench.model import Neurons, Ranking
@@ -41,6 +42,10 @@ class Seat:
         """What the name of the open page may be of, if it is not of the page's own kind."""
         self.found_more: Callable[[], None] = lambda: None
         """Called when the engine has found names that were asked for."""
+        self.confirm: Callable[[str, str, Callable[[str], None]], bool] = lambda _question, _keys, _done: False
+        """Asks the analyst for one of some keys ("": none of them); False where something else is being asked."""
+        self._agreed = False
+        """Whether language models may be asked in this sitting without a question first."""
 
     # What is read when the run opens
 
@@ -111,6 +116,8 @@ class Seat:
                 self._append("watch", user=str(result["user"]))
             else:
                 self._watch(str(result["user"]))
+        elif method == "label_plan":
+            self._planned(params, result)
         elif method == "label":
             self._forget(method, params)
             self._say(_named(result["actions"]))
@@ -124,6 +131,10 @@ class Seat:
     def _refused(self, method: str, params: Mapping[str, Any], message: str) -> None:
         if method == "load":
             self._show(lists=message)
+        elif method == "label_plan":
+            self._forget(method, params)
+            if message == "cancelled":
+                return
         elif method == "label":
             self._forget(method, params)
             for neuron in params["neurons"]:
@@ -167,6 +178,33 @@ class Seat:
         self._kinds = tuple(others)
         self._show(page=Page(kind, page.name))
         return True
+
+    # Labels
+
+    def _planned(self, params: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
+        """What labelling takes is known: ask for the labels, after a yes where a language model is to be asked."""
+
+        def answered(key: str) -> None:
+            self._agreed = self._agreed or key == consent.SITTING
+            if key in (consent.YES, consent.SITTING):
+                self._ask_labels(params, "llm", plan["max_cost"])
+            else:
+                self._forget("label_plan", params)
+                self._say("Nothing was sent.")
+
+        if not plan["asks"]:
+            by = "metadata" if plan.get("model") is None else "llm"  # a model whose answers are all there already
+            self._ask_labels(params, by, plan.get("max_cost"))
+            self._say(f"{plan['why']} So the metadata name it." if plan.get("why") else "")
+        elif self._agreed:
+            answered(consent.YES)
+            self._say(consent.summary(plan))
+        elif not self.confirm(consent.question(plan), consent.YES + consent.NO + consent.SITTING, answered):
+            self._forget("label_plan", params)
+            self._say("Something else is asked here; l asks for the label again.")
+
+    def _ask_labels(self, params: Mapping[str, Any], labeller: str, max_cost: float | None) -> None:
+        self._engine.ask("label", {**params, "labeller": labeller, "max_cost": max_cost}, None)
 
     # How a view follows from another
 
@@ -256,7 +294,7 @@ class Seat:
             self.start_engine()
 
     def _forget(self, method: str, params: Mapping[str, Any]) -> None:
-        if method == "label":
+        if method in ("label", "label_plan"):
             self._show(asked={key: text for key, text in self.view.asked.items() if key not in params["neurons"]})
 
 

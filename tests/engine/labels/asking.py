@@ -20,6 +20,7 @@ from tests.engine.labels.chat_server import ChatServer, Reply, completion, error
 KEY = "sk-test-0123456789abcdefSECRET"
 OURS = (
     "OPENAI_API_KEY", "OPENAI_BASE_URL", "MONOSCOPE_LLM_MODEL", "MONOSCOPE_LLM_TIMEOUT", "MONOSCOPE_LLM_PRICE",
+    "MONOSCOPE_LLM_MAX_COST", "MONOSCOPE_UNATTENDED",
     *(f"{scheme}_PROXY" for scheme in ("HTTP", "HTTPS", "ALL")),
     *(f"{scheme}_proxy" for scheme in ("http", "https", "all")),
 )  # fmt: skip
