@@ -1,17 +1,19 @@
 """A pane of lines: rows that stay at the top, rows that scroll, rows that stay at the bottom. No box, no wrapping.
 
-Everything is drawn line by line and only lines that changed are drawn again: over a slow link a cursor move costs
-a few hundred bytes.
+Everything is drawn line by line, and a line that changed only as far as it differs from what the terminal has: over
+a slow link a cursor move costs a few hundred bytes. A mark at the first or last row that scrolls tells of more.
 """
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.geometry import Region, Size
 from textual.message import Message
+from textual.reactive import Reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -23,6 +25,8 @@ TERMINALS_OWN = Style(color="default", bgcolor="default")
 """What the themes of the terminal's own colours make of a pane. It needs no code, which saves a third of all bytes."""
 
 RULE: Line = (("│ ", "dim"),)
+ABOVE, BELOW = "▴", "▾"
+"""There is more that way: in the place of the rule, else in the last cell."""
 Signs = Callable[[Line], Line]
 """A line in other signs, one for one; an app that has `signs` has every line drawn in them."""
 
@@ -31,6 +35,9 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
     """Shows lines. A subclass that draws its rows itself overrides `row_count` and `row`."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"pane--{role}" for role in ROLES}
+    # There are no scrollbars, so neither of these changes the layout, nor a line that is shown.
+    virtual_size: Reactive[Size] = Reactive(Size(0, 0), repaint=False)
+    show_vertical_scrollbar: Reactive[bool] = Reactive(False, repaint=False)
 
     class Clicked(Message):
         """A row of the scrolling part was clicked."""
@@ -54,6 +61,8 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         self._promised = 0
         self._cursor: int | None = None
         self._styles_by_role: dict[str, Style] = {}
+        self._drawn: dict[int, Strip] = {}
+        """What the terminal has of some rows of the window, or is about to get."""
 
     @property
     def text_width(self) -> int:
@@ -89,15 +98,8 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
 
     def show(self, head: Sequence[Line], rows: Sequence[Line], foot: Sequence[Line] = ()) -> None:
         """Show these lines; draws only those that differ from what is shown."""
-        same_shape = (len(head), len(rows), len(foot)) == (len(self._head), len(self._rows), len(self._foot))
-        before = [self._line(y) for y in range(self.size.height)] if same_shape else []
         self._head, self._rows, self._foot = head, rows, foot
-        if not same_shape:
-            self.fit_rows()
-            return
-        for y, old in enumerate(before):
-            if self._line(y) != old:
-                self.refresh(Region(0, y, self.size.width, 1))
+        self.fit_rows()
 
     def set_top(self, head: Sequence[Line]) -> None:
         """Change the rows that stay at the top."""
@@ -105,7 +107,7 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         if len(before) != len(head):
             self.fit_rows()
         elif list(before) != list(head):
-            self.refresh(Region(0, 0, self.size.width, len(head)))
+            self._redraw(range(len(head)))
 
     def set_foot(self, foot: Sequence[Line]) -> None:
         """Change the rows that stay at the bottom."""
@@ -114,7 +116,7 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
             self.fit_rows()
             self.move_cursor(self._cursor)
         elif list(before) != list(foot):
-            self.refresh(Region(0, self.size.height - len(foot), self.size.width, len(foot)))
+            self._redraw(range(self.size.height - len(foot), self.size.height))
 
     def travel(self, rows: int) -> None:
         """Move the cursor by `rows`, or scroll by them where there is no cursor."""
@@ -124,15 +126,17 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
             self.move_cursor(self._cursor + rows)
 
     def fit_rows(self) -> None:
-        """Tell the scrolling how many rows there are now, and draw them all."""
+        """Tell the scrolling how many rows there are now, and draw what differs."""
         self.virtual_size = Size(1, len(self._head) + self.row_count + len(self._foot))
-        self.refresh()
+        if self.scroll_offset.y > self.max_scroll_y:
+            self.scroll_rows_to(self.max_scroll_y)
+        self._redraw(range(self.size.height))
 
     def refresh_row(self, index: int) -> None:
         """Draw one scrolling row again, if it is visible."""
         y = index - self.scroll_offset.y
         if 0 <= y < self.rows_height:
-            self.refresh(Region(0, y + len(self._head), self.size.width, 1))
+            self._redraw(range(y + len(self._head), y + len(self._head) + 1))
 
     def move_cursor(self, index: int | None) -> None:
         """Put the cursor on a row, within the rows there are, and bring the row into view."""
@@ -156,9 +160,38 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
     def scroll_rows_to(self, top: int) -> None:
         self.scroll_to(y=top, animate=False, immediate=True, force=True)
 
+    @property
+    def allow_vertical_scroll(self) -> bool:
+        return self.row_count > self.rows_height
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        if round(old_value) != round(new_value):
+            self._redraw(range(self.size.height))
+
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        if not regions:
+            self._drawn.clear()  # all of it is sent, whatever it is by then
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+    def _redraw(self, rows: range) -> None:
+        """Have some rows of the window drawn, each as far as it differs from what the terminal has."""
+        for y in rows:
+            old, new = self._drawn.get(y), self._strip(y)
+            cells = self.size.width if old is None else differing(old, new)
+            if cells:
+                self._drawn[y] = new
+                self.refresh(Region(0, y, cells, 1))
+
     def render_line(self, y: int) -> Strip:
         """Row `y` of the window, in the signs that the terminal can draw."""
-        line, rule = self._line(y), RULE
+        strip = self._strip(y)
+        self._drawn.setdefault(y, strip)
+        return strip
+
+    def _strip(self, y: int) -> Strip:
+        line, rule, more = self._line(y), RULE, self._more(y)
+        if more and self._ruled:
+            rule = ((f"{more} ", "strong"),)
         signs: Signs | None = getattr(self.app, "signs", None)
         if signs is not None:
             line, rule = signs(line), signs(rule)
@@ -168,10 +201,23 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         strip = Strip(segments).adjust_cell_length(width, self._style("cursor" if lit else ""))
         if self._ruled:
             strip = Strip([*(Segment(text, self._style(role)) for text, role in rule), *strip])
+        elif more:
+            [(mark, role)] = ((more, "strong"),) if signs is None else signs(((more, "strong"),))
+            strip = Strip([*strip.crop(0, width - 1), Segment(mark, self._style("cursor" if lit else role))])
         own = self.rich_style
         return (strip if own == TERMINALS_OWN else strip.apply_style(own)).simplify()
 
+    def _more(self, y: int) -> str:
+        """The mark of row `y`: whether rows are scrolled away behind it."""
+        index = self._row_at(y)
+        if index is None:
+            return ""
+        if y == self.size.height - len(self._foot) - 1 and index + 1 < self.row_count:
+            return BELOW
+        return ABOVE if y == len(self._head) and index else ""
+
     def on_resize(self) -> None:
+        self._drawn.clear()
         self.move_cursor(self._cursor)
 
     def on_focus(self) -> None:
@@ -212,6 +258,20 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
                 self.get_component_rich_style(f"pane--{role}", partial=True) if role else Style.null()
             )
         return self._styles_by_role[role]
+
+
+def differing(old: Strip, new: Strip) -> int:
+    """Cells from the left up to where two strips of one length are the same; 0 if they are the same throughout."""
+    cells = new.cell_length
+    one, other = _letters(old), _letters(new)
+    while one and other and one[-1] == other[-1]:
+        cells -= cell_len(one.pop()[0])
+        other.pop()
+    return cells if one or other else 0
+
+
+def _letters(strip: Strip) -> list[tuple[str, Style | None]]:
+    return [(letter, segment.style) for segment in strip for letter in segment.text]
 
 
 def _seen(text: str, role: str) -> str:
