@@ -48,7 +48,7 @@ FIND = (
     Action("open_page", "open_page", "o", "o", "open", "an item, a user or a concept by name"),
 )
 NEURON = (
-    Action("inspect", "go('inspector')", "enter", "enter", "inspect", "the neuron in the inspector"),
+    Action("inspect", "inspect", "enter", "enter", "inspect", "the neuron in the inspector; on a page the one at ▸"),
     Action("mark", "mark", "space", "space", "mark", "mark the neuron, or no longer; esc clears all marks"),
     Action("compare", "compare", "c", "c", "compare", "the marked neurons beside each other"),
     Action("ask_label", "ask_label", "l", "l", "label", "name and test it, or all that are marked"),
@@ -59,7 +59,7 @@ NEURON = (
     Action("bookmark", "bookmark", "b", "b", "bookmark", "mark what is shown to find it again"),
 )
 BENCH = (
-    Action("bench", "bench", "i", "i", "bench", "put the neuron on the bench, to change it for this user"),
+    Action("bench", "bench", "i", "i", "bench", "put it on the bench: for everyone, or for the page's item or user"),
     Action("step_up", "step(1)", "plus", "+ -", "step", "raise, lower it by half of its p99"),
     Action("step_down", "step(-1)", "minus", "-"),
     Action("off", "off", "0", "0", "off", "switch it off"),
@@ -124,6 +124,11 @@ FOOTERS: dict[str, tuple[str, str]] = {
         "run",
         "next_tab bench ask_label accept open_page next_pane back note bookmark undo command zoom copy",
     ),
+    "page": (
+        "run",
+        "down step_up off type_value drop inspect back bench ask_label open_page curve pick_user note bookmark undo "
+        "next_pane command zoom copy",
+    ),
     "bench": (
         "run",
         "step_up off flip curve cohort back pick_user next_user pin list drop type_value undo next_pane command zoom "
@@ -132,7 +137,8 @@ FOOTERS: dict[str, tuple[str, str]] = {
 }
 """For each pane that can have the focus: its screen, and what its footer offers, most useful first.
 
-"edited" is the neuron table while its cursor is on a neuron that is on the bench."""
+"edited" is the neuron table while its cursor is on a neuron that is on the bench; "page" is the inspector while it
+shows an item, a user or a concept."""
 
 
 def check(screens: dict[str, dict[str, tuple[Action, ...]]]) -> None:

@@ -194,6 +194,13 @@ class View:
         return (*page.neurons, self.current) if other and self.current is not None else page.neurons
 
     @property
+    def page_neuron(self) -> int | None:
+        """The one under the cursor of the open page."""
+        choices = self.choices
+        chosen = None if self.page is None else self.page.chosen
+        return chosen if chosen in choices else next(iter(choices), None)
+
+    @property
     def target(self) -> Target | None:
         """What a change acts on: the edit picked on the bench, else the page's neuron, else the table's."""
         if self.picked is not None and self.picked < len(self.edits):
@@ -201,9 +208,7 @@ class View:
             return Target(edit.get("neuron"), Scope.of(edit), self.picked)
         neuron, scope = self.current, EVERY_USER
         if self.page is not None:
-            choices = self.choices
-            neuron = self.page.chosen if self.page.chosen in choices else next(iter(choices), None)
-            scope = self.page.scope or EVERY_USER
+            neuron, scope = self.page_neuron, self.page.scope or EVERY_USER
         return None if neuron is None else Target(neuron, scope, self.edit_of(neuron, scope))
 
     @property
@@ -211,6 +216,14 @@ class View:
         """The neuron that a change, a label or a mark is about."""
         target = self.target
         return None if target is None else target.neuron
+
+    @property
+    def items(self) -> tuple[str, ...]:
+        """Ids of the items that stand out in lists: the open page's, and those that edits name."""
+        page = self.page
+        shown = [page.id] if page is not None and page.kind == "item" and page.facts is not None else []
+        named = [item for edit in self.edits if edit.get("side") == "items" for item in edit.get("ids") or ()]
+        return tuple(dict.fromkeys([*shown, *named]))
 
     def whom(self, edit: Edit) -> str:
         """For whom an edit is, in a few words, items by their titles; nothing where it is for every user."""

@@ -76,7 +76,6 @@ def test_the_stack_tells_of_each_edit_what_it_does_and_for_whom() -> None:
     assert rows[6].split() == ["4", "share(Horror)<=0.02", "waits", "solved"]
     assert rows[7] == "   for every user"
     assert rows[8] == "! outside the range seen for any user"
-    assert shown.neuron_at == {1: 1, 2: 7, 4: 2}
     assert shown.edit_at == {1: 0, 2: 1, 3: 1, 4: 2, 5: 2, 6: 3, 7: 3}
 
 
@@ -206,7 +205,7 @@ def test_no_line_is_too_wide_whatever_is_missing(data: st.DataObject, width: int
     made_bench = bench(shown, width)
     for line in (*made_bench.rows, *made_bench.foot):
         assert width_of(line) <= width, text_of(line)
-    assert set(made_bench.neuron_at) <= set(range(len(made_bench.rows)))
+    assert set(made_bench.edit_at) <= set(range(len(made_bench.rows)))
 
 
 def _ranking(data: st.DataObject, user: str) -> Ranking:

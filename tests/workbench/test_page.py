@@ -11,7 +11,8 @@ from engine.run import Run
 from tests.workbench.fake_run import AWKWARD
 from tests.workbench.view_of import WIDTHS, damaged
 from workbench.facts import concept_facts, item_facts, user_facts
-from workbench.view import Page
+from workbench.model import RunCard
+from workbench.view import Page, View
 from workbench.widgets.line import text_of, width_of
 from workbench.widgets.page import page
 
@@ -63,7 +64,8 @@ FACTS: dict[Kind, dict[str, Any]] = {"item": ITEM, "user": USER, "concept": CONC
 
 
 def shown(kind: Kind, facts: Mapping[str, Any] | None, width: int = 44, fault: str | None = None) -> str:
-    lines = page(Page(kind, "what was asked for", facts, fault), width)
+    view = View(RunCard("demo-mf"), "work", page=Page(kind, "what was asked for", facts, fault))
+    lines = page(view, width).rows
     assert all(width_of(line) <= width for line in lines)
     return "\n".join(text_of(line).rstrip() for line in lines)
 
@@ -76,7 +78,8 @@ def said(kind: Kind, facts: Mapping[str, Any], width: int = 44) -> str:
 def test_a_page_waits_in_words_and_a_fault_is_its_sentence(kind: Kind) -> None:
     assert shown(kind, None).splitlines() == [f"{kind} what was asked for", "Looking it up…"]
     assert shown(kind, None, fault="There is none.") == "There is none."
-    assert {role for line in page(Page(kind, "x", None, "There is none."), 44) for _, role in line} == {"warn"}
+    refused = View(RunCard("demo-mf"), "work", page=Page(kind, "x", None, "There is none."))
+    assert {role for line in page(refused, 44).rows for _, role in line} == {"warn"}
 
 
 def test_an_item_shows_its_neurons_and_who_is_near_in_both_spaces() -> None:

@@ -84,7 +84,7 @@ async def test_moving_to_a_neuron_leaves_the_page(demo: Home) -> None:
         await driver.press("o")
         await driver.type("Film 3")
         await known(driver)
-        await driver.press("j")
+        await driver.press("1", "j")
         assert open_page(driver) is None
 
 

@@ -5,14 +5,15 @@ before its line is in the journal. No Textual here.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from engine.errors import MonoscopeError
 from engine.session import Label, LabelState
-from workbench.edits import Edit, new_edit, stepped, typed
+from workbench.edits import Edit, Scope, new_edit, stepped, typed
 from workbench.screens.lookups import LOOKUPS
 from workbench.screens.seat import ANSWER_SECONDS, Seat, pinned
-from workbench.view import MOST_WATCHED, TABS, Cohort, Curve, Job, Page, PageKind, View
+from workbench.view import MOST_WATCHED, TABS, Cohort, Curve, Job, Page, PageKind, Target, View
 
 
 class Desk(Seat):
@@ -22,7 +23,17 @@ class Desk(Seat):
         if neuron != self.view.current:
             if self.view.current is not None:
                 self.begin()
-            self._show(current=neuron, page=None, facts=self._told())
+            self._show(current=neuron, page=None, picked=None, facts=self._told())
+
+    def pick(self, at: int | None) -> None:
+        """Put the bench's cursor on the edit at this position; None: changes act on the page or the table again."""
+        if at != self.view.picked:
+            self._show(picked=at)
+
+    def choose_on_page(self, neuron: int) -> None:
+        """Put the page's cursor on a neuron of its list."""
+        if self.view.page is not None and neuron in self.view.choices:
+            self._show(page=replace(self.view.page, chosen=neuron), picked=None)
 
     def begin(self) -> None:
         """The analyst has read how the run is, and goes on."""
@@ -36,8 +47,8 @@ class Desk(Seat):
 
     def mark(self) -> None:
         """Mark the neuron, or no longer."""
-        if self.view.current is not None:
-            self._show(marks=self.view.marks ^ {self.view.current})
+        if self.view.neuron is not None:
+            self._show(marks=self.view.marks ^ {self.view.neuron})
 
     def unmark(self) -> None:
         if self.view.marks:
@@ -65,7 +76,7 @@ class Desk(Seat):
             self._wake()
             self.begin()
             self._kinds = others
-            self._show(page=Page(kind, name.strip()))
+            self._show(page=Page(kind, name.strip()), picked=None)
 
     def open_any(self, name: str) -> None:
         """The page of the concept of a neuron, else of an item, a user or any concept of that name."""
@@ -90,7 +101,7 @@ class Desk(Seat):
         """Back to the neuron; False where no page is open."""
         shown = self.view.page is not None
         if shown:
-            self._show(page=None)
+            self._show(page=None, picked=None)
         return shown
 
     def pin(self) -> None:
@@ -134,12 +145,22 @@ class Desk(Seat):
             self._show(side="cohort", cohort=Cohort(where.strip()))
 
     def show_curve(self) -> None:
-        """The dose curve of the neuron for the watched user; the list again where it is shown already."""
-        neuron = self.view.current
-        if self.view.side == "curve" and self.view.curve is not None and self.view.curve.neuron == neuron:
-            self._show(side="list")
+        """The dose curve of the neuron: for the cohort where one is shown, else for the page's user or the watched one.
+
+        Where it is shown already, what was shown before.
+        """
+        view, neuron = self.view, self.view.neuron
+        shown = view.curve if view.side == "curve" else None
+        cohort = view.cohort if view.side == "cohort" else shown
+        where = None if cohort is None else cohort.where
+        page = view.page
+        user = page.id if page is not None and page.kind == "user" and where is None else None
+        if shown is not None and (shown.neuron, shown.user) == (neuron, user):
+            self._show(side="list" if where is None else "cohort")
+        elif page is not None and page.kind == "item":
+            self._say("A dose curve is of a neuron in users; enter opens the neuron, and v draws its curve there.")
         elif neuron is not None and self._fires(neuron) and self._ready():
-            self._show(side="curve", curve=Curve(neuron))
+            self._show(side="curve", curve=Curve(neuron, where=where, user=user))
 
     def show_jobs(self, jobs: Sequence[Job]) -> None:
         self._show(jobs=tuple(jobs))
@@ -154,45 +175,54 @@ class Desk(Seat):
             self._label(neuron, {**_told(label), "state": state})
 
     def _chosen(self) -> list[int]:
-        """The marked neurons, else the one under the cursor."""
-        return sorted(self.view.marks) or ([] if self.view.current is None else [self.view.current])
+        """On a page the neuron under its cursor; else the marked ones, else the one under the table's cursor."""
+        marked = sorted(self.view.marks) if self.view.page is None else []
+        return marked or ([] if self.view.neuron is None else [self.view.neuron])
 
     def put_on_bench(self) -> None:
         """An edit that changes nothing yet."""
-        neuron = self._editable()
-        if neuron is None:
+        found = self.editable()
+        if found is None:
             return
-        if self.view.edit_of(neuron) is None:
-            self._edit(new_edit(neuron, "add", 0.0))
+        neuron, target = found
+        if target.at is None:
+            self._edit(target, new_edit(neuron, "add", 0.0, target.scope))
         else:
-            self._say(f"Neuron {neuron} is on the bench already: + - change it, d takes it off.")
+            whom = self._whom(target.scope)
+            self._say(f"Neuron {neuron}{whom} is on the bench already: + - change it, d takes it off.")
 
     def step(self, direction: int) -> None:
-        neuron = self._editable()
-        if neuron is not None:
-            at = self.view.edit_of(neuron)
-            start = new_edit(neuron, "add", 0.0) if at is None else self.view.edits[at]
-            self._edit(stepped(start, direction))
+        found = self.editable()
+        if found is not None:
+            neuron, target = found
+            start = new_edit(neuron, "add", 0.0, target.scope)
+            self._edit(target, stepped(start if target.at is None else self.view.edits[target.at], direction))
 
     def off(self) -> None:
-        neuron = self._editable()
-        if neuron is not None:
-            self._edit(new_edit(neuron, "off", None))
+        found = self.editable()
+        if found is not None:
+            neuron, target = found
+            self._edit(target, new_edit(neuron, "off", None, target.scope))
 
     def value(self, text: str) -> None:
-        neuron = self._editable()
-        if neuron is not None and text.strip():
+        found = self.editable()
+        if found is not None and text.strip():
+            neuron, target = found
             try:
-                self._edit(typed(neuron, text))
+                self._edit(target, typed(neuron, text, target.scope))
             except MonoscopeError as error:
                 self._say(str(error))
 
     def drop(self) -> None:
-        at = None if self.view.current is None else self.view.edit_of(self.view.current)
-        if at is None:
-            self._say(f"Neuron {self.view.current} is not on the bench.")
-        else:
-            self._append("drop", index=at)
+        """Take the edit off the bench; where one was picked there, the next one is."""
+        target = self.view.target
+        if target is None:
+            self._say(self._nothing_chosen())
+        elif target.at is None:
+            whom = self._whom(target.scope)
+            self._say(f"Neuron {target.neuron} is not {f'changed{whom}' if whom else 'on the bench'}.")
+        elif self._append("drop", index=target.at) and self.view.picked is not None:
+            self._show(picked=min(target.at, len(self.view.edits) - 1) if self.view.edits else None)
 
     def flip(self) -> None:
         if self.view.edits:
@@ -217,7 +247,7 @@ class Desk(Seat):
             self.watch(str(before["user"]), int(before["step"]) + direction)
 
     def write_label(self, text: str) -> None:
-        neuron, text = self.view.current, text.strip()
+        neuron, text = self.view.neuron, text.strip()
         if neuron is not None and text:
             self._label(neuron, {"text": text, "state": "human", "concept": None, "model": None, "note": None})
 
@@ -270,24 +300,49 @@ class Desk(Seat):
         if self._append(direction) and _journalled(self.view) == _journalled(before):
             self._say(f"Nothing to {direction}.")
 
-    def _edit(self, edit: Edit) -> None:
-        at = self.view.edit_of(edit["neuron"])
-        self._append("edit", edit=dict(edit), **({} if at is None else {"replaces": at}))
+    def _edit(self, target: Target, edit: Edit) -> None:
+        place = {} if target.at is None else {"replaces": target.at}
+        if self._append("edit", edit=dict(edit), **place) and place == {}:
+            ids, side = target.scope.ids, target.scope.side
+            if side == "users" and ids and not {self.view.user, *self.view.watched} & set(ids):
+                self._say(f"This is for user {', '.join(ids)} alone, who is not watched: p and enter watches them.")
 
-    def _editable(self) -> int | None:
-        """The neuron to edit, or None after saying why not."""
-        neuron = self.view.current
-        if neuron is None or not self._writable() or not self._fires(neuron):
+    def editable(self) -> tuple[int, Target] | None:
+        """The neuron to change, and for whom; None after saying why not."""
+        target = self.view.target
+        if target is None:
+            self._say(self._nothing_chosen())
+            return None
+        if target.neuron is None:
+            self._say("An edit that is solved for a goal has no step: d takes it off.")
+            return None
+        if not self._writable() or not self._fires(target.neuron, target.scope.side):
             return None
         self._wake()
-        return neuron
+        return target.neuron, target
 
-    def _fires(self, neuron: int) -> bool:
+    def _nothing_chosen(self) -> str:
+        """Why there is nothing that a change would act on."""
+        page = self.view.page
+        if page is None:
+            return "No neuron is chosen."
+        if page.facts is None:
+            return page.fault or f"The {page.kind} is still being looked up."
+        if page.scope is None:
+            return f"This {page.kind} is not ranked, so it cannot be changed; q goes back to the neurons."
+        return f"No neuron is listed for this {page.kind}; q goes back to the neurons."
+
+    def _whom(self, scope: Scope) -> str:
+        told = self.view.whom(scope.as_dict())
+        return f" for {told}" if told else ""
+
+    def _fires(self, neuron: int, side: str = "users") -> bool:
         """Whether changing it means anything; says so if not."""
         neurons = self.view.neurons
-        fires = neurons is not None and neurons.figure(neurons.row_of[neuron], "p99_users") > 0
+        fires = neurons is not None and neurons.figure(neurons.row_of[neuron], f"p99_{side}") > 0
         if not fires:
-            self._say(f"Neuron {neuron} never fires for a user, so changing it has no meaning.")
+            who = "a user" if side == "users" else "an item"
+            self._say(f"Neuron {neuron} never fires for {who}, so changing it has no meaning.")
         return fires
 
 

@@ -1,5 +1,7 @@
 """The three panes of a run: laid out by width, tab and zoom, and filled from a view."""
 
+from collections.abc import Sequence
+
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -14,9 +16,10 @@ from workbench.widgets.inspector import inspector, tabs_line
 from workbench.widgets.jobs import jobs_lines
 from workbench.widgets.line import Line, cut, ends, text_of, width_of, wrap
 from workbench.widgets.neurons import NeuronTable
-from workbench.widgets.page import page
+from workbench.widgets.page import PageLines, page
 from workbench.widgets.pane import Pane
 from workbench.widgets.status import StatusRow
+from workbench.widgets.target import target_line
 
 WIDE_COLUMNS, MIDDLE_COLUMNS, NARROW_COLUMNS = 140, 100, 78
 PANES = ("neurons", "inspector", "bench")
@@ -41,6 +44,9 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         self._laid_for_several = False
         self._inspected_now: object = None
         self._bench = Bench([], [])
+        self._page = PageLines([])
+        self._came_from: str | None = None
+        """The pane that had the focus before the page that is open."""
 
     @property
     def view(self) -> View:
@@ -117,6 +123,8 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
                 self._tab = "bench"
             self.lay_out()
             return
+        if self._turned(view):
+            return
         self.pane("title").set_top([frame.title(view, self.pane("title").text_width)])
         self.table.show_view(view)
         for name in (*PANES[1:], "jobs", "log"):
@@ -125,6 +133,20 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         saved = "read-only" if view.read_only else f"saved {view.saved}" if view.saved else ""
         self.status.show_command(self.command, saved)
         self.pane("footer").set_top([self._keys(self.pane("footer").text_width)])
+
+    def _turned(self, view: View) -> bool:
+        """A page that opens gets the focus, and gives it back when it goes; True where that showed the view."""
+        opened, came_from = view.page is not None, self._came_from
+        if opened == (came_from is not None):
+            return False
+        focused = self.focused_pane
+        self._came_from = focused if opened else None
+        target = "inspector" if opened else came_from if focused == "inspector" else None
+        if target is None or target == focused:
+            return False
+        self.go(target)
+        self.refill()
+        return True
 
     def _fill(self, name: str) -> None:
         pane = self.pane(name)
@@ -140,10 +162,18 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
                 [((" Journal", "strong"), ("  u undo · U redo", "dim"))], [cut(row, pane.text_width) for row in rows]
             )
         elif name == "inspector":
-            pane.show([self._tabs(name)], self._inspected(pane.text_width))
+            self._page = page(self.view, pane.text_width)
+            target = target_line(self.view, pane.text_width, on_page=True) if self._page.rows else None
+            rows = self._page.rows or self._inspected(pane.text_width)
+            pane.show([self._tabs(name), *([] if target is None else [target])], rows)
+            at = next((row for row, neuron in self._page.neuron_at.items() if neuron == self.view.page_neuron), None)
+            if at != pane.cursor:
+                pane.move_cursor(at)
         else:
             self._bench = bench(self.view, pane.text_width)
-            pane.show([self._tabs(name)], self._bench.rows, self._bench.foot)
+            target = target_line(self.view, pane.text_width)
+            head = [self._tabs(name), *([] if target is None else [target])]
+            pane.show(head, self._bench.rows, self._bench.foot)
 
     def _subject(self) -> object:
         """What the inspector shows; another one is shown from its top."""
@@ -168,10 +198,8 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         return ends(title, at_right, width)
 
     def _inspected(self, width: int) -> list[Line]:
-        """What the inspector's place shows: a page, the opening's sentences, a tab."""
+        """What the inspector's place shows of a neuron: the opening's sentences, a tab."""
         view = self.view
-        if view.page is not None:
-            return page(view.page, width)
         if view.opening:
             rows = [line for sentence in view.opening for line in (*wrap(f"· {sentence}", width), "")]
             more = [(), (("j k move to a neuron, ? tells every key", "dim"),)]
@@ -227,9 +255,12 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
     def _keys(self, width: int) -> Line:
         if self.status.asking:
             return frame.ASKED
-        name, current = self.focused_pane, self.view.current
-        on_bench = current is not None and self.view.edit_of(current) is not None
-        return frame.footer("edited" if name == "neurons" and on_bench else name, width)
+        name, target = self.focused_pane, self.view.target
+        if name == "inspector" and self.view.page is not None:
+            name = "page"
+        elif name == "neurons" and target is not None and target.at is not None:
+            name = "edited"
+        return frame.footer(name, width)
 
     def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
         if self._zoomed and not self.pane(self.focused_pane).display:
@@ -248,9 +279,11 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
             self.lay_out()
 
     def show_tab(self, name: str) -> None:
-        """Bring a tab up; the focus stays in the table if it is there."""
+        """Bring a tab up; the focus stays in the table if it is there, which then no longer has all of the screen."""
         if self.pane(name).display:
             return
+        if self._zoomed and self.focused_pane == "neurons" and name == "bench":
+            self._zoomed = False
         if self.focused_pane != "neurons" or (self._zoomed and name == "inspector"):
             self.go(name)
         else:
@@ -272,13 +305,36 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         pane = self.pane(self.focused_pane)
         height = pane.rows_height
         rows = {"row": 1, "half": max(1, height // 2), "page": max(1, height - 1), "end": 1 << 30}[unit]
-        pane.travel(direction * rows)
+        if pane is self.table:
+            pane.travel(direction * rows)
+        else:  # a page's cursor goes through its neurons alone; all else scrolls
+            pane.scroll_rows_to(min(max(pane.scroll_offset.y + direction * rows, 0), pane.max_scroll_y))
 
     def next_edit(self, direction: int) -> int | None:
-        """The neuron whose edit is the next one on the bench; None where the list should scroll instead."""
-        edited = [self._bench.neuron_at[row] for row in sorted(self._bench.neuron_at)]
-        at = None if self.view.current is None else self.view.edit_of(self.view.current)
-        start = at if at is not None else -1 if direction > 0 else len(edited)
-        target = start + direction
-        scrolled = self.pane("bench").scroll_offset.y > 0
-        return edited[target] if 0 <= target < len(edited) and not scrolled else None
+        """The position of the next edit on the bench; None where the list should scroll instead."""
+        rows: dict[int, int] = {}
+        for row, at in self._bench.edit_at.items():
+            rows.setdefault(at, row)
+        target = self.view.target
+        at = None if target is None else target.at
+        return self._next("bench", [rows[one] for one in sorted(rows)], at, direction)
+
+    def next_neuron(self, direction: int) -> int | None:
+        """The next neuron on the open page; None where the page should scroll instead."""
+        rows, neurons = list(self._page.neuron_at), list(self._page.neuron_at.values())
+        chosen = self.view.page_neuron
+        found = self._next("inspector", rows, neurons.index(chosen) if chosen in neurons else None, direction)
+        return None if found is None else neurons[found]
+
+    def _next(self, name: str, rows: Sequence[int], at: int | None, direction: int) -> int | None:
+        """Which of `rows` the cursor goes to, brought into view; None past the ends, and where it is scrolled away."""
+        pane = self.pane(name)
+        top, height = pane.scroll_offset.y, pane.rows_height
+        start = at if at is not None else -1 if direction > 0 else len(rows)
+        found = start + direction
+        if not 0 <= found < len(rows) or (at is not None and direction < 0 and rows[at] < top):
+            return None
+        row = 0 if found == 0 else rows[found]
+        if not top <= row < top + height:
+            pane.scroll_rows_to(row if row < top else row - height + 1)
+        return found

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal
 
+from textual import events
 from textual.binding import BindingType
 from textual.message import Message
 
@@ -53,6 +54,7 @@ class RunScreen(LinesScreen, inherit_bindings=False):
         self.engine = EngineClient(command, home.root / "log" / "engine.log", self._deliver)
         self.desk = Desk(View(card, session), self.engine, self._changed, self.say)
         self.desk.found_more = lambda: self.status.learnt() if self.is_attached else None
+        self.desk.confirm = self.confirm
         self.runner = JobRunner(home.root, self._worked)
         self._said_at = 0.0
         self._interrupted_at = -TWICE_SECONDS
@@ -126,20 +128,54 @@ class RunScreen(LinesScreen, inherit_bindings=False):
         if message.pane is self.table:
             self.table.move_cursor(message.row)
             self.desk.choose(self.table.current)
+        elif message.pane.id == "bench" and message.row in self._bench.edit_at:
+            self._pick(self._bench.edit_at[message.row])
+        elif message.pane.id == "inspector" and message.row in self._page.neuron_at:
+            self.desk.choose_on_page(self._page.neuron_at[message.row])
+
+    def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
+        """An edit is picked on the bench alone."""
+        if self.focused is not None and self.focused.id in ("neurons", "inspector"):
+            self.desk.pick(None)
 
     # Moving
 
     def action_travel(self, unit: str, direction: int) -> None:
         if self.focused_pane == "bench" and unit == "row":
-            neuron = self.next_edit(direction)
+            at = self.next_edit(direction)
+            if at is not None:
+                self._pick(at)
+                return
+        if self.focused_pane == "inspector" and unit == "row":
+            neuron = self.next_neuron(direction)
             if neuron is not None:
-                self.table.choose(neuron)
-                self.desk.choose(neuron)
+                self.desk.choose_on_page(neuron)
                 return
         self.travel(unit, direction)
         if self.focused_pane == "neurons":
             self.desk.begin()
             self.desk.choose(self.table.current)
+
+    def _pick(self, at: int) -> None:
+        """Put the bench's cursor on an edit; the list of neurons follows, but for an open page."""
+        neuron = self.view.edits[at].get("neuron")
+        if neuron is not None and self.view.page is None:
+            self.table.choose(neuron)
+            self.desk.choose(neuron)
+        self.desk.pick(at)
+
+    def action_inspect(self) -> None:
+        """The neuron in the inspector; on a page that of its list, in place of the page."""
+        neuron = self.view.page_neuron
+        if self.focused_pane != "inspector" or neuron is None:
+            self.action_go("inspector")
+            return
+        if neuron not in self.table.order:
+            self.filter("")
+        self.desk.close_page()
+        self.table.choose(neuron)
+        self.desk.choose(neuron)
+        self.go("inspector")
 
     def action_cycle(self, step: int) -> None:
         self.go(self.neighbour(step))
@@ -197,9 +233,13 @@ class RunScreen(LinesScreen, inherit_bindings=False):
         self._on_bench(self.desk.off)
 
     def action_type_value(self) -> None:
-        if self.view.current is not None:
-            question = f"neuron {self.view.current} (1.5 +1 x2 off):"
-            self.ask(question, "", lambda text: self._on_bench(lambda: self.desk.value(text)))
+        found = self.desk.editable()
+        if found is None:
+            return
+        neuron, target = found
+        whom = self.view.whom(target.scope.as_dict())
+        question = f"neuron {neuron}{f' for {whom}' if whom else ''} (1.5 +1 x2 off):"
+        self.ask(question, "", lambda text: self._on_bench(lambda: self.desk.value(text)))
 
     def _on_bench(self, change: Callable[[], None]) -> None:
         """Make a change, and bring the bench up to show what it does."""
@@ -208,7 +248,7 @@ class RunScreen(LinesScreen, inherit_bindings=False):
             self.show_tab("bench")
 
     def action_drop(self) -> None:
-        self.desk.drop()
+        self._on_bench(self.desk.drop)
 
     def action_flip(self) -> None:
         self.desk.flip()
@@ -252,8 +292,19 @@ class RunScreen(LinesScreen, inherit_bindings=False):
         self._interrupted_at = now
         self.say("Nothing is running; ctrl+c again quits.")
 
+    def action_clear_filter(self) -> None:
+        if not self._back_to_page():
+            super().action_clear_filter()
+
+    def _back_to_page(self) -> bool:
+        """Where the bench hides the page that is open, the page again before anything else."""
+        hidden = self.view.page is not None and not self.pane("inspector").display
+        if hidden:
+            self.go("inspector")
+        return hidden
+
     def action_back(self) -> None:
-        if self.desk.close_page():
+        if self._back_to_page() or self.desk.close_page():
             return
         if self._zoomed:
             self.zoom()

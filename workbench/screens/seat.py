@@ -245,7 +245,7 @@ class Seat:
         if edits != before.edits:
             changes["rankings"] = {}
         if (user, edits) != (before.user, before.edits):
-            changes["curve"] = None if before.curve is None else Curve(before.curve.neuron)
+            changes["curve"] = _unmeasured(before.curve)
         if edits != before.edits and before.cohort is not None:
             changes["cohort"] = Cohort(before.cohort.where)
         if not edits:
@@ -257,8 +257,7 @@ class Seat:
     def _watch(self, user: str) -> None:
         """Watch a user without a word in the journal, where it cannot be written."""
         others = [one for one in pinned(self.view.bookmarks) if one != user]
-        curve = None if self.view.curve is None else Curve(self.view.curve.neuron)
-        self._show(user=user, ranking=None, watched=(*others, user), curve=curve)
+        self._show(user=user, ranking=None, watched=(*others, user), curve=_unmeasured(self.view.curve))
         self._rank()
 
     def _rank(self) -> None:
@@ -296,6 +295,11 @@ class Seat:
     def _forget(self, method: str, params: Mapping[str, Any]) -> None:
         if method in ("label", "label_plan"):
             self._show(asked={key: text for key, text in self.view.asked.items() if key not in params["neurons"]})
+
+
+def _unmeasured(curve: Curve | None) -> Curve | None:
+    """The same curve, to be measured anew."""
+    return None if curve is None else replace(curve, facts=None, fault=None)
 
 
 def _candidate(found: Mapping[str, Any]) -> tuple[str, str]:

@@ -72,12 +72,16 @@ class _Dose:
         return f"{ {'set': '=', 'cap': '≤'}.get(self.operation, '×') }{digits}"
 
 
-def curve_lines(curve: Curve | None, name: str, edit: Edit | None, width: int) -> list[Line]:
-    """Lines of `width` cells or less. `name` is the neuron's, `edit` the one of it that is on the bench."""
+def curve_lines(curve: Curve | None, name: str, edit: Edit | None, width: int, whom: str = "") -> list[Line]:
+    """Lines of `width` cells or less. `name` is the neuron's, `edit` the one of it that is on the bench.
+
+    `whom` says whose lists are measured.
+    """
     width = min(width, WIDTH_MOST)
     if curve is None:
         return [((row, "dim"),) for row in wrap("No dose curve is measured yet.", width)]
     rows = [cut(((f"dose of neuron {curve.neuron} {name}", "strong"),), width)]
+    rows += [((row, "strong"),) for row in wrap(f"for {plain(whom)}", width)] if whom else []
     if curve.fault is not None:
         rows += [((row, "warn"),) for row in wrap(plain(curve.fault), width)]
     if curve.facts is None:

@@ -1,10 +1,14 @@
-"""An item, a user or a concept, looked at in place of a neuron. Pure: lines from the engine's facts."""
+"""An item, a user or a concept, looked at in place of a neuron. Pure: lines from the engine's facts.
+
+Its list of neurons has a cursor: a change acts on the neuron there, for the page's item or user.
+"""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
-from engine.text import plain
-from workbench.view import Page
+from workbench.edits import EVERY_USER, amount_of
+from workbench.view import Page, View
 from workbench.widgets.answers import number, part, parts, whole
 from workbench.widgets.charts import bars
 from workbench.widgets.inspector.parts import (
@@ -19,52 +23,96 @@ from workbench.widgets.inspector.parts import (
     text_in,
     within,
 )
-from workbench.widgets.line import Line, decimal, ends, percent, times
+from workbench.widgets.line import Line, Span, cut, decimal, ends, fit, percent, times, width_of
 
 BAR_CELLS = 10
 MOST_ACTIVE = 10
+CURSOR = "▸"
 
 
-def page(told: Page, width: int) -> list[Line]:
-    """The rows of a page, each at most `width` cells."""
-    width = max(width, 1)
+@dataclass(frozen=True)
+class PageLines:
+    """A page's lines; `neuron_at` tells which rows its cursor can be put on."""
+
+    rows: list[Line]
+    neuron_at: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What a page is drawn from: the view, the engine's facts in it, cells."""
+
+    view: View
+    page: Page
+    facts: Facts
+    width: int
+
+    def name(self, row: Facts) -> str:
+        """What the neuron of a row is called: as everywhere, else as the engine told."""
+        neuron, view = row.get("neuron"), self.view
+        if isinstance(neuron, int) and view.neurons is not None and neuron in view.neurons.row_of:
+            return view.name(neuron)
+        if row.get("name"):
+            return text_in(row, "name")
+        return "" if row.get("concept") is None else f"{text_in(row, 'concept')}?"
+
+    def mark(self, neuron: object) -> str:
+        return CURSOR if self.view.page_neuron == neuron else " "
+
+    def edit(self, neuron: object) -> str:
+        """The page's own edit of a neuron; those for everyone stand in the list of neurons."""
+        scope = self.page.scope
+        if scope in (None, EVERY_USER) or not isinstance(neuron, int) or scope is None:
+            return ""
+        at = self.view.edit_of(neuron, scope)
+        return "" if at is None else amount_of(self.view.edits[at])
+
+
+_Parts = tuple[list[Line], PageLines, list[Line]]
+"""What stands above the list of neurons, the list, and what stands below."""
+
+
+def page(view: View, width: int) -> PageLines:
+    """The open page's lines, each at most `width` cells; none where no page is open."""
+    told, width = view.page, max(width, 1)
+    if told is None:
+        return PageLines([])
     if told.fault is not None:
-        return prose(told.fault, width, "warn")
+        return PageLines(prose(told.fault, width, "warn"))
     if told.facts is None:
-        return within([*prose(f"{told.kind} {plain(told.name)}", width, "strong"), (("Looking it up…", "dim"),)], width)
-    kinds: dict[str, Callable[[Facts, int], list[Line]]] = {"item": _item, "user": _user, "concept": _concept}
-    return within(kinds[told.kind](told.facts, width), width)
+        waits: list[Line] = [*prose(f"{told.kind} {told.name}", width, "strong"), (("Looking it up…", "dim"),)]
+        return PageLines(within(waits, width))
+    kinds: dict[str, Callable[[_Shown], _Parts]] = {"item": _item, "user": _user, "concept": _concept}
+    above, neurons, below = kinds[told.kind](_Shown(view, told, told.facts, width))
+    neuron_at = {len(above) + row: neuron for row, neuron in neurons.neuron_at.items()}
+    return PageLines(within([*above, *neurons.rows, *below], width), neuron_at)
 
 
-def _item(facts: Facts, width: int) -> list[Line]:
+def _item(shown: _Shown) -> _Parts:
+    facts, width = shown.facts, shown.width
     concepts = [text_in({"concept": name}, "concept") for name in facts.get("concepts") or ()]
     title = ends(((text_in(facts, "title"), "strong"),), ((f" item {text_in(facts, 'item_id')}", "dim"),), width)
     lines = [title, *(listed(concepts, width) if concepts else prose("no concepts", width))]
     if not facts.get("ranked"):
         told = "It has no training interactions or no vector, so it is neither ranked nor measured."
-        return [*lines, *prose(told, width, "warn")]
+        return [*lines, *prose(told, width, "warn")], PageLines([]), []
     place = number(facts, "popularity_rank")
     by = "" if math.isnan(place) else f", number {whole(place)} of {whole(number(facts, 'ranked_items'))}"
     popularity = f"{whole(number(facts, 'popularity'))} training interactions{by}."
-    return [
-        *lines,
-        *prose(popularity, width),
-        *_missing(facts, "Popularity is", width),
-        *_made_of(facts, width),
-        *_left_out(facts, "item", width),
-        *_nearest(facts, width),
-    ]
+    above = [*lines, *prose(popularity, width), *_missing(facts, "Popularity is", width)]
+    return above, _made_of(shown), [*_left_out(facts, "item", width), *_nearest(facts, width)]
 
 
-def _user(facts: Facts, width: int) -> list[Line]:
+def _user(shown: _Shown) -> _Parts:
+    facts, width = shown.facts, shown.width
     seen = number(facts, "training_items")
     told = "" if math.isnan(seen) else f" {whole(seen)} items in training"
-    lines = [
+    above = [
         ends(((f"user {text_in(facts, 'user')}", "strong"),), ((told, "dim"),), width),
+        *([] if shown.view.user == shown.page.id else prose("p and enter watch this user.", width)),
         *_missing(facts, "What they saw is", width),
-        *_made_of(facts, width),
-        *_left_out(facts, "user", width),
     ]
+    lines = _left_out(facts, "user", width)
     explained = number(facts, "affinity_explained")
     if not math.isnan(explained):
         lines += prose(f"It explains {percent(explained)} of the variance of this user's affinities.", width)
@@ -83,31 +131,49 @@ def _user(facts: Facts, width: int) -> list[Line]:
             ),
             *prose("theirs, all: share of their items, and of all items.", width),
         ]
-    return lines
+    return above, _made_of(shown), lines
 
 
-def _made_of(facts: Facts, width: int) -> list[Line]:
-    rows = parts(facts, "neurons")
-    if not rows:
-        return [*heading("Made of", width), *prose("No neuron is active.", width, "warn")]
+def _made_of(shown: _Shown) -> PageLines:
+    """The neurons that it activates; the one under the table's cursor comes last where it is none of them."""
+    rows, width = parts(shown.facts, "neurons"), shown.width
     units = [number(row, "units") for row in rows]
-    return [
-        *heading("Made of", width),
-        *table(
-            width,
-            Column("neuron", [text_in(row, "neuron") for row in rows]),
-            Column("name", [_name(row) for row in rows], names=True),
-            Column("act", [decimal(number(row, "activation")) for row in rows]),
-            Column("of p99", [decimal(value) for value in units]),
-            Column("", bars(units, BAR_CELLS), role="bar", spare=1),
-        ),
-    ]
+    found = _listing(
+        shown,
+        heading("Made of", width) if rows else [*heading("Made of", width), *prose("No neuron is active.", width)],
+        rows,
+        Column("act", [decimal(number(row, "activation")) for row in rows]),
+        Column("of p99", [decimal(value) for value in units]),
+        Column("edit", [shown.edit(row.get("neuron")) for row in rows], role="strong"),
+        Column("", bars(units, BAR_CELLS), role="bar", spare=1),
+    )
+    other = shown.view.choices[-1] if shown.view.choices else None
+    if other is None or other in shown.page.neurons:
+        return found
+    return PageLines([*found.rows, _other(shown, other)], {**found.neuron_at, len(found.rows): other})
 
 
-def _name(row: Facts) -> str:
-    if row.get("name"):
-        return text_in(row, "name")
-    return "" if row.get("concept") is None else f"{text_in(row, 'concept')}?"
+def _other(shown: _Shown, neuron: int) -> Line:
+    """The row of a neuron that is at 0 here."""
+    edit = shown.edit(neuron)
+    told: list[Span] = [(": 0 here, under the list's cursor", "dim"), (f"  {edit}" if edit else "", "strong")]
+    room = max(0, shown.width - 2 - width_of(tuple(told)))
+    name = f"{neuron} {shown.view.name(neuron)}"
+    return cut(((f"{shown.mark(neuron)} ", "key"), (fit(name, min(room, len(name))), ""), *told), shown.width)
+
+
+def _listing(shown: _Shown, head: list[Line], rows: list[Facts], *figures: Column) -> PageLines:
+    """A table of neurons, with the cursor before their numbers."""
+    lines = table(
+        shown.width,
+        Column("", [shown.mark(row.get("neuron")) for row in rows], role="key"),
+        Column("neuron", [text_in(row, "neuron") for row in rows]),
+        Column("name", [shown.name(row) for row in rows], names=True),
+        *figures,
+    )
+    first = len(head) + len(lines) - len(rows)
+    numbers = {first + n: row["neuron"] for n, row in enumerate(rows) if isinstance(row.get("neuron"), int) and lines}
+    return PageLines([*head, *lines], numbers)
 
 
 def _left_out(facts: Facts, what: str, width: int) -> list[Line]:
@@ -150,34 +216,40 @@ def _missing(facts: Facts, what: str, width: int) -> list[Line]:
     return prose(f"{what} missing here: {text_in(facts, 'missing')}", width, "warn")
 
 
-def _concept(facts: Facts, width: int) -> list[Line]:
+def _concept(shown: _Shown) -> _Parts:
+    facts, width = shown.facts, shown.width
     items, base = whole(number(facts, "items")), percent(number(facts, "base_rate"))
     lines = [
         ends(((text_in(facts, "concept"), "strong"),), ((f" {text_in(facts, 'kind')}", "dim"),), width),
         *prose(f"{items} of the ranked items ({base}).", width),
     ]
     if not facts.get("items"):
-        return [*lines, *prose("None of its items is ranked, so no neuron can be measured on it.", width, "warn")]
+        told = "None of its items is ranked, so no neuron can be measured on it."
+        return [*lines, *prose(told, width, "warn")], PageLines([]), []
     if facts.get("missing"):
         lines += prose("It is missing: no neuron stands for it. The nearest are below.", width, "warn")
-    return [*lines, *_purest(facts, width), *_standing(facts, width), *_misses(facts, width), *_profile(facts, width)]
+    below = [*_standing(facts, width), *_misses(facts, width), *_profile(shown)]
+    purest = _purest(shown)
+    if purest.neuron_at:
+        below = [*prose("@K: purity, the share of its top K that is of the concept.", width), *below]
+    return lines, purest, below
 
 
-def _purest(facts: Facts, width: int) -> list[Line]:
-    rows = parts(facts, "neurons")
+def _purest(shown: _Shown) -> PageLines:
+    rows, width = parts(shown.facts, "neurons"), shown.width
     if not rows:
-        return prose("No neuron can be measured on it.", width, "warn")
-    return [
-        *heading("Its purest neurons", width),
-        *table(
-            width,
-            Column("neuron", [text_in(row, "neuron") for row in rows]),
-            *(Column(f"@{k}", [decimal(number(row, f"purity{k}")) for row in rows]) for k in (10, 20, 50)),
-            Column("lift", [times(number(row, "lift")) for row in rows]),
-            Column("named", ["yes" if row.get("named") else "no" for row in rows]),
+        return PageLines(prose("No neuron can be measured on it.", width, "warn"))
+    return _listing(
+        shown,
+        heading("Its purest neurons", width),
+        rows,
+        *(
+            Column(f"@{k}", [decimal(number(row, f"purity{k}")) for row in rows], spare=spare)
+            for k, spare in ((10, 2), (20, 0), (50, 3))
         ),
-        *prose("@K: purity, the share of its top K that is of the concept.", width),
-    ]
+        Column("lift", [times(number(row, "lift")) for row in rows]),
+        Column("named", ["yes" if row.get("named") else "no" for row in rows], spare=1),
+    )
 
 
 def _standing(facts: Facts, width: int) -> list[Line]:
@@ -205,21 +277,23 @@ def _misses(facts: Facts, width: int) -> list[Line]:
     ]
 
 
-def _profile(facts: Facts, width: int) -> list[Line]:
+def _profile(shown: _Shown) -> list[Line]:
     """Neurons by their mean activation over the concept's items."""
+    facts, width = shown.facts, shown.width
     rows = sorted(parts(facts, "profile"), key=lambda row: -(number(row, "mean") if row.get("mean") else 0.0))
     if not rows:
         return []
-    shown = rows[:MOST_ACTIVE]
-    means = [number(row, "mean") for row in shown]
+    most = rows[:MOST_ACTIVE]
+    means = [number(row, "mean") for row in most]
     return [
         *heading("Neurons that are most active for its items", width),
         *table(
             width,
-            Column("neuron", [text_in(row, "neuron") for row in shown]),
+            Column("neuron", [text_in(row, "neuron") for row in most]),
+            Column("name", [shown.name(row) for row in most], names=True),
             Column("mean", [decimal(value) for value in means]),
-            Column("of all", [decimal(number(row, "catalogue")) for row in shown]),
+            Column("of all", [decimal(number(row, "catalogue")) for row in most]),
             Column("", bars(means, BAR_CELLS), role="bar", spare=1),
         ),
-        *prose(f"mean activation over its items, and over all items; {len(shown)} of {len(rows)} neurons.", width),
+        *prose(f"mean activation over its items, and over all items; {len(most)} of {len(rows)} neurons.", width),
     ]

@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 from engine.text import plain
 from workbench.model import Ranking
 from workbench.view import MOST_WATCHED, View
-from workbench.widgets.bench.lists import LIST_LENGTH, about_user, foot, foot_of_several, list_of, lists_beside
+from workbench.widgets.bench.lists import (
+    LIST_LENGTH,
+    about_user,
+    foot,
+    foot_of_several,
+    list_of,
+    lists_beside,
+    place_of,
+)
 from workbench.widgets.bench.stack import stack
 from workbench.widgets.cohort import cohort_lines
 from workbench.widgets.curve import curve_lines
@@ -18,20 +26,18 @@ from workbench.widgets.line import Line, cut, fit, width_of, wrap
 __all__ = ["LIST_LENGTH", "Bench", "bench", "side_line", "which_list"]
 
 SIDES = ("list", "cohort", "curve")
+PLACES_MOST = 2
+"""Items whose places are told above a list."""
 BESIDE_FROM = 84
 """Cells from which the lists of several users stand side by side."""
 
 
 @dataclass(frozen=True)
 class Bench:
-    """The bench's lines; `neuron_at` tells which rows are edits, and of which neuron.
-
-    `edit_at` is the same by position in the stack; it has the edits that are solved for too, and an edit's second row.
-    """
+    """The bench's lines; `edit_at` tells which rows are an edit's, by its position in the stack."""
 
     rows: list[Line]
     foot: list[Line]
-    neuron_at: Mapping[int, int] = field(default_factory=dict)
     edit_at: Mapping[int, int] = field(default_factory=dict)
 
 
@@ -45,13 +51,9 @@ def bench(view: View, width: int) -> Bench:
     last = _last(view)
     edits, edit_at = stack(view, last, None if last is None else _ranking(view, last), width)
     edit_at = {len(rows) + row: at for row, at in edit_at.items()}
-    neuron_at = {}
-    for row, at in edit_at.items():
-        if "neuron" in view.edits[at] and edit_at.get(row - 1) != at:
-            neuron_at[row] = view.edits[at]["neuron"]
     below, bottom = _side(view, width)
     rows = [*rows, *edits, _warning(view, width), *below]
-    return Bench(_within(rows, width), _within(bottom, width), neuron_at, edit_at)
+    return Bench(_within(rows, width), _within(bottom, width), edit_at)
 
 
 def which_list(view: View) -> Line:
@@ -132,13 +134,14 @@ def _side(view: View, width: int) -> tuple[list[Line], list[Line]]:
     rankings, last = _rankings(view), _last(view)
     if last is None:
         return [], []
-    word, flipped = view.card.item_word, view.flipped
+    word, flipped, items = view.card.item_word, view.flipped, view.items
     if len(rankings) > 1 and width >= BESIDE_FROM:
-        below, bottom = lists_beside(rankings, word, flipped, width), foot_of_several(rankings, None, width)
+        below, bottom = lists_beside(rankings, word, flipped, width, items), foot_of_several(rankings, None, width)
     elif (ranking := rankings[last]) is None:
         return [(("Ranking…", "dim"),)], []
     else:
-        below = list_of(ranking, word, flipped, width)
+        moved = [place_of(ranking, item, f"{word} {view.title(item)}", width) for item in items[:PLACES_MOST]]
+        below = [*moved, *list_of(ranking, word, flipped, width, items)]
         bottom = foot(ranking, width) if len(rankings) == 1 else foot_of_several(rankings, last, width)
     return below, bottom if view.edits else []
 
@@ -147,4 +150,7 @@ def _curve(view: View, width: int) -> list[Line]:
     if view.curve is None:
         return curve_lines(None, "", None, width)
     at = view.edit_of(view.curve.neuron)
-    return curve_lines(view.curve, view.name(view.curve.neuron), None if at is None else view.edits[at], width)
+    user, where = view.curve.user or view.user, view.curve.where
+    whom = f"user {user}" if where is None and user is not None else f"cohort {where}" if where else "everyone"
+    edit = None if at is None else view.edits[at]
+    return curve_lines(view.curve, view.name(view.curve.neuron), edit, width, whom)

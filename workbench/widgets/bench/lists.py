@@ -2,8 +2,10 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+
+from rich.cells import cell_len
 
 from engine.text import plain
 from workbench.model import Listed, Ranking
@@ -14,6 +16,7 @@ WIDTH_MOST = 100
 SCORE_FROM, OTHER_FROM = 36, 27
 """Cells from which a list has its scores, and the ranks in the other list."""
 GAP = "  "
+MARK = "▸"
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class _Shape:
     width: int
     score: bool
     flipped: bool
+    marked: Collection[str] = ()
+    """Ids of the items that stand out: what the page shows, and what an edit is for."""
 
     @property
     def other(self) -> bool:
@@ -42,13 +47,14 @@ class _Shape:
         """`item.other` is its rank in the list that is not shown."""
         other = UNKNOWN if item.other is None else str(item.other)
         move, role = self._move(item)
+        sign, named = (MARK, "strong") if item.id in self.marked else (" ", "")
         return cut(
             (
                 (f"{item.rank:>3}", ""),
                 (right(other, 5) if self.other else "", "dim"),
                 (right(move, 6), role),
-                (" ", ""),
-                (fit(item.title, self.room), ""),
+                (sign, "key"),
+                (fit(item.title, self.room), named),
                 (right(decimal(item.affinity), 7) if self.score else "", "dim"),
             ),
             self.width,
@@ -73,15 +79,30 @@ def about_user(user: str, ranking: Ranking | None, width: int) -> Line:
     return cut(((f"user {plain(user)}", "strong"), (about, "")), width)
 
 
-def list_of(ranking: Ranking, word: str, flipped: bool, width: int) -> list[Line]:
-    """One user's list."""
-    shape = _Shape(min(width, WIDTH_MOST), width >= SCORE_FROM, flipped)
+def list_of(ranking: Ranking, word: str, flipped: bool, width: int, marked: Collection[str] = ()) -> list[Line]:
+    """One user's list; the items that are `marked` stand out."""
+    shape = _Shape(min(width, WIDTH_MOST), width >= SCORE_FROM, flipped, marked)
     return [shape.head(word), *shape.lines(ranking)]
 
 
-def lists_beside(rankings: Mapping[str, Ranking | None], word: str, flipped: bool, width: int) -> list[Line]:
-    """Several users' lists beside each other, each below a line about its user."""
-    shape = _Shape(_column(len(rankings), width), False, flipped)
+def place_of(ranking: Ranking, item: str, name: str, width: int) -> Line:
+    """The ranks of an item before and after the edits; they are known where it is in one of the lists."""
+    after = next((one for one in ranking.after if one.id == item), None)
+    left = next((one for one in ranking.left if one.id == item), None)
+    if after is not None:
+        told = f" place {UNKNOWN if after.other is None else after.other} → {after.rank}"
+    elif left is not None:
+        told = f" place {left.rank} → {UNKNOWN if left.other is None else left.other}"
+    else:
+        told = f" not in the first {len(ranking.after)}"
+    return cut(((fit(name, min(max(0, width - len(told)), cell_len(name))), "strong"), (told, "")), width)
+
+
+def lists_beside(
+    rankings: Mapping[str, Ranking | None], word: str, flipped: bool, width: int, marked: Collection[str] = ()
+) -> list[Line]:
+    """Several users' lists beside each other, each below a line about its user; `marked` items stand out."""
+    shape = _Shape(_column(len(rankings), width), False, flipped, marked)
     columns = []
     for user, ranking in rankings.items():
         below = [cut((("Ranking…", "dim"),), shape.width)] if ranking is None else shape.lines(ranking)

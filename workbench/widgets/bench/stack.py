@@ -1,7 +1,7 @@
 """The stack of edits: what each does, to whom, and what it makes of the watched user. Pure: lines from a view."""
 
 from engine.text import plain
-from workbench.edits import Edit, amount_of, rows_of
+from workbench.edits import Edit, amount_of
 from workbench.model import Code, Ranking
 from workbench.view import View
 from workbench.widgets.line import UNKNOWN, Line, decimal, fit, right, width_of, wrap
@@ -16,7 +16,7 @@ NAME_AT_LEAST = 12
 def stack(view: View, user: str | None, ranking: Ranking | None, width: int) -> tuple[list[Line], dict[int, int]]:
     """One or two rows for each edit, and which rows belong to which of them. `user` is the one whose codes are told."""
     if not view.edits:
-        neuron = "" if view.current is None else f" neuron {view.current}"
+        neuron = "" if view.neuron is None else f" neuron {view.neuron}"
         told = f"Nothing is changed yet: i puts{neuron} here, + - change it."
         return [((row, "dim"),) for row in wrap(told, width)], {}
     width = min(width, WIDTH_MOST)
@@ -36,11 +36,11 @@ def _edit(view: View, at: int, z_role: tuple[str, str], width: int) -> list[Line
     amounts = max(AMOUNT_CELLS, *(len(amount_of(one)) for one in view.edits))
     amount = right(amount_of(edit), min(amounts, AMOUNT_MOST))
     z, role = z_role
-    current = "neuron" in edit and edit["neuron"] == view.current and view.edit_of(edit["neuron"]) == at
+    current = view.target is not None and view.target.at == at
     head: Line = ((f"{at + 1:>{digits}}", "dim"), ("▸ " if current else "  ", "key"))
     room = width - width_of(head) - 1 - len(amount)
     name = plain(edit["goal"]) if "goal" in edit else f"{edit['neuron']} {view.name(edit['neuron'])}"
-    whom = plain(rows_of(edit)) or ("every user" if "goal" in edit else "")
+    whom = view.whom(edit) or ("every user" if "goal" in edit else "")
     second = [f"for {whom}"] if whom else []
     middle: Line = ()
     if z and room - 2 - Z_CELLS >= NAME_AT_LEAST:
