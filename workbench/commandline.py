@@ -260,6 +260,25 @@ def filled_in(verb: Verb, words: Sequence[str], open_now: Here) -> list[str]:
     return [here] if len(words) <= len(others) else []
 
 
+def file_written(words: Sequence[str]) -> str | None:
+    """The file or folder that a command is told to write, by the command's words; None for one that names none."""
+    verb = load().outer.get(tuple(words[:1]))
+    if verb is None or verb.name not in ("export", "labels"):
+        return None
+    given, _ = read_words(verb, words[1:])
+    if verb.name == "labels":
+        return given.words[2] if given.words[1:2] == ["export"] and len(given.words) > 2 else None
+    return given.options.get("--output")
+
+
+def written_to(words: Sequence[str], file: str, path: str, *, agreed: bool) -> tuple[str, ...]:
+    """The command with `path` in the place of `file`, which it writes; `agreed`: it may write over what is there."""
+    forms = {file: path, f"--output={file}": f"--output={path}"}
+    at = max(place for place, word in enumerate(words) if word in forms)
+    over = ["--overwrite"] if agreed and words[0] == "export" and "--overwrite" not in words else []
+    return (*words[:at], forms[words[at]], *words[at + 1 :], *over)
+
+
 def _takes_session(verb: Verb, given: Given, run: str | None, session: str | None, saved: bool) -> bool:
     """Whether --session of the open session belongs behind the command."""
     if session is None or verb.option("--session") is None or given.has("--session") or verb.name == KEEPS:

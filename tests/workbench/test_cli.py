@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from engine.home import Home, content
+from engine.report import formats
 from engine.run import Run
 from tests.workbench.cli import Monoscope, neuron_of
 from workbench.__main__ import Plain, plain_tui
@@ -312,6 +313,27 @@ def test_a_report_names_neurons_and_holds_no_user(monoscope: Monoscope, demo_run
     assert not any(f" {user} " in text for user in demo_run.recommender.users.ids)
     assert monoscope("export", "demo").out == text
     assert monoscope("export", "demo", "--format", "json").json["run"] == "demo"
+    file = tmp_path / "out" / "report.md"
+    file.write_text(text.replace("RBO", "OBR"))
+    assert monoscope("export", "demo", "--output", file).code == 0
+    assert file.read_text() == text
+    for kind in formats.FORMATS:
+        assert monoscope("export", "demo", "--format", kind, "--output", tmp_path / kind).code == 0
+        assert monoscope("export", "demo", "--output", tmp_path / kind).code == 0
+
+
+@pytest.mark.parametrize("mine", ["x = 1\n", '{"run": "demo"}', "[]", "# Notes\n"])
+def test_a_file_that_is_no_earlier_report_is_written_over_only_on_demand(
+    monoscope: Monoscope, tmp_path: Path, mine: str
+) -> None:
+    file = tmp_path / "model.py"
+    file.write_text(mine)
+    answer = monoscope("export", "demo", "--output", file)
+    assert answer.code == 1
+    assert f"{file} exists and is no report of monoscope; name another file" in " ".join(answer.err.split())
+    assert file.read_text() == mine
+    assert monoscope("export", "demo", "--output", file, "--overwrite").code == 0
+    assert "what the model has learned" in file.read_text()
 
 
 def test_runs_are_listed_shown_and_removed(elsewhere: Monoscope, demo_run: Run, tmp_path: Path) -> None:

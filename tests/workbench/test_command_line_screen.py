@@ -92,6 +92,80 @@ async def test_what_is_shown_is_written_to_a_file(demo: Home, tmp_path: Path) ->
         assert "Cannot write" in await say(driver, f"write {file}/inside")
 
 
+@pytest.mark.parametrize("line", ["write", "screenshot"])
+async def test_a_file_that_is_there_is_written_over_only_on_a_yes(demo: Home, tmp_path: Path, line: str) -> None:
+    async with opened(demo) as driver:
+        await driver.ready()
+        file, other, third = (tmp_path / f"{name}.svg" for name in ("mine", "other", "third"))
+        file.write_text("mine")
+        for answer in ("n", "", "no"):
+            await say(driver, f"{line} {file}")
+            assert "mine.svg exists; write over it? y, or another name:" in driver.text
+            await driver.type(answer)
+            assert driver.screen.status.message == "Nothing was written."
+        await say(driver, f"{line} {file}")
+        await driver.press("escape")
+        assert driver.screen.status.message == "Nothing was written."
+        assert file.read_text() == "mine"
+        other.write_text("other's")
+        await say(driver, f"{line} {file}")
+        await driver.type(str(other))
+        assert "other.svg exists" in driver.text
+        await driver.type(str(third))
+        assert str(third) in driver.screen.status.message
+        assert "exists" not in third.read_text()
+        assert (file.read_text(), other.read_text()) == ("mine", "other's")
+        await say(driver, f"{line} {file}")
+        await driver.type("y")
+        assert file.read_text() == third.read_text()
+        await say(driver, f"{line} {file}")
+        await driver.type(f"{file}/inside")
+        assert "Cannot write" in driver.screen.status.message
+
+
+@pytest.mark.parametrize(
+    ("line", "agreed", "elsewhere"),
+    [
+        (
+            "export --format md --output {0}/r.md",
+            "export demo-mf --format md --output {0}/r.md --overwrite",
+            "export demo-mf --format md --output {0}/s.md",
+        ),
+        (
+            "export --output={0}/r.md",
+            "export demo-mf --output={0}/r.md --overwrite",
+            "export demo-mf --output={0}/s.md",
+        ),
+        ("labels export {0}/r.md", "labels demo-mf export {0}/r.md", "labels demo-mf export {0}/s.md"),
+        (
+            "export --format vectors --output {0}",
+            "export demo-mf --format vectors --output {0} --overwrite",
+            "export demo-mf --format vectors --output {0}/s.md",
+        ),
+    ],
+)
+async def test_a_command_that_would_write_over_a_file_asks_first(
+    demo: Home, jobs_that: JobsThat, tmp_path: Path, line: str, agreed: str, elsewhere: str
+) -> None:
+    jobs_that("")
+    (tmp_path / "r.md").write_text("mine")
+    line, agreed, elsewhere = (text.format(tmp_path) for text in (line, agreed, elsewhere))
+    async with opened(demo) as driver:
+        await driver.ready()
+        await say(driver, line)
+        assert "exists; write over it?" in driver.text
+        await driver.type("n")
+        assert not driver.screen.runner.jobs
+        await say(driver, line)
+        await driver.type(str(tmp_path / "s.md"))
+        await say(driver, line)
+        await driver.type("y")
+        assert [job.command for job in driver.screen.runner.jobs] == [
+            f"monoscope {elsewhere}",
+            f"monoscope {agreed}",
+        ]
+
+
 async def test_a_screenshot_is_a_picture(demo: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     async with opened(demo) as driver:

@@ -32,6 +32,9 @@ def export(
     output: Annotated[
         Path | None, typer.Option(help="The file to write, else standard output; a folder for vectors.")
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write over a file that is no earlier report; one that is gives way.")
+    ] = False,
     session: SessionName = None,
     rows: Annotated[str | None, typer.Option(help="Vectors that are written: changed (default), or all.")] = None,
     file_format: Annotated[
@@ -44,7 +47,8 @@ def export(
 ) -> None:
     """A report of a run, or the vectors of users and items under a session's edits.
 
-    A report holds no user ids and no histories. Vectors come with their ids, biases and scorer, whom a filter serves,
+    A report holds no user ids and no histories, and takes the place of an earlier one; any other file that is there is
+    left alone without --overwrite. Vectors come with their ids, biases and scorer, whom a filter serves,
     and a manifest of the edits, their measured effect and the files' hashes; `monoscope adopt` reads them.
     """
     run, session = _opened(ctx, name, session)
@@ -57,8 +61,10 @@ def export(
         return _export_vectors(run, session or run.name, output, wanted)
     if rows or file_format or with_users:
         raise typer.BadParameter("--rows, --file-format and --with-users go with --format vectors")
-    from engine.report import formats
+    from engine.report import earlier, formats
 
+    if output is not None:
+        earlier.check(output, overwrite=overwrite)
     text = formats.render(run, session_state(ctx, session, run.name), kind)
     if output is None:
         return typer.echo(text, nl=False)

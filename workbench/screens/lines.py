@@ -8,6 +8,7 @@ from engine.errors import MonoscopeError
 from engine.home import Home
 from workbench.jobs import JobRunner
 from workbench.screens.desk import Desk
+from workbench.screens.overwriting import write_to
 from workbench.screens.panes import PanesScreen
 from workbench.view import View
 
@@ -166,9 +167,25 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
                     "for it (? tells them), or leave with q first."
                 )
             else:
-                self.start_job(meant.words)
+                self._start_writing(meant.words)
         except MonoscopeError as error:
             self.say(str(error))
+
+    def _start_writing(self, words: Sequence[str]) -> None:
+        """Run a command beside the browsing, once it is sure that it writes over nothing by accident."""
+        from pathlib import Path
+
+        from workbench.commandline import file_written, written_to
+
+        file = file_written(words)
+        if file is None:
+            return self.start_job(words)
+        return write_to(
+            self,
+            Path(file).expanduser(),
+            lambda path, agreed: self.start_job(written_to(words, file, str(path), agreed=agreed)),
+            self._names("write"),
+        )
 
     def start_job(self, words: Sequence[str]) -> None:
         """Run a command beside the browsing."""
@@ -216,10 +233,14 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
 
         from engine.home import write_whole
 
+        picture = self.app.export_screenshot()  # of this screen, not of the question
+
+        def write(path: Path, _agreed: bool) -> None:
+            write_whole(path, picture)
+            self.say(f"Wrote {path}.")
+
         path = Path(file or f"{self.view.card.name}.svg").expanduser()
-        path = path if path.suffix else path.with_suffix(".svg")
-        write_whole(path, self.app.export_screenshot())
-        self.say(f"Wrote {path}.")
+        write_to(self, path if path.suffix else path.with_suffix(".svg"), write, self._names("write"))
 
     def do_tab(self, name: str) -> None:
         self.desk.show_tab(name)
@@ -277,9 +298,13 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
 
         from engine.home import write_whole
 
-        path = Path(file).expanduser()
-        write_whole(path, "\n".join(self.texts()) + "\n")
-        self.say(f"Wrote what is shown to {path}.")
+        shown = "\n".join(self.texts()) + "\n"
+
+        def write(path: Path, _agreed: bool) -> None:
+            write_whole(path, shown)
+            self.say(f"Wrote what is shown to {path}.")
+
+        write_to(self, Path(file).expanduser(), write, self._names("write"))
 
     def filter(self, text: str) -> str:
         """Filter while it is typed; says how much is left, or what makes no sense."""
