@@ -14,6 +14,7 @@ Actions and their data:
     bookmark    kind, id, on                                a neuron, item, user or concept is marked, or no longer
     undo, redo                                              of all of these but scores
 
+The tests "held-out" and "moves" were once called otherwise; journals of that time are read with the names of today.
 A score is a measurement: it stands beside a label as long as it is about its text and its concept, and comes back when
 the label does. An analyst's label ("human", "rejected") is replaced by an analyst's alone ("none" takes it away), and a
 failure replaces no label that names a neuron. `measured` are the figures of the whole stack with that edit, and so of
@@ -38,6 +39,8 @@ BY_AN_ANALYST = frozenset({"human", "rejected"})
 """States of a label that a labeller does not replace."""
 _ENVELOPE = frozenset({"action", "neuron"})
 _NAMING = frozenset({"metadata", "llm", "human"})
+
+_FORMER_KINDS = {"agreement": "held-out", "causal": "moves"}
 
 _Key = tuple[Any, ...]
 _Cell = tuple[int, Any]
@@ -219,7 +222,8 @@ class Replay:
         return [(key, before, None if label.state == "none" else (self._count, label))]
 
     def _scored(self, neuron: int, kind: str, record: Mapping[str, Any]) -> list[_Change]:
-        text, concept, told = record.get("text"), record.get("concept"), {**record}
+        kind = kind_of(kind)
+        text, concept, told = record.get("text"), record.get("concept"), {**record, "kind": kind}
         if not isinstance(text, str | None) or not isinstance(concept, str | None):
             raise ValueError("a score's text and concept must be texts")
         key = ("score", neuron, kind, text, concept)
@@ -240,6 +244,11 @@ class Replay:
         if before is not None and before[1] == user:
             return []
         return [(key, self._cells.get(key), (self._count, True)), (last, before, (self._count, user))]
+
+
+def kind_of(written: str) -> str:
+    """The kind of a score by its name of today."""
+    return _FORMER_KINDS.get(written, written)
 
 
 def record(action: str, data: Mapping[str, Any]) -> dict[str, Any]:

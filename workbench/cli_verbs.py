@@ -16,7 +16,7 @@ CHOICES: dict[str, str] = {
     "--variant": "batchtopk topk relu",
     "--labeller": "llm metadata",
     "--judge": "llm metadata",
-    "--tests": "detection intruder agreement causal none",
+    "--tests": "detection intruder held-out moves none",
     "--unit": "p99 raw",
     "--serve": "change decoded all-decoded",
     "--operation": "set add scale cap",

@@ -155,12 +155,12 @@ COLUMNS: tuple[Column, ...] = (
         "Chance is 0.20.",
         "High is good: the items belong together, whatever the label says.",
     ), ()),
-    _score("held", "held", "agreement", 4, (
+    _score("held", "held", "held-out", 4, (
         "held-out purity: share of the label's concept among the 20 strongest items the labeller did not see",
         "Chance is the concept's base rate{example}.",
         "High is good, beside that base rate.",
     ), ("held-out", "heldout purity")),
-    _score("moves", "moves", "causal_gain", 5, (
+    _score("moves", "moves", "moves_gain", 5, (
         "how much the share of the label's items in users' top 20 grows when they are raised by one p99",
         "Chance is no change, 0; random directions of equal purity move something too, which the inspector shows.",
         "High is good; with a dot product and a tied decoder it follows from purity and proves little.",

@@ -58,7 +58,7 @@ def label_purity(
         return None, None, None
     if any(entry.concept == label.concept for entry in run.reach):
         return run.label_purity(number, label.concept)
-    whole = (scores.get("agreement", {}).get("figures") or {}).get("whole")
+    whole = (scores.get("held-out", {}).get("figures") or {}).get("whole")
     return (whole["purity10"], whole["purity20"], whole["purity50"]) if whole else (None, None, None)
 
 

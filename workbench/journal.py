@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.actions import kind_of
 from engine.text import plain
 from workbench.edits import amount_of, rows_of
+from workbench.label_words import TEST_WORDS
 
 LINES_KEPT = 200
 
@@ -23,10 +25,8 @@ def _words(record: Mapping[str, Any]) -> str:
         case {"action": "label", "neuron": neuron, "state": state}:
             text = record.get("text") or record.get("note") or ""
             return f"label {neuron} {text} ({state})" if state != "none" else f"label {neuron} taken away"
-        case {"action": "score", "neuron": neuron, "kind": kind}:
-            value = (record.get("figures") or {}).get("value", (record.get("figures") or {}).get("gain"))
-            told = f" {value:.2f}" if isinstance(value, float) else ""
-            return f"{kind} of {neuron}: {record.get('state')}{told}"
+        case {"action": "score", "neuron": neuron, "kind": str(kind)}:
+            return f"{_test(kind_of(kind), neuron)} {_outcome(record)}"
         case {"action": "edit", "edit": Mapping() as edit}:
             return f"{'change' if record.get('replaces') is not None else 'edit'} {_edit(edit)}"
         case {"action": "switch", "index": place, "on": on}:
@@ -41,6 +41,24 @@ def _words(record: Mapping[str, Any]) -> str:
         case {"action": "bookmark", "kind": kind, "id": name, "on": on}:
             return f"{'mark' if on else 'unmark'} {kind} {name}"
     return str(record.get("action"))
+
+
+def _test(kind: str, neuron: object) -> str:
+    return f"what the labeller of {neuron} saw:" if kind == "evidence" else f"{TEST_WORDS.get(kind, kind)} of {neuron}:"
+
+
+def _outcome(record: Mapping[str, Any]) -> str:
+    """A test's figure beside that of chance; without one why there is none, or how many items there are."""
+    figures = record.get("figures") or {}
+    if "gain" in figures:
+        null = figures.get("null_gain")
+        return f"{figures['gain']:+.2f} ({'null unknown' if null is None else f'random directions {null:+.2f}'})"
+    if isinstance(figures.get("value"), float):
+        chance = figures.get("chance")
+        return f"{figures['value']:.2f}" + ("" if chance is None else f" (chance {chance:.2f})")
+    if "shown" in figures:
+        return f"{len(figures['shown'])} items"
+    return " ".join(filter(None, [str(record.get("state")), str(record.get("why") or "")]))
 
 
 def _edit(edit: Mapping[str, Any]) -> str:

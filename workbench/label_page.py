@@ -5,6 +5,7 @@ from typing import Any
 
 from engine.run import Run
 from workbench.label_table import interval, two
+from workbench.label_words import TEST_WORDS
 from workbench.tables import cell, say, show
 
 
@@ -33,8 +34,8 @@ def _show_label(row: Mapping[str, Any], titled: Callable[[str], str]) -> None:
         "evidence": _evidence,
         "detection": _detection,
         "intruder": _intruder,
-        "agreement": _agreement,
-        "causal": _causal,
+        "held-out": _held_out,
+        "moves": _moves,
     }
     for kind, page in pages.items():
         score = row["scores"].get(kind)
@@ -42,7 +43,7 @@ def _show_label(row: Mapping[str, Any], titled: Callable[[str], str]) -> None:
             continue
         say("")
         if score["state"] in ("failed", "unknown"):
-            say(f"{kind}: {score['state']}. {score['why']}")
+            say(f"{TEST_WORDS.get(kind, kind)}: {score['state']}. {score['why']}")
         else:
             page(score, titled)
 
@@ -87,7 +88,7 @@ def _intruder(score: Mapping[str, Any], titled: Callable[[str], str]) -> None:
     show("", ("found", "intruder", "among"), rows)
 
 
-def _agreement(score: Mapping[str, Any], _titled: Callable[[str], str]) -> None:
+def _held_out(score: Mapping[str, Any], _titled: Callable[[str], str]) -> None:
     figures = score["figures"]
     depths = " ".join(two(figures[f"purity{k}"]) for k in (10, 20, 50))
     say(f"held-out purity of {score['concept']}: {depths} at 10, 20, 50; at {figures['depth']} {interval(figures)}")
@@ -95,7 +96,7 @@ def _agreement(score: Mapping[str, Any], _titled: Callable[[str], str]) -> None:
     say(f"base rate: {cell(figures['chance'])} ({members})")
 
 
-def _causal(score: Mapping[str, Any], _titled: Callable[[str], str]) -> None:
+def _moves(score: Mapping[str, Any], _titled: Callable[[str], str]) -> None:
     figures = score["figures"]
     gain, low, high = (f"{figures[name]:+.3f}" for name in ("gain", "low", "high"))
     places = f"{cell(figures['before'])} to {cell(figures['after'])}"

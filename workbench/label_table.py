@@ -8,6 +8,7 @@ from rich.text import Text
 
 from engine.labels.metadata import NO_CONCEPT
 from engine.neurons.table import names
+from workbench.label_words import TEST_WORDS
 from workbench.tables import console, say, show
 
 Row = Mapping[str, Any]
@@ -60,7 +61,7 @@ def show_failures(failures: Iterable[Row]) -> None:
     for failure in sorted(failures, key=lambda one: (one["neuron"], one["what"] != "label", one["what"])):
         found.setdefault(failure["why"], {}).setdefault(failure["what"], []).append(failure["neuron"])
     for why, kinds in found.items():
-        told = [f"{what} of {_neurons(numbers)}" for what, numbers in kinds.items()]
+        told = [f"{TEST_WORDS.get(what, what)} of {_neurons(numbers)}" for what, numbers in kinds.items()]
         say(f"Failed: {', '.join(told)}. {why}")
 
 
@@ -78,7 +79,7 @@ def failures_in(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 def holds(scores: Mapping[str, Any]) -> bool | None:
     """Whether a label's concept would name its neuron on the held-out half too; None where that is not known."""
-    figures = scores.get("agreement", {}).get("figures")
+    figures = scores.get("held-out", {}).get("figures")
     if not figures or not figures["chance"]:
         return None
     return names(figures["value"], figures["value"] / figures["chance"])
@@ -126,8 +127,8 @@ def summary(rows: Sequence[Row], *, shuffled: bool = False) -> str:
     named = [row for row in rows if row["text"] and row["text"] != NO_CONCEPT and row["state"] != "rejected"]
     told = [] if shuffled else [_named(named, len(rows))]
     told += [_detection(_figures(named, "detection")), _intruder(_figures(rows, "intruder"))]
-    told += [_agreement(_figures(named, "agreement"))]
-    told += [] if shuffled else [_causal(_figures(named, "causal"))]
+    told += [_held_out(_figures(named, "held-out"))]
+    told += [] if shuffled else [_moves(_figures(named, "moves"))]
     return " ".join(filter(None, told))
 
 
@@ -151,13 +152,13 @@ def _intruder(figures: Sequence[Row]) -> str:
     return _told(figures, "The intruder is found")
 
 
-def _agreement(figures: Sequence[Row]) -> str:
-    good = sum(bool(holds({"agreement": {"figures": each}})) for each in figures)
+def _held_out(figures: Sequence[Row]) -> str:
+    good = sum(bool(holds({"held-out": {"figures": each}})) for each in figures)
     neurons = _verb(good, "its neuron", "their neurons")
     return _told(figures, f"{good} of {len(figures)} would name {neurons} on the held-out items too")
 
 
-def _causal(figures: Sequence[Row]) -> str:
+def _moves(figures: Sequence[Row]) -> str:
     if not figures:
         return ""
     more = sum(bool(f["agrees"]) and f["null_share"] is not None and f["null_share"] <= BEATEN for f in figures)
@@ -198,10 +199,10 @@ def _line(row: Row, *, weak: bool) -> dict[str, Any]:
         "concept": row["concept"],
         "detection": _scored(scores, "detection", interval),
         "intruder": _scored(scores, "intruder", interval),
-        "held-out": _scored(scores, "agreement", lambda figures: f"{two(figures['value'])} ({two(figures['chance'])})"),
+        "held-out": _scored(scores, "held-out", lambda figures: f"{two(figures['value'])} ({two(figures['chance'])})"),
         "label@20": two(row["purity20"]),
         "best@20": " ".join(filter(None, [two(row["best_purity20"]), other])),
-        "moves": _scored(scores, "causal", _moved),
+        "moves": _scored(scores, "moves", _moved),
     }
 
 

@@ -21,7 +21,7 @@ FORMAT = "monoscope labels 1"
 STATES: tuple[LabelState, ...] = ("human", "llm", "metadata", "rejected")
 """States that a label may come in with; the others name nothing."""
 _LABEL = ("neuron", "label", "state", "concept", "model", "note", "time")
-_SCORES = ("detection", "detection_low", "detection_high", "intruder", "agreement", "agreement_chance", "causal_gain")
+_SCORES = ("detection", "detection_low", "detection_high", "intruder", "held_out", "held_out_chance", "moves_gain")
 COLUMNS = ("run", "content", *_LABEL, *_SCORES)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _QUOTED = (*_FORMULA, "'")
@@ -70,9 +70,9 @@ def flat_scores(kinds: Mapping[str, Mapping[str, Any]]) -> dict[str, float | Non
         "detection_low": figure("detection", "low"),
         "detection_high": figure("detection", "high"),
         "intruder": figure("intruder", "value"),
-        "agreement": figure("agreement", "value"),
-        "agreement_chance": figure("agreement", "chance"),
-        "causal_gain": figure("causal", "gain"),
+        "held_out": figure("held-out", "value"),
+        "held_out_chance": figure("held-out", "chance"),
+        "moves_gain": figure("moves", "gain"),
     }
 
 

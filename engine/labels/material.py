@@ -115,15 +115,15 @@ class Material:
         found = members(concept, {one.name: one.member for one in self.concepts})
         return found, None if found is not None else f"The catalogue has no concept {concept!r} (any more)."
 
-    def causal(self, neuron: int, member: np.ndarray, concept: str) -> Score:
+    def moves(self, neuron: int, member: np.ndarray, concept: str) -> Score:
         """Whether raising the neuron brings the label's items into users' lists."""
         unit = self.run.neuron(neuron).p99_users
         if unit is None or self.candidates is None:
             why = "No user activates it, so that there is nothing to raise." if unit is None else self.missing
-            return Score("causal", "unknown", "lists", concept=concept, why=why)
+            return Score("moves", "unknown", "lists", concept=concept, why=why)
         found = causal_agreement(
             self.run.recommender, self.run.sae, self.candidates, neuron, unit, member, self.z_im, self.split.seed
         )
         if found.unknown is not None:
-            return Score("causal", "unknown", "lists", concept=concept, why=found.unknown)
-        return Score("causal", "scored", "lists", concept=concept, figures=found.as_dict())
+            return Score("moves", "unknown", "lists", concept=concept, why=found.unknown)
+        return Score("moves", "scored", "lists", concept=concept, figures=found.as_dict())

@@ -209,10 +209,10 @@ def _by_concept(material: Material, number: int, kind: Kind, concept: str, membe
         evidence = material.evidence(number)
         fits = {shown.item: bool(member[shown.item]) for shown in evidence.score}
         return scores.detection(evidence, fits, material.ids, "metadata", concept=concept)
-    if kind == "agreement":
+    if kind == "held-out":
         z_n, everything = material.z_im[:, number], np.flatnonzero(material.eligible)
-        return scores.agreement(z_n, material.split.score, member, concept, everything)
-    return material.causal(number, member, concept)
+        return scores.held_out(z_n, material.split.score, member, concept, everything)
+    return material.moves(number, member, concept)
 
 
 def _intruder(material: Material, number: int, request: Request) -> Score | Question:

@@ -3,7 +3,8 @@
 detection   does the label tell items that activate the neuron from items that do not? Balanced accuracy, chance 0.5.
 intruder    do the neuron's items belong together? Which of five is the one that does not activate it? Chance 0.2. It
             needs no label.
-agreement   purity of the label's own items among the neuron's most active held-out ones, beside their base rate.
+held-out    purity of the label's own items among the neuron's most active held-out ones, beside their base rate.
+moves       do users' lists gain the label's items when the neuron is raised? `engine.labels.causal` has it.
 
 A test that could not be made is a state with its reason ("unknown", "failed"), never a figure.
 """
@@ -19,8 +20,8 @@ import numpy as np
 from engine.labels.evidence import ACTIVE, NEAR, Evidence, Source
 from engine.neurons.evidence import DEPTHS
 
-Kind = Literal["detection", "intruder", "agreement", "causal"]
-KINDS: tuple[Kind, ...] = ("detection", "intruder", "agreement", "causal")
+Kind = Literal["detection", "intruder", "held-out", "moves"]
+KINDS: tuple[Kind, ...] = ("detection", "intruder", "held-out", "moves")
 DETECTION_CHANCE = 0.5
 FEWEST = 5
 """Items of each class without which a detection is unknown; rounds without which the intruder test is."""
@@ -134,7 +135,7 @@ def few_rounds(evidence: Evidence) -> str | None:
     return None if n >= FEWEST else f"Its held-out items are enough for {n} rounds alone; {FEWEST} are needed."
 
 
-def agreement(z_n: np.ndarray, pool: np.ndarray, member: np.ndarray, concept: str, everything: np.ndarray) -> Score:
+def held_out(z_n: np.ndarray, pool: np.ndarray, member: np.ndarray, concept: str, everything: np.ndarray) -> Score:
     """Purity@10, 20 and 50 of `member` (bool, items) among the items of `pool` that activate a neuron most.
 
     With the score half as `pool`, no label that was chosen on the explain half can flatter itself. `whole` are the
@@ -147,7 +148,7 @@ def agreement(z_n: np.ndarray, pool: np.ndarray, member: np.ndarray, concept: st
     elif not base:
         why = f"None of the held-out items is of {concept}."
     if why is not None:
-        return Score("agreement", "unknown", "metadata", concept=concept, why=why)
+        return Score("held-out", "unknown", "metadata", concept=concept, why=why)
     depth = 20 if purity["purity20"] is not None else 10
     value = purity[f"purity{depth}"] or 0.0
     low, high = wilson(round(value * depth), depth)
@@ -162,7 +163,7 @@ def agreement(z_n: np.ndarray, pool: np.ndarray, member: np.ndarray, concept: st
         "held_out_members": int(member[pool].sum()),
         "whole": _purity(z_n, everything, member),
     }
-    return Score("agreement", "scored", "metadata", concept=concept, figures=figures)
+    return Score("held-out", "scored", "metadata", concept=concept, figures=figures)
 
 
 def _purity(z_n: np.ndarray, pool: np.ndarray, member: np.ndarray) -> dict[str, float | None]:

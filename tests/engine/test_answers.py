@@ -67,7 +67,7 @@ def test_a_neuron_is_what_the_command_prints_but_for_the_label(ask: Ask, monosco
     assert answered == {name: value for name, value in printed.items() if name in answered}
     left_out = printed.keys() - answered.keys()
     assert {"label", "label_state", "label_note", "label_concept"} <= left_out
-    assert all(name.startswith(("label", "score", "agreement", "causal", "detection", "intruder", "evidence"))
+    assert all(name.startswith(("label", "score", "held-out", "moves", "detection", "intruder", "evidence"))
                for name in left_out), left_out  # fmt: skip
 
 
@@ -438,5 +438,5 @@ def test_a_label_by_hand_is_tested_and_not_named_anew(peer: Peer) -> None:
     actions = body["result"]["actions"]
     assert [told["neuron"] for told in actions if told["action"] == "label"] == [3]
     tested = {told["kind"]: told for told in actions if told["action"] == "score" and told["neuron"] == 2}
-    assert tested["agreement"]["concept"] == "Horror"
-    assert tested["agreement"]["state"] == "scored"
+    assert tested["held-out"]["concept"] == "Horror"
+    assert tested["held-out"]["state"] == "scored"

@@ -19,16 +19,16 @@ def test_a_score_stands_beside_the_label_that_it_is_about_and_comes_back_with_it
     with Session.open(home, "work", "run") as journal:
         journal.append("label", neuron=3, text="Horror", state="metadata", concept="Horror")
         journal.append("score", neuron=3, **score("detection", 0.9, "Horror"))
-        journal.append("score", neuron=3, **score("agreement", 0.8, concept="Horror"))
+        journal.append("score", neuron=3, **score("held-out", 0.8, concept="Horror"))
         journal.append("score", neuron=3, **score("intruder", 0.7))
-        assert values(journal) == {"detection": 0.9, "agreement": 0.8, "intruder": 0.7}
+        assert values(journal) == {"detection": 0.9, "held-out": 0.8, "intruder": 0.7}
         journal.append("label", neuron=3, text="Scary", state="human", concept="Horror")
-        assert values(journal) == {"agreement": 0.8, "intruder": 0.7}
+        assert values(journal) == {"held-out": 0.8, "intruder": 0.7}
         journal.append("label", neuron=3, text="Westerns", state="human", concept="Western")
         assert values(journal) == {"intruder": 0.7}
         journal.append("undo")
         journal.append("undo")
-        assert values(journal) == {"detection": 0.9, "agreement": 0.8, "intruder": 0.7}
+        assert values(journal) == {"detection": 0.9, "held-out": 0.8, "intruder": 0.7}
         assert values(journal, 4) == {}
     assert Session.read(home, "work").scores == journal.state.scores
 
@@ -59,3 +59,14 @@ def test_a_test_that_is_made_again_replaces_the_earlier_one(home: Home) -> None:
 def test_a_score_that_is_none_is_refused(home: Home, told: dict[str, object]) -> None:
     with Session.open(home, "work", "run") as journal, pytest.raises(SessionError):
         journal.append("score", neuron=3, **told)
+
+
+def test_scores_by_the_names_that_tests_once_had_are_read_by_those_of_today(home: Home) -> None:
+    with Session.open(home, "old", "run") as journal:
+        journal.append("score", neuron=3, **score("agreement", 0.8))
+        journal.append("score", neuron=3, **score("causal", 0.1))
+        assert values(journal) == {"held-out": 0.8, "moves": 0.1}
+        assert journal.state.scores[3]["moves"]["kind"] == "moves"
+        journal.append("score", neuron=3, **score("moves", 0.2))
+        assert values(journal) == {"held-out": 0.8, "moves": 0.2}
+    assert Session.read(home, "old").scores == journal.state.scores

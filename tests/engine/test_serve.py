@@ -169,8 +169,8 @@ def test_ranking_goes_on_while_a_label_waits_for_the_language_model(peer: Peer) 
     assert (labelled["action"], labelled["neuron"], labelled["text"]) == ("label", 3, "Scary films")
     assert {(score["action"], score["kind"], score["state"]) for score in scores} == {
         ("score", "evidence", "shown"),
-        ("score", "agreement", "unknown"),
-        ("score", "causal", "unknown"),
+        ("score", "held-out", "unknown"),
+        ("score", "moves", "unknown"),
         ("score", "detection", "failed"),
         ("score", "intruder", "failed"),
     }

@@ -96,8 +96,8 @@ SCORES: dict[str, dict[str, Any]] = {
         },
     },
     "intruder": {"state": "failed", "judge": "gpt", "why": "It did not answer.", "figures": None},
-    "agreement": {"state": "unknown", "judge": "metadata", "why": "Too few items.", "figures": None},
-    "causal": {
+    "held-out": {"state": "unknown", "judge": "metadata", "why": "Too few items.", "figures": None},
+    "moves": {
         "state": "scored",
         "concept": "Comedy",
         "figures": {
@@ -181,7 +181,7 @@ def test_a_labels_purity_is_unknown_where_the_facts_are_of_another_label(view: V
     line = next(row for row in shown(view, "concepts", labels={0: label}).splitlines() if row.startswith("label:"))
     assert line.split()[-3:] == ["–", "–", "–"]
     score = {"concept": "Western", "figures": {"whole": {"purity10": 0.7, "purity20": 0.65, "purity50": 0.6}}}
-    text = shown(view, "concepts", labels={0: label}, scores={0: {"agreement": score}})
+    text = shown(view, "concepts", labels={0: label}, scores={0: {"held-out": score}})
     assert "0.70 0.65 0.60" in text
 
 
@@ -252,7 +252,7 @@ def test_a_labels_tests_stand_beside_chance_and_a_failure_is_no_figure(view: Vie
         "note: All are comedies.",
         "detection 0.80 0.65 0.90 0.50",
         "intruder !",
-        "held-out @20 – – – –",
+        "held-out purity – – – –",
         "moves +0.83 +0.80 +0.86 +0.40",
         "! intruder failed: It did not answer.",
         "held-out @20 unknown: Too few items.",

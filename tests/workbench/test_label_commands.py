@@ -49,8 +49,8 @@ def test_without_a_language_model_the_metadata_name_and_test_neurons_and_it_says
     assert {kind for kind, score in row["scores"].items() if score["state"] == "scored"} == {
         "detection",
         "intruder",
-        "agreement",
-        "causal",
+        "held-out",
+        "moves",
     }
 
 
@@ -313,7 +313,7 @@ def test_shuffled_scores_say_so_and_show_no_figure_of_the_true_items(monoscope: 
 def test_a_name_by_the_metadata_that_does_not_hold_has_a_mark(monoscope: Monoscope, demo_run: Run) -> None:
     def score(value: float, chance: float) -> dict[str, Any]:
         figures = {"value": value, "chance": chance, "low": 0.0, "high": 1.0, "purity10": value, "purity20": value}
-        return {"kind": "agreement", "state": "scored", "judge": "metadata", "concept": "Horror", "figures": figures}
+        return {"kind": "held-out", "state": "scored", "judge": "metadata", "concept": "Horror", "figures": figures}
 
     cases = [("metadata", 0.3, 0.1, False), ("metadata", 0.9, 0.1, True), ("metadata", 0.9, 0.6, False)]
     cases += [("llm", 0.3, 0.1, False), ("metadata", None, None, None)]
@@ -416,18 +416,18 @@ def test_a_label_by_hand_is_tested_like_any_other(monoscope: Monoscope) -> None:
     neuron = neuron_of(monoscope, "Horror")
     monoscope("labels", "demo", "set", neuron, "Scary", "--concept", "Horror", "--session", "tested")
     (row,) = monoscope(
-        "labels", "demo", "score", neuron, "--tests", "agreement,detection", "--session", "tested", "--json"
+        "labels", "demo", "score", neuron, "--tests", "held-out,detection", "--session", "tested", "--json"
     ).json
-    right = row["scores"]["agreement"]["figures"]
+    right = row["scores"]["held-out"]["figures"]
     assert right["value"] > right["chance"] + 0.5
     monoscope("labels", "demo", "set", neuron, "Wild West", "--concept", "Western", "--session", "tested")
-    assert not {"agreement", "detection"} & set(
+    assert not {"held-out", "detection"} & set(
         monoscope("labels", "demo", "--session", "tested", "--json").json[0]["scores"]
     )
     (row,) = monoscope(
-        "labels", "demo", "score", "--tests", "agreement,detection", "--session", "tested", "--json"
+        "labels", "demo", "score", "--tests", "held-out,detection", "--session", "tested", "--json"
     ).json
-    wrong = row["scores"]["agreement"]["figures"]
+    wrong = row["scores"]["held-out"]["figures"]
     assert wrong["value"] < 0.2
     assert row["scores"]["detection"]["figures"]["low"] < 0.5
 
@@ -435,9 +435,9 @@ def test_a_label_by_hand_is_tested_like_any_other(monoscope: Monoscope) -> None:
 def test_scores_on_shuffled_metadata_are_shown_and_not_kept(monoscope: Monoscope) -> None:
     neuron = neuron_of(monoscope, "Horror")
     monoscope("labels", "demo", "set", neuron, "Horror", "--session", "shuffled")
-    words = ("labels", "demo", "score", neuron, "--tests", "agreement", "--session", "shuffled")
+    words = ("labels", "demo", "score", neuron, "--tests", "held-out", "--session", "shuffled")
     (row,) = monoscope(*words, "--shuffled", "--json").json
-    assert row["scores"]["agreement"]["figures"]["value"] < 0.5
+    assert row["scores"]["held-out"]["figures"]["value"] < 0.5
     assert monoscope("labels", "demo", "--session", "shuffled", "--json").json[0]["scores"] == {}
 
 
@@ -548,9 +548,9 @@ def test_an_export_needs_to_know_its_format_and_leaves_no_half_of_a_file(monosco
 def test_a_label_of_two_concepts_has_a_purity_of_its_own(monoscope: Monoscope) -> None:
     neuron = neuron_of(monoscope, "Horror")
     assert monoscope("labels", "demo", "set", neuron, "Popular horror", "--session", "joint").code == 0
-    (row,) = monoscope("labels", "demo", "score", "--tests", "agreement", "--session", "joint", "--json").json
+    (row,) = monoscope("labels", "demo", "score", "--tests", "held-out", "--session", "joint", "--json").json
     assert row["concept"] is not None
     assert " + " in row["concept"]
-    assert row["purity20"] == row["scores"]["agreement"]["figures"]["whole"]["purity20"]
+    assert row["purity20"] == row["scores"]["held-out"]["figures"]["whole"]["purity20"]
     table = monoscope("neurons", "demo", "--session", "joint", "--json").json[neuron]
     assert (table["label_concept"], table["label_purity20"]) == (row["concept"], row["purity20"])

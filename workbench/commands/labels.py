@@ -17,7 +17,7 @@ ACTIONS = "list|show J|set J TEXT|accept LIST|reject LIST|clear LIST|resolve J C
 
 Judge = Annotated[str | None, typer.Option(help="Who tests labels: llm or metadata (default: who labels).")]
 Tests = Annotated[
-    str | None, typer.Option(help="Of detection, intruder, agreement, causal; or none. Default: all of them.")
+    str | None, typer.Option(help="Of detection, intruder, held-out, moves; or none. Default: all of them.")
 ]
 Model = Annotated[str | None, typer.Option(help="The model (else MONOSCOPE_LLM_MODEL).")]
 BaseUrl = Annotated[str | None, typer.Option(help="An OpenAI-compatible server (else OPENAI_BASE_URL).")]

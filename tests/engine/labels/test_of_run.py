@@ -77,19 +77,19 @@ def test_metadata_labels_of_planted_tastes_hold_on_items_that_were_not_shown(
     labels, scores = results(material, [horror, western], METADATA, ledger)
     assert {labels[horror]["text"], labels[western]["text"]} == {"Horror", "Western"}
     assert labels[horror]["concept"] == "Horror"
-    for kind, least in (("detection", 0.7), ("intruder", 0.5), ("agreement", 0.8)):
+    for kind, least in (("detection", 0.7), ("intruder", 0.5), ("held-out", 0.8)):
         assert scores[horror, kind]["state"] == "scored"
         assert scores[horror, kind]["figures"]["low"] > scores[horror, kind]["figures"]["chance"]
         assert scores[horror, kind]["figures"]["value"] >= least
-    assert scores[horror, "causal"]["figures"]["agrees"] is True
-    assert scores[horror, "causal"]["figures"]["implied"] is True
+    assert scores[horror, "moves"]["figures"]["agrees"] is True
+    assert scores[horror, "moves"]["figures"]["implied"] is True
 
 
-def test_an_agreement_is_what_can_be_recomputed_from_the_held_out_half(
+def test_held_out_purity_is_what_can_be_recomputed_from_the_held_out_half(
     material: Material, demo_run: Run, ledger: Ledger
 ) -> None:
     horror = neuron_named(demo_run, "Horror")
-    _, scores = results(material, [horror], replace(METADATA, tests=("agreement",)), ledger)
+    _, scores = results(material, [horror], replace(METADATA, tests=("held-out",)), ledger)
     with demo_run.catalogue() as catalogue:
         member = set(next(concept for concept in catalogue.concepts() if concept.name == "Horror").items.tolist())
     z = demo_run.sae.encode(demo_run.recommender.items.vectors, "items")[:, horror]
@@ -97,7 +97,7 @@ def test_an_agreement_is_what_can_be_recomputed_from_the_held_out_half(
     held_out = material.split.score
     assert not shown & set(held_out.tolist())
     best = sorted(held_out.tolist(), key=lambda item: -z[item])[:20]
-    figures = scores[horror, "agreement"]["figures"]
+    figures = scores[horror, "held-out"]["figures"]
     assert figures["value"] == pytest.approx(np.mean([item in member for item in best]))
     row = demo_run.neurons[horror]
     assert (figures["whole"]["purity10"], figures["whole"]["purity20"]) == (row.purity10, row.purity20)
@@ -168,7 +168,7 @@ def test_a_model_that_sees_no_concept_is_believed_and_not_tested_on_it(
     labels, scores = results(material, [2], llm(server), ledger)
     assert (labels[2]["text"], labels[2]["state"], labels[2]["concept"]) == (NO_CONCEPT, "llm", None)
     assert scores[2, "intruder"]["state"] == "scored"
-    assert {scores[2, kind]["state"] for kind in ("detection", "agreement", "causal")} == {"unknown"}
+    assert {scores[2, kind]["state"] for kind in ("detection", "held-out", "moves")} == {"unknown"}
 
 
 def test_a_label_that_names_no_concept_is_judged_by_the_model_alone(
@@ -178,7 +178,7 @@ def test_a_label_that_names_no_concept_is_judged_by_the_model_alone(
     labels, scores = results(material, [2], llm(server), ledger)
     assert labels[2]["concept"] is None
     assert scores[2, "detection"]["state"] == "scored"
-    for kind in ("agreement", "causal"):
+    for kind in ("held-out", "moves"):
         assert scores[2, kind]["state"] == "unknown"
         assert "names no concept" in scores[2, kind]["why"]
 
@@ -267,7 +267,7 @@ def test_what_an_analyst_decided_is_tested_and_not_named(
     expected, open_yet = questions(material, [2, 3, 4], request, standing)
     labels, scores = sorted_out(list(label_and_test(material, [2, 3, 4], request, ledger, silent, bool, standing)))
     assert list(labels) == [4]
-    assert (scores[2, "detection"]["text"], scores[2, "agreement"]["concept"]) == ("Mine", "Horror")
+    assert (scores[2, "detection"]["text"], scores[2, "held-out"]["concept"]) == ("Mine", "Horror")
     assert {kind for number, kind in scores if number == 3} == {"intruder"}
     sent = [purpose(request["body"]) for request in server.requests]
     assert sorted(sent) == sorted(question.purpose for question in expected)
@@ -315,7 +315,7 @@ def test_on_shuffled_metadata_there_are_no_names_and_true_ones_score_chance(
     assert [label["text"] for label in labels.values()].count(NO_CONCEPT) >= 39
     named = {number: row.concept for number, row in enumerate(demo_run.neurons) if row.named_by}
     truths = {number: Label(name, "metadata", name) for number, name in named.items()}
-    tests = replace(METADATA, tests=("detection", "intruder", "agreement"))
+    tests = replace(METADATA, tests=("detection", "intruder", "held-out"))
 
     def means(on: Material) -> dict[str, tuple[float, float]]:
         scores = sorted_out(list(score_labels(on, truths, tests, ledger, silent, bool)))[1].values()
@@ -327,7 +327,7 @@ def test_on_shuffled_metadata_there_are_no_names_and_true_ones_score_chance(
 
     assert len(truths) >= 15
     true, chance = means(material), means(shuffled)
-    for kind, within in (("detection", 0.05), ("intruder", 0.1), ("agreement", 0.06)):
+    for kind, within in (("detection", 0.05), ("intruder", 0.1), ("held-out", 0.06)):
         assert chance[kind][0] == pytest.approx(chance[kind][1], abs=within), kind
         assert true[kind][0] > true[kind][1] + 0.25, kind
 
@@ -354,5 +354,5 @@ def test_without_the_data_set_a_model_still_names_and_what_needs_it_is_unknown(
     labels, scores = results(alone, [2], llm(server), ledger)
     assert labels[2]["state"] == "llm"
     assert scores[2, "detection"]["state"] == "scored"
-    assert scores[2, "agreement"]["state"] == scores[2, "causal"]["state"] == "unknown"
-    assert "not here" in scores[2, "agreement"]["why"]
+    assert scores[2, "held-out"]["state"] == scores[2, "moves"]["state"] == "unknown"
+    assert "not here" in scores[2, "held-out"]["why"]

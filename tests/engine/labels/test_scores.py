@@ -3,10 +3,10 @@ import pytest
 
 from engine.labels.evidence import Evidence, Round, Shown
 from engine.labels.scores import (
-    agreement,
     balanced_accuracy,
     detectable,
     detection,
+    held_out,
     intruder,
     odd_one_out,
     wilson,
@@ -97,29 +97,29 @@ def test_the_intruder_score_counts_what_was_found_beside_its_chance() -> None:
     assert half["verdicts"][9] == [["i345", "i346", "i347", "i348", "i349"], "i349", "i345"]
 
 
-def test_agreement_is_the_purity_of_held_out_items_alone() -> None:
+def test_held_out_purity_is_the_purity_of_held_out_items_alone() -> None:
     z = np.linspace(10, 0.1, 100).astype(np.float32)
     member = np.zeros(100, bool)
     member[0:60:2] = True  # even numbers are the held-out half here
-    held_out = np.arange(0, 100, 2)
-    figures = agreement(z, held_out, member, "C", np.arange(100)).figures
+    pool = np.arange(0, 100, 2)
+    figures = held_out(z, pool, member, "C", np.arange(100)).figures
     assert figures is not None
     assert (figures["purity10"], figures["purity20"], figures["purity50"]) == (1.0, 1.0, 0.6)
     assert figures["chance"] == 0.6
     assert figures["whole"] == {"purity10": 0.5, "purity20": 0.5, "purity50": 0.5}
-    shown = agreement(z, np.arange(1, 100, 2), member, "C", np.arange(100))
+    shown = held_out(z, np.arange(1, 100, 2), member, "C", np.arange(100))
     assert (shown.state, shown.figures) == ("unknown", None)
     assert "None of the held-out items is of C" in str(shown.why)
 
 
-def test_agreement_with_few_active_items_goes_by_ten_or_is_unknown() -> None:
+def test_held_out_purity_with_few_active_items_goes_by_ten_or_is_unknown() -> None:
     z = np.zeros(100, np.float32)
     z[:12] = 1
     member = np.arange(100) < 6
-    figures = agreement(z, np.arange(100), member, "C", np.arange(100)).figures
+    figures = held_out(z, np.arange(100), member, "C", np.arange(100)).figures
     assert figures is not None
     assert (figures["depth"], figures["value"], figures["purity20"]) == (10, 0.6, None)
-    assert agreement(z, np.arange(5, 100), member, "C", np.arange(100)).state == "unknown"
+    assert held_out(z, np.arange(5, 100), member, "C", np.arange(100)).state == "unknown"
 
 
 def test_the_odd_one_out_is_least_like_the_others() -> None:

@@ -65,7 +65,7 @@ def label_purity(view: View, neuron: int, facts: Facts) -> list[float]:
         return _depths(facts, "purity")
     if facts.get("label_concept") == label.concept:
         return _depths(facts, "label_purity")
-    score = part(view.scores.get(neuron, {}), "agreement")
+    score = part(view.scores.get(neuron, {}), "held-out")
     return _depths(part(score, "figures", "whole") if score.get("concept") == label.concept else {}, "purity")
 
 

@@ -1,5 +1,6 @@
 """The tab Items: the label and its scores, how pure the neuron is, its strongest items. Pure; needs files alone."""
 
+from workbench.label_words import TEST_WORDS
 from workbench.model import Neurons
 from workbench.view import View
 from workbench.widgets.answers import number, part
@@ -33,8 +34,8 @@ def _scores(view: View, neuron: int, width: int) -> list[Line]:
     """How the label does on items that its labeller did not see, beside chance; nothing where it was not tested."""
     kinds = view.scores.get(neuron, {})
     told = []
-    for kind, word in (("detection", "detection"), ("intruder", "intruder"), ("agreement", "held-out purity")):
-        score = part(kinds, kind)
+    for kind in ("detection", "intruder", "held-out"):
+        word, score = TEST_WORDS[kind], part(kinds, kind)
         if score.get("state") == "scored":
             value, chance = (decimal(number(part(score, "figures"), name)) for name in ("value", "chance"))
             told.append(f"{word} {value} (chance {chance})")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from engine.text import plain
+from workbench.label_words import TEST_WORDS
 from workbench.view import View
 from workbench.widgets.answers import number, part, parts, signed, whole
 from workbench.widgets.charts import bars
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 SOURCES = {"top": True, "lower": True, "near by metadata": False, "near by neuron": False, "random": False}
 """Where tested items come from, and whether they activate the neuron, so that the label should fit."""
-TESTS = {"detection": "detection", "intruder": "intruder", "agreement": "held-out @20", "causal": "moves"}
 KEYS = ("a accept", "x reject", "L write", "l ask")
 MOST_TITLES = 8
 BAR_CELLS = 10
@@ -40,7 +40,7 @@ def label(view: View, neuron: int, width: int) -> list[Line]:
         *_label(told, width),
         *_tests(scores, width),
         *_verdicts(part(scores, "detection", "figures"), titles, width),
-        *_moves(part(scores, "causal"), width),
+        *_moves(part(scores, "moves"), width),
         *_shown(part(scores, "evidence", "figures"), titles, width),
         (),
         *_keys(view, width),
@@ -61,7 +61,7 @@ def _label(told: "Label | None", width: int) -> list[Line]:
 
 def _tests(scores: Facts, width: int) -> list[Line]:
     """A row for each test with its figure, 95 % interval and chance level; why there is none below."""
-    made = {kind: score for kind in TESTS if (score := part(scores, kind))}
+    made = {kind: score for kind in TEST_WORDS if (score := part(scores, kind))}
     if not made:
         return [*heading("Tests", width), *prose("It was not tested yet.", width)]
     cells = [_test(kind, score) for kind, score in made.items()]
@@ -79,7 +79,7 @@ def _tests(scores: Facts, width: int) -> list[Line]:
     for kind, score in made.items():
         if score.get("state") in ("failed", "unknown"):
             failed = score.get("state") == "failed"
-            words = f"{'! ' if failed else ''}{TESTS[kind]} {text_in(score, 'state')}: {text_in(score, 'why')}"
+            words = f"{'! ' if failed else ''}{TEST_WORDS[kind]} {text_in(score, 'state')}: {text_in(score, 'why')}"
             lines += prose(words, width, "warn" if failed else "dim")
     return lines + prose(_judges(made), width)
 
@@ -87,12 +87,12 @@ def _tests(scores: Facts, width: int) -> list[Line]:
 def _test(kind: str, score: Facts) -> tuple[str, str, str, str, str]:
     figures = part(score, "figures")
     if score.get("state") == "failed":
-        return TESTS[kind], "!", "", "", ""
-    if kind == "causal":
+        return TEST_WORDS[kind], "!", "", "", ""
+    if kind == "moves":
         gain, low, high, null = (signed(number(figures, name), 2) for name in ("gain", "low", "high", "null_gain"))
-        return TESTS[kind], gain, low, high, null
+        return TEST_WORDS[kind], gain, low, high, null
     figure, low, high, chance = (decimal(number(figures, name)) for name in ("value", "low", "high", "chance"))
-    return TESTS[kind], figure, low, high, chance
+    return TEST_WORDS[kind], figure, low, high, chance
 
 
 def _judges(made: Mapping[str, Facts]) -> str:
@@ -104,14 +104,14 @@ def _judges(made: Mapping[str, Facts]) -> str:
         "intruder": lambda score, told: (
             f"intruder: odd ones found by {text_in(score, 'judge')} in {whole(number(told, 'rounds'))} rounds."
         ),
-        "agreement": lambda score, told: (
-            f"held-out: purity of {text_in(score, 'concept')}, {whole(number(told, 'held_out_members'))} of "
+        "held-out": lambda score, told: (
+            f"held-out purity: @20, of {text_in(score, 'concept')}, {whole(number(told, 'held_out_members'))} of "
             f"{whole(number(told, 'held_out_items'))} items."
         ),
     }
     scored = {kind: score for kind, score in made.items() if kind in words and score.get("state") == "scored"}
     told = [words[kind](score, part(score, "figures")) for kind, score in scored.items()]
-    if part(made, "causal").get("state") == "scored":
+    if part(made, "moves").get("state") == "scored":
         told.append("moves: of users' lists; its chance is the mean of random directions.")
     return " ".join(told)
 
