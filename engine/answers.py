@@ -156,18 +156,21 @@ class Answers:
         opened, k = self._opened(), _length(params)
         number = read.whole(params, "neuron", None, -LONGEST_NUMBER, LONGEST_NUMBER)
         neuron, bench = opened.run.neuron(number), opened.bench()
-        edit = Edit.parse({"neuron": number, "operation": read.text(params, "operation", "add"), "amount": 0.0})
+        user, where = read.optional(params, "user"), read.text(params, "where", "")
+        whom: dict[str, Any] = {"ids": (user,)} if user is not None else {"where": where} if where.strip() else {}
+        operation = read.text(params, "operation", "add")
+        edit = Edit.parse({"neuron": number, "operation": operation, "amount": 0.0, **whom})
         named = read.optional(params, "item")
         item = None if named is None else item_number(opened.run, named)
         steps = read.whole(params, "steps", 17, 2, STEPS_AT_MOST)
         low, high, concept = read.number(params, "low"), read.number(params, "high"), read.optional(params, "concept")
-        stack, current = others(read.edits(params), edit)
-        below = opened.steps(stack, _session(params))
-        user, where = read.optional(params, "user"), read.text(params, "where", "")
         users = opened.users(where) if user is None else opened.only(user)
+        stack, own = opened.steps(read.edits(params), _session(params)), opened.steps([edit.as_dict()], "")
+        below, current = others(stack, own[0])
         most = None if params.get("users_at_most") is None else read.whole(params, "users_at_most", None, 1, 10**9)
         measured = opened.sample(users, most)
-        told = bench.curve(measured, below, k, Asked(edit, low, high, steps, concept, item), *_watched(progress, stop))
+        asked = Asked(own[0], low, high, steps, concept, item)
+        told = bench.curve(measured, below, k, asked, *_watched(progress, stop))
         return {
             "run": opened.run.name,
             "neuron": number,

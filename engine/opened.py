@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 STACKS_KEPT, CONDITIONS_KEPT = 8, 32
 EXAMPLES = 5
-SEED = 0
-"""Draws the users that stand for a cohort."""
 
 
 @dataclass(frozen=True)
@@ -124,9 +122,9 @@ class Opened:
 
     def sample(self, users: np.ndarray, most: int | None) -> np.ndarray:
         """`users`, or `most` of them drawn at random, the same ones every time."""
-        if most is None or len(users) <= most:
-            return users
-        return np.sort(np.random.default_rng(SEED).choice(users, most, replace=False))
+        from engine.steering.bench import drawn
+
+        return drawn(users, most)
 
     def item(self, number: int) -> dict[str, str]:
         """An item's id and title."""

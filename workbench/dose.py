@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.steering.edits import Edit
-from workbench.steering import Asked, cohort_of, kept_steps, limits_of, number, opened
+from workbench.steering import Asked, cohort_of, limits_of, number, opened
 
 if TYPE_CHECKING:
     from engine.run import Run
@@ -21,24 +21,34 @@ def dosed(
     edit: Mapping[str, Any],
     asked: Asked,
     amounts: tuple[float | None, float | None, int],
+    stack: Sequence[Mapping[str, Any]] = (),
     session: str | None = None,
+    sample: int | None = None,
 ) -> dict[str, Any]:
     """The response of a cohort to growing amounts of an edit, and the smallest that keeps to every limit.
 
-    With `asked.by`, that of each group of the cohort too.
+    The open edit takes the place of one of its neuron for the same users or items that the `stack` of a `session` has,
+    and of one for every user where those whom it is for are the ones who are measured. With `asked.by`, the smallest
+    amount of each group of the cohort is told too; `sample` measures so many of the cohort.
     """
+    from engine.steering.bench import drawn, taken
     from engine.steering.dose import Dose, grid
+    from engine.steering.kept import steps_of
 
     open_edit = Edit.parse(edit)
     run.neuron(open_edit.neuron)
     scanned, start = grid(open_edit.operation, *amounts)
     with opened(run) as steering:
-        cohort = cohort_of(run, steering, asked, steering.steps([open_edit]))
+        own = steering.steps([open_edit])[0]
+        whole_cohort = cohort_of(run, steering, asked, [own])
+        cohort = drawn(whole_cohort, sample)
         limits = limits_of(run, steering, asked)
-        below = kept_steps(run, steering, session)
+        steps = steps_of(steering, stack, run.home.amounts(session or run.name))
+        taken_at = taken(steps, own, whole=asked.cohort is None)
+        below = [step for at, step in enumerate(steps) if at != taken_at]
 
         def dose_for(users: np.ndarray) -> Dose:
-            return Dose(steering, open_edit, users, asked.k, limits, below, asked.way, asked.about)
+            return Dose(steering, own, users, asked.k, limits, below, asked.way, asked.about)
 
         whole = dose_for(cohort)
         points = whole.curve(scanned)
@@ -56,9 +66,13 @@ def dosed(
         "observed": observed(run, open_edit),
         "cohort": asked.cohort,
         "users": len(cohort),
+        "of": len(whole_cohort),
         "k": asked.k,
         "goals": list(asked.limits),
+        "replaces": None if taken_at is None else taken_at + 1,
+        "concept": whole.concept,
         "before": dict(whole.before),
+        "without": whole.without,
         "reconstruction": dict(whole.reconstruction),
         "points": [asdict(point) for point in points],
         "minimum": None if found is None else asdict(found),
@@ -93,32 +107,38 @@ def observed(run: "Run", edit: Edit) -> dict[str, float | None]:
 
 def show_dose(facts: Mapping[str, Any]) -> None:
     """The response at each amount, and the minimum dose."""
-    from workbench.tables import say, show
+    from workbench.tables import percent, say, show
 
     edit, goals = facts["edit"], facts["goals"]
     unit = "times" if edit["operation"] == "scale" else edit["unit"]
+    drawn = "" if facts["users"] == facts["of"] else f" drawn from {facts['of']:,}"
+    about = [] if facts["concept"] is None else [f"share of {facts['concept']}"]
     say(
         f"Neuron {edit['neuron']}, {edit['operation']} on {edit['side']}; the top {facts['k']} of {facts['users']:,} "
-        f"users. 1 p99 is {number(facts['observed']['p99'])} raw, the most seen "
+        f"users{drawn}. 1 p99 is {number(facts['observed']['p99'])} raw, the most seen "
         f"{number(facts['observed']['most'])}."
     )
     show(
         "",
-        (unit, *goals, "RBO", "NDCG@10", "goals"),
+        (unit, *goals, *about, "RBO", "NDCG@10", "goals"),
         [
             (
                 f"{point['amount']:.3g}",
                 *(point["figures"][goal] for goal in goals),
+                *(percent(point["share"]) for _ in about),
                 point["rbo"],
                 point["ndcg10"],
                 ("kept" if point["kept"] else "") if goals else "",
             )
             for point in facts["points"]
         ],
-        ", ".join([unit, *goals, "RBO", "NDCG@10"]),
+        ", ".join([unit, *goals, *about, "RBO", "NDCG@10"]),
     )
+    without = facts["without"]
+    told = "" if facts["concept"] is None else f"{facts['concept']} {percent(without['share'])} of the places, "
+    say(f"Without this edit: {told}NDCG@10 {number(without['ndcg10'])}.")
     if goals:
-        say(f"Without an edit: {_told(facts['before'])}. Reconstruction only: {_told(facts['reconstruction'])}.")
+        say(f"Without any edit: {_told(facts['before'])}. Reconstruction only: {_told(facts['reconstruction'])}.")
         say(_minimum(facts["minimum"], unit))
     if facts["groups"]:
         show(

@@ -1,9 +1,9 @@
-"""Edits as plain data, and the commands that do the same as the screen. Pure: no Textual here."""
+"""Edits as plain data, and how they are written on the screen and in a command. Pure: no Textual here."""
 
 import math
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,27 +98,6 @@ def amount_of(edit: Edit) -> str:
     if edit["operation"] == "add":
         return f"{'+' if amount >= 0 else ''}{digits}{unit}"
     return f"{ {'set': '=', 'cap': '≤'}.get(edit['operation'], '×') }{digits}{unit}"
-
-
-def neuron_command(run: str, neuron: int) -> str:
-    """The command that prints what the inspector shows."""
-    return f"monoscope neuron {shlex.quote(run)} {neuron}"
-
-
-def table_command(run: str) -> str:
-    """The command that prints the neuron table."""
-    return f"monoscope neurons {shlex.quote(run)}"
-
-
-def bench_command(run: str, session: str, user: str, edits: Sequence[Edit]) -> str:
-    """The command that prints what the bench shows: the one edit itself, or the session where one edit is not all."""
-    name = shlex.quote(run)
-    operation = as_steer(edits[0]) if len(edits) == 1 and edits[0].get("on", True) else None
-    if operation is not None:
-        where = quoted("user_id = '" + user.replace("'", "''") + "'")
-        return f"monoscope steer {name} --neuron {edits[0]['neuron']} --users {where} {operation}"
-    command = f"monoscope recommend {name} --user {shlex.quote(user)}"
-    return f"{command} --session {shlex.quote(session)}" if edits else command
 
 
 def as_steer(edit: Edit) -> str | None:

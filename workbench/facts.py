@@ -201,15 +201,24 @@ def sorted_rows(rows: list[dict[str, Any]], column: str | None) -> list[dict[str
 
 
 def recommended(
-    run: Run, user: str, k: int, edits: Sequence[Mapping[str, Any]] = (), session: str | None = None
-) -> dict[str, Any]:
-    """One user's list under a session's `edits`; without any, every rank is its own rank before."""
+    run: Run, users: Sequence[str], k: int, edits: Sequence[Mapping[str, Any]] = (), session: str | None = None
+) -> list[dict[str, Any]]:
+    """Users' lists under a session's `edits`, each beside the one before them; without any, the two are the same."""
     from engine.steering.kept import steps_of
 
+    numbers = [run.user_number(user) for user in users]
     with run.catalogue() as catalogue:
         steering = run.steering(catalogue)
-        ranked = steering.rank(
-            run.user_number(user), steps_of(steering, edits, run.home.amounts(session or run.name)), k
-        )
+        steps = steps_of(steering, edits, run.home.amounts(session or run.name))
+        ranked = [steering.rank(number, steps, k) for number in numbers]
     keep = ("rank", "item_id", "title", "affinity", "rank_before")
-    return {"user": user, "k": k, "items": [{name: item[name] for name in keep} for item in ranked["after"]]}
+    figures = ("left", "rbo", "tau", "kept", "reconstruction", "shares", "codes")
+    return [
+        {
+            "user": user,
+            "k": k,
+            "items": [{name: item[name] for name in keep} for item in one["after"]],
+            **{name: one[name] for name in figures},
+        }
+        for user, one in zip(users, ranked, strict=True)
+    ]

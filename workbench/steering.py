@@ -62,7 +62,9 @@ def cohort_of(run: "Run", steering: "Steering", asked: Asked, steps: Sequence[St
     matching = steering.match("users", asked.cohort)
     found = matching[known[matching]]
     if not len(found):
-        raise EditError(f"No user matches {asked.cohort!r}, so there is nobody to steer; widen the predicate.")
+        with run.catalogue() as catalogue:
+            told = catalogue.values_told("users", asked.cohort)
+        raise EditError(f"No user matches {asked.cohort!r}, so there is nobody to steer; widen the predicate{told}.")
     return found
 
 
@@ -115,16 +117,6 @@ def effect_of(run: "Run", steering: "Steering", asked: Asked, steps: Sequence[St
     }
 
 
-def kept_steps(run: "Run", steering: "Steering", session: str | None) -> list[Step]:
-    """The steps of a session's edits; of no session, none."""
-    from engine.session import Session
-    from engine.steering.kept import steps_of
-
-    if session is None:
-        return []
-    return steps_of(steering, Session.read(run.home, session, run.name).edits, run.home.amounts(session))
-
-
 def _watched(steering: "Steering", cohort: np.ndarray, watch: str | None) -> list[int] | None:
     if watch is None:
         return None
@@ -149,13 +141,38 @@ def _guards(
     return [{**one, "refuses": number < len(asked.limits)} for number, one in enumerate(held)]
 
 
+def show_ranked(facts: Mapping[str, Any], under: str, *, edited: bool) -> None:
+    """One user's list and, where it is `edited`, what the edits did to it."""
+    from workbench.tables import percent, say, show_list
+
+    say(f"User {facts['user']}: top {facts['k']}{under}")
+    show_list(facts["items"], ranks=edited)
+    of = len(facts["items"])
+    if edited:
+        gone = [f"{item['title']} (now {item['rank_after']})" for item in facts["left"]]
+        say(f"left the list: {', '.join(gone)}" if gone else "nothing left the list")
+        say(_alike(facts, of))
+        for code in facts["codes"]:
+            beyond = "; no user has been seen there" if code["outside"] else ""
+            say(f"neuron {code['neuron']}: {code['before']:.2f} to {code['after']:.2f}{beyond}")
+        shares = [f"{one['concept']} {percent(one['before'])} to {percent(one['after'])}" for one in facts["shares"]]
+        say(f"shares of the list: {', '.join(shares)}" if shares else "no concept gained or lost places")
+    rebuilt = facts["reconstruction"]
+    say(f"Rebuilt from the codes alone, without an edit: RBO {rebuilt['rbo']:.2f}, {rebuilt['kept']} of {of} kept.")
+
+
+def _alike(figures: Mapping[str, Any], of: int) -> str:
+    """How alike a list is to the one before."""
+    return f"RBO {figures['rbo']:.2f}, tau {figures['tau']:.2f}, {figures['kept']} of {of} kept"
+
+
 def show_effect(effect: Mapping[str, Any]) -> None:
     """A cohort's lists without an edit, reconstructed and edited, and what else changed."""
     from workbench.tables import percent, say, show, show_list
 
     before, middle, after = effect["before"], effect["reconstruction"], effect["after"]
     k, collateral = effect["k"], effect["collateral"]
-    for first, second in zip(before["lists"], after["lists"], strict=True):
+    for first, second, third in zip(before["lists"], after["lists"], middle["lists"], strict=True):
         entered = [item for item in second["items"] if item["rank_before"] > k]
         say(f"\nUser {second['user']}: {len(entered)} of {len(second['items'])} items are new in the top {k}")
         show_list(second["items"], ranks=True)
@@ -163,6 +180,7 @@ def show_effect(effect: Mapping[str, Any]) -> None:
         gone = [item["title"] for item in first["items"] if item["item_id"] not in staying]
         if gone:
             say(f"left the top {k}: {', '.join(gone)}")
+        say(f"{_alike(second, len(second['items']))}; rebuilt without an edit: {_alike(third, len(third['items']))}")
     shares = [
         (name, share, middle["concept_shares"][name], after["concept_shares"][name])
         for name, share in before["concept_shares"].items()
@@ -179,11 +197,14 @@ def show_effect(effect: Mapping[str, Any]) -> None:
     )
     figures = {
         "different items shown": lambda arm: arm["reach"]["items_shown"],
+        "share of the items that anybody is shown": lambda arm: arm["exposure"]["coverage"],
         "held-out NDCG@10": lambda arm: arm["ndcg10"],
         "popularity percentile of a place": lambda arm: arm["exposure"]["popularity_percentile"],
         "Gini of the places": lambda arm: arm["exposure"]["gini"],
         "novelty": lambda arm: arm["novelty"],
         "diversity": lambda arm: arm["diversity"],
+        "RBO with the lists before": lambda arm: arm["rbo"],
+        f"items of the top {k} that stay, mean": lambda arm: arm["kept"],
     }
     rows = [(name, *(read(arm) for arm in (before, middle, after))) for name, read in figures.items()]
     seen = zip(*(arm["reach"]["edited_items"] for arm in (before, middle, after)), strict=True)

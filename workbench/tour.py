@@ -45,7 +45,7 @@ def print_tour(run: Run) -> None:
     predicate = f"user_id = '{user}'"
     effect = steered(run, [{"neuron": chosen["neuron"], "operation": "off", "where": predicate}], Asked(k=10))
     say(f"\n3. What happens if you change it: viewer {user}'s list, then the same with neuron {chosen['neuron']} off")
-    show_list(recommended(run, user, 10, ())["items"], ranks=False)
+    show_list(recommended(run, [user], 10)[0]["items"], ranks=False)
     after = effect["after"]["lists"][0]["items"]
     show(
         "",

@@ -4,7 +4,7 @@ Both may take minutes where the scorer is no dot product: `tell` is called befor
 few words, and whatever it raises ends the work, as `tick` does within one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -26,6 +26,8 @@ CONCEPTS_SHOWN = 12
 USERS_AT_LEAST = 10
 """In a smaller cohort no user is named."""
 BY_USER = ("most_changed_users", "lost_most_ndcg")
+SEED = 0
+"""Draws the users that stand for a cohort."""
 COHORTS_KEPT = 2
 """Cohorts whose unedited lists are kept: an analyst tries many edits on few."""
 
@@ -36,7 +38,7 @@ Tick = Callable[[], None]
 class Asked:
     """One neuron's open edit, and what is measured of its response."""
 
-    edit: Edit
+    step: Step
     low: float | None = None
     high: float | None = None
     steps: int = 17
@@ -52,6 +54,7 @@ class Bench:
         self.steering = steering
         self._kept = lru_cache(COHORTS_KEPT)(self._cohort)
         self._figures = lru_cache(COHORTS_KEPT)(lambda cohort: steering.arm(cohort, cohort.before))
+        self._fidelity = lru_cache(COHORTS_KEPT)(steering.rebuilt)
 
     def cohort(self, users: np.ndarray, k: int, tick: Tick) -> Cohort:
         """The lists of `users` (numbers, ascending); `tick` is called between chunks of them."""
@@ -69,10 +72,10 @@ class Bench:
     def effect(
         self, users: np.ndarray, steps: Sequence[Step], k: int, by: str | None, tell: Progress, tick: Tick
     ) -> dict[str, Any]:
-        """`before`, `after`, `outside`, `collateral` and `groups` of a cohort, as `Steering.effect` has them.
+        """The three arms, `outside`, `collateral` and `groups` of a cohort, as `Steering.effect` has them.
 
-        There are no lists and no reconstruction; of the concepts those are told whose share changed, those that the
-        edits are about, and the largest.
+        There are no lists; of the concepts those are told whose share the edits changed, those that they are about,
+        and the largest. The reconstruction is measured once for a cohort, as the unedited lists are.
         """
         steering = self.steering
         if by is not None:
@@ -80,17 +83,19 @@ class Bench:
         cohort = self.cohort(users, k, tick)
         tell(0.0, "the lists without an edit")
         self._before(cohort)
-        tell(0.4, "the lists under the edits")
+        tell(0.3, "the lists from the codes alone")
+        rebuilt = dict(self._fidelity(cohort))
+        tell(0.6, "the lists under the edits")
         edited = steering.edit(steps, "change", cohort.users)
         ranked = steering.reranked(cohort, edited, steps)
         tell(0.8, "what else changed")
         found = steering.change(cohort, edited, ranked, steps, by)
         tell(0.9, "the figures")
-        arms = {"before": self._before(cohort), "after": steering.arm(cohort, ranked.lists)}
+        arms = {"before": self._before(cohort), "reconstruction": rebuilt, "after": steering.arm(cohort, ranked.lists)}
         if len(users) < USERS_AT_LEAST:
             found["collateral"] |= dict.fromkeys(BY_USER)
-        shares = [arm["concept_shares"] for arm in arms.values()]
-        told = _told(shares[0], shares[1], found["collateral"]["about"])
+        was, now = (arms[name]["concept_shares"] for name in ("before", "after"))
+        told = _told(was, now, found["collateral"]["about"])
         for arm in arms.values():
             arm["concept_shares"] = {name: arm["concept_shares"][name] for name in told}
         return {**arms, **found}
@@ -105,9 +110,9 @@ class Bench:
         """
         steering = self.steering
         cohort = self.cohort(users, k, tick)
-        amounts, start = grid(asked.edit.operation, asked.low, asked.high, asked.steps)
-        dose = Dose(steering, asked.edit, users, k, (), below)
-        concept = asked.concept or steering.neurons[asked.edit.neuron].concept
+        dose = Dose(steering, asked.step, users, k, (), below)
+        amounts, start = grid(dose.edit.operation, asked.low, asked.high, asked.steps)
+        concept = asked.concept or steering.neurons[dose.edit.neuron].concept
         concept = None if concept is None else concept_named(concept, steering.concepts)
         member = next((one.member for one in steering.concepts if one.name == concept), None)
         tell(0.0, "the lists without this edit")
@@ -160,20 +165,40 @@ def users_of(steering: Steering, where: str, match: Match) -> np.ndarray:
     return found
 
 
-def others(edits: Sequence[Mapping[str, Any]], open_edit: Edit) -> tuple[list[Mapping[str, Any]], float | None]:
-    """The edits but for the last one of that neuron which is for every user, and its amount where it is of that kind.
+def drawn(users: np.ndarray, most: int | None) -> np.ndarray:
+    """`users`, or `most` of them drawn at random, the same ones every time."""
+    if most is None or len(users) <= most:
+        return users
+    return np.sort(np.random.default_rng(SEED).choice(users, most, replace=False))
+
+
+def others(steps: Sequence[Step], own: Step) -> tuple[list[Step], float | None]:
+    """The steps but for the one whose place the open edit takes, and its amount where it is of that kind.
 
     The amount is in the unit of the open edit; None where there is no such edit.
     """
-    for at in reversed(range(len(edits))):
-        edit = edits[at]
-        plain = edit.get("side", "users") == "users" and edit.get("where") is None and edit.get("ids") is None
-        if plain and "goal" not in edit and edit.get("neuron") == open_edit.neuron:
-            alike = edit.get("operation") == open_edit.operation and edit.get("unit", "p99") == open_edit.unit
-            amount = edit.get("amount")
-            same = alike and edit.get("on", True) and isinstance(amount, int | float)
-            return [*edits[:at], *edits[at + 1 :]], float(amount) if same and amount is not None else None
-    return list(edits), None
+    at = taken(steps, own)
+    if at is None:
+        return list(steps), None
+    edit, wanted, amount = steps[at].edit, own.edit, None
+    if isinstance(edit, Edit) and isinstance(wanted, Edit) and edit.on:
+        amount = edit.amount if (edit.operation, edit.unit) == (wanted.operation, wanted.unit) else None
+    return [*steps[:at], *steps[at + 1 :]], amount
+
+
+def taken(steps: Sequence[Step], own: Step, *, whole: bool = True) -> int | None:
+    """Position of the step whose place the open edit takes; None where it lies on all of them.
+
+    It is the last one of that neuron for just the same rows or, where `whole`, for every user.
+    """
+    for at in reversed(range(len(steps))):
+        edit = steps[at].edit
+        if not isinstance(edit, Edit) or (edit.side, edit.neuron) != (own.edit.side, *own.neurons):
+            continue
+        everyone = edit.side == "users" and edit.where is None and edit.ids is None
+        if (whole and everyone) or np.array_equal(steps[at].rows, own.rows):
+            return at
+    return None
 
 
 def _told(before: dict[str, float], after: dict[str, float], about: Sequence[str]) -> list[str]:

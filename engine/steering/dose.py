@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import EditError
+from engine.fidelity import rbo
 from engine.recommenders.ranking import Candidates, masked_affinities, mean
 from engine.steering.cohort import Cohort, Edited, Library
 from engine.steering.edits import AMOUNT_AT_MOST, Edit, Serve, Step
@@ -35,8 +36,10 @@ class Point:
     kept: bool
     """Whether every limit holds."""
     rbo: float
-    """Mean rank-biased overlap of the lists with those without an edit."""
+    """Mean rank-biased overlap of the lists with those without this edit."""
     ndcg10: float | None
+    share: float | None = None
+    """Share of the lists' places that carry the concept which the edit is about."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,7 @@ class Dose:
     def __init__(
         self,
         steering: Steering,
-        edit: Edit,
+        edit: Edit | Step,
         users: np.ndarray,
         k: int,
         limits: Sequence[Limit],
@@ -141,13 +144,15 @@ class Dose:
         serve: Serve = "change",
         about: Sequence[str] | None = None,
     ) -> None:
-        if edit.operation == "off":
+        step = steering.steps([edit])[0]
+        if not isinstance(step.edit, Edit) or step.edit.operation == "off":
             raise EditError("An edit that switches a neuron off has no amount to vary; use set, add, scale or cap.")
         self.steering, self.limits, self.serve = steering, limits, serve
-        self._edit, self._below = edit, list(below)
-        step = steering.steps([edit])[0]
-        self._rows = step.rows
-        self._measured = Measured(steering, users, k, limits, steering.meant([step], about))
+        self.edit, self._rows, self._below = step.edit, step.rows, list(below)
+        meant = steering.meant([step], about)
+        self.concept = meant[0] if meant else None
+        """Whose share is told."""
+        self._measured = Measured(steering, users, k, limits, meant)
         self.cohort = self._measured.cohort
 
     @property
@@ -163,22 +168,35 @@ class Dose:
 
     def edited(self, amount: float) -> Edited:
         """The recommender at an amount."""
-        step = Step(self._edit.model_copy(update={"amount": amount}), self._rows)
+        step = Step(self.edit.model_copy(update={"amount": amount}), self._rows)
         return self.steering.edit([*self._below, step], self.serve, self.cohort.users)
+
+    @cached_property
+    def _without(self) -> np.ndarray:
+        """The lists that the steps below leave (users × k)."""
+        if not self._below:
+            return self.cohort.before
+        return self.cohort.lists(self.steering.edit(self._below, self.serve, self.cohort.users))
+
+    @property
+    def without(self) -> dict[str, float | None]:
+        """The share and the NDCG@10 of the lists that the steps below leave."""
+        return self._told(self._without)
+
+    def _told(self, lists: np.ndarray) -> dict[str, float | None]:
+        member = next((one.member for one in self.steering.concepts if one.name == self.concept), None)
+        return {
+            "share": None if member is None else _known(self.cohort.share(lists, member)),
+            "ndcg10": _known(self.cohort.ndcg(lists)) if lists.shape[1] >= 10 else None,
+        }
 
     def point(self, amount: float) -> Point:
         """What the lists are at an amount."""
         edited = self.edited(amount)
         lists = self.cohort.lists(edited)
         figures = self._measured.figures(lists, edited)
-        ndcg10 = self.cohort.ndcg(lists)
-        return Point(
-            amount,
-            figures,
-            all(self._measured.held(figures)),
-            float(self.cohort.rbo(lists).mean()),
-            mean(ndcg10[~np.isnan(ndcg10)]),
-        )
+        kept = all(self._measured.held(figures))
+        return Point(amount, figures, kept, float(rbo(self._without, lists).mean()), **self._told(lists))
 
     def curve(self, amounts: Sequence[float]) -> list[Point]:
         """The response at each amount."""
@@ -219,7 +237,7 @@ class Dose:
     def solvable(self) -> bool:
         """Whether the smallest amount can be solved for: one limit, on reach, affinities linear in the amount."""
         one = len(self.limits) == 1 and self.limits[0].figure == "reach" and self.limits[0].sign == ">="
-        linear = self.steering.recommender.scorer.kind == "dot" and self._edit.operation != "cap"
+        linear = self.steering.recommender.scorer.kind == "dot" and self.edit.operation != "cap"
         return one and linear and self.serve == "change" and not self.limits[0].relative
 
     def _exact(self, side: Sequence[Point], start: float) -> Minimum:

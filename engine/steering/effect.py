@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import EditError
-from engine.fidelity import rbo
+from engine.fidelity import kendall_tau, rbo, shared
 from engine.recommenders.ranking import masked_affinities, mean
 from engine.steering.cohort import Cohort, Edited
 from engine.steering.edits import Edit, Serve, SolvedEdit, Step
@@ -69,6 +69,11 @@ class Steering(Lists):
             **self.change(cohort, edited, ranked, steps, by),
         }
 
+    def rebuilt(self, cohort: Cohort) -> dict[str, Any]:
+        """`arm` of the lists where every vector is what its code decodes to, and how alike these are to `before`."""
+        lists = cohort.lists(self.reconstruction)
+        return {**self.arm(cohort, lists), **_fidelity(cohort, lists)}
+
     def reranked(
         self, cohort: Cohort, edited: Edited, steps: Sequence[Step], about: Sequence[str] | None = None
     ) -> "Reranked":
@@ -128,9 +133,9 @@ class Steering(Lists):
     def _whole_arm(
         self, cohort: Cohort, lists: np.ndarray, watched: Sequence[int], edited: Edited | None, items: np.ndarray
     ) -> dict[str, Any]:
-        """`arm`, with the lists of the watched and who sees the edited items."""
+        """`arm`, with how alike the lists are to `before`, those of the watched, and who sees the edited items."""
         counts = np.bincount(lists[lists >= 0], minlength=len(self.titles))
-        told = self.arm(cohort, lists)
+        told = {**self.arm(cohort, lists), **_fidelity(cohort, lists)}
         told["reach"]["edited_items"] = [self._reached(item, counts) for item in items[:REACH_SHOWN]]
         return {"lists": [self._watched_list(cohort, lists, user, edited) for user in watched], **told}
 
@@ -164,8 +169,12 @@ class Steering(Lists):
         after = before
         if edited is not None:
             _, after = next(masked_affinities(edited.recommender, self.candidates, alone))
+        was, now = cohort.before[row : row + 1], lists[row : row + 1]
         return {
             "user": self.recommender.users.ids[user],
+            "rbo": float(rbo(was, now)[0]),
+            "tau": float(kendall_tau(was, now)[0]),
+            "kept": int(shared(was, now)[0]),
             "items": [
                 {**self._line(item, rank, after[0]), "rank_before": full_rank(before[0], item)}
                 for rank, item in enumerate(lists[row][lists[row] >= 0], 1)
@@ -246,6 +255,11 @@ class Steering(Lists):
             for g in sorted(largest)
         ]
         return {"column": by, "values": len(names), "rows": rows}
+
+
+def _fidelity(cohort: Cohort, lists: np.ndarray) -> dict[str, float]:
+    """How alike a cohort's `lists` are to those without an edit, mean over users."""
+    return {"rbo": float(cohort.rbo(lists).mean()), "kept": float(cohort.kept(lists).mean())}
 
 
 def _known_mean(values: np.ndarray) -> float | None:

@@ -32,7 +32,7 @@ async def test_a_neuron_on_the_bench_moves_the_list_step_by_step(demo: Home) -> 
         assert "left the list: Film 1 →31, Film 2 →32" in "".join(bench)
         assert "RBO 0.98  τ 0.96  kept 28 of 30" in "".join(bench)
         assert "Horror 13%→0%" in "".join(bench)
-        assert driver.screen.command == ("monoscope steer demo-mf --neuron 1 --users \"user_id = '1'\" --add 1")
+        assert driver.screen.command == "monoscope recommend demo-mf --user 1 --session demo-mf"
         assert "saved" in driver.rows[-2]
         assert "+1.0" in driver.pane("neurons")[2]
 

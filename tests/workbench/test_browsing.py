@@ -37,7 +37,7 @@ async def test_the_inspector_shows_purity_beside_its_base_rate_and_the_top_items
         assert "base rate 0.10  lift 9.7  q .001" in pane[4]
         assert "fires on 15% of films  for 37% of users" in pane[5]
         assert [row.split()[-1] for row in pane[9:14]] == ["●", "●", "●", "●", "4.80"]
-        assert driver.screen.command == "monoscope neuron demo-mf 1"
+        assert driver.screen.command == "monoscope neuron demo-mf 1 -k 50"
         assert "$ monoscope neuron demo-mf 1" in driver.rows[-2]
 
 

@@ -1,11 +1,9 @@
-"""Edits as plain data, and the commands that stand for them."""
-
-import shlex
+"""Edits as plain data."""
 
 import pytest
 
 from engine.errors import EditError
-from workbench.edits import amount_of, bench_command, new_edit, stepped, typed
+from workbench.edits import amount_of, new_edit, stepped, typed
 
 
 def test_a_step_is_half_a_unit_and_two_opposite_ones_cancel() -> None:
@@ -36,22 +34,6 @@ def test_amounts_are_written_as_they_act() -> None:
     written = [amount_of(typed(1, text)) for text in ("off", "1.5", "+1", "-0.5", "x2", "+0.125")]
     assert written == ["off", "=1.5", "+1.0", "-0.5", "×2.0", "+0.125"]
     assert amount_of({**new_edit(1, "set", 0.8), "unit": "raw"}) == "=0.8r"
-
-
-def test_one_edit_is_a_steer_command_that_a_shell_reads_back() -> None:
-    command = bench_command("ml-1m-mf", "ml-1m-mf", "1", [new_edit(7, "add", 1.0)])
-    assert command == "monoscope steer ml-1m-mf --neuron 7 --users \"user_id = '1'\" --add 1"
-
-
-@pytest.mark.parametrize("user", ["o'brien", '"x"', "$HOME", "`id`", "a!b", "back\\slash"])
-def test_a_strange_user_id_stays_one_word_and_one_sql_string(user: str) -> None:
-    words = shlex.split(bench_command("r", "r", user, [new_edit(7, "off", None)]))
-    assert words[5:] == ["--users", "user_id = '" + user.replace("'", "''") + "'", "--off"]
-
-
-def test_several_edits_are_shown_by_their_session() -> None:
-    edits = [new_edit(7, "off", None), new_edit(8, "add", 1.0)]
-    assert bench_command("r", "kids", "1", edits) == "monoscope recommend r --user 1 --session kids"
 
 
 def test_an_amount_that_the_engine_refuses_is_refused_before_it_is_kept() -> None:

@@ -9,7 +9,7 @@ from engine.home import Home
 from tests.workbench.view_of import view_of
 from workbench.commandline import Inner, Outer, parse
 from workbench.edits import as_steer, new_edit
-from workbench.equivalents import cohort_command, curve_command, page_command
+from workbench.equivalents import cohort_command, curve_command, lists_command, neuron_command, page_command
 from workbench.view import Cohort, Curve, Page
 
 AWKWARD = ("Toy Story (1995)", "'Til There Was You", '"quoted" $HOME `x`', "-dash", "浜崎", "a\\b", "[/x]")
@@ -17,6 +17,7 @@ EVERYONE_BUT = (
     {"side": "users", "neuron": 1, "operation": "set", "amount": 2.0, "unit": "raw"},
     {"side": "items", "neuron": 1, "operation": "off", "amount": None, "unit": "p99", "where": "year < 1950"},
 )
+SOLVED = {"goal": "share(Horror)<=0.5x", "where": "true", "amounts": "0" * 64}
 
 
 def understood(command: str) -> tuple[str, ...]:
@@ -56,13 +57,37 @@ def test_a_cohorts_command_makes_the_edit_for_its_users(demo: Home, where: str, 
     assert "--session" not in words
 
 
-def test_several_edits_of_a_cohort_are_told_by_a_report(demo: Home) -> None:
-    edits = (new_edit(1, "off", None), new_edit(2, "add", 1.0))
+@pytest.mark.parametrize(
+    "edits",
+    [
+        (new_edit(1, "off", None), new_edit(2, "add", 1.0)),
+        EVERYONE_BUT[1:],
+        (SOLVED,),
+        ({**new_edit(1, "off", None), "on": False},),
+    ],
+)
+def test_what_is_no_single_edit_for_everyone_is_read_from_the_session(demo: Home, edits: tuple[Any, ...]) -> None:
     command = cohort_command(view_of(demo, "demo-mf", cohort=Cohort("young"), edits=edits))
-    assert command == "monoscope export demo-mf --session work --format md"
+    assert command == 'monoscope steer demo-mf --users "young" --session work'
     understood(command)
-    waiting = (edits[0], {**edits[1], "on": False})
+    waiting = (new_edit(1, "off", None), {**new_edit(2, "add", 1.0), "on": False})
     assert "--off" in str(cohort_command(view_of(demo, "demo-mf", cohort=Cohort("young"), edits=waiting)))
+
+
+def test_a_cohort_without_an_edit_needs_no_session(demo: Home) -> None:
+    command = cohort_command(view_of(demo, "demo-mf", cohort=Cohort(""), current=None))
+    assert command == 'monoscope steer demo-mf --users "true"'
+    understood(command)
+
+
+@pytest.mark.parametrize("users", [("17",), ("17", "O'Brien"), ("-dash", "$x", "a\\b", "浜崎")])
+def test_the_command_of_the_lists_names_every_watched_user(demo: Home, users: tuple[str, ...]) -> None:
+    alone = view_of(demo, "demo-mf", watched=users, user=users[-1])
+    words = understood(str(lists_command(alone)))
+    assert [word.removeprefix("--user=") for word in words[2:] if word != "--user"] == list(users)
+    edited = view_of(demo, "demo-mf", watched=users, user=users[-1], edits=(new_edit(1, "off", None),))
+    assert understood(str(lists_command(edited))) == (*words, "--session", "work")
+    assert lists_command(view_of(demo, "demo-mf")) is None
 
 
 @pytest.mark.parametrize("user", [None, "17", "O'Brien", "$x"])
@@ -75,16 +100,33 @@ def test_a_curves_command_is_a_dose(demo: Home, user: str | None) -> None:
     assert words[-1] == condition
 
 
-def test_a_curve_lies_on_the_edits_of_other_neurons(demo: Home) -> None:
-    own, other = new_edit(2, "add", 1.0), new_edit(3, "off", None)
-    alone = curve_command(view_of(demo, "demo-mf", curve=Curve(2), edits=(own,)))
-    beneath = curve_command(view_of(demo, "demo-mf", curve=Curve(2), edits=(other,)))
-    assert alone is not None
-    assert "--session" not in alone
-    assert beneath is not None
-    assert beneath.endswith("--session work")
-    understood(beneath)
-    assert curve_command(view_of(demo, "demo-mf", curve=Curve(2), edits=(own, other))) is None
+def test_a_curves_command_is_for_whom_the_curve_is(demo: Home) -> None:
+    of_page = curve_command(view_of(demo, "demo-mf", curve=Curve(2, user="9"), user="17"))
+    assert str(of_page).endswith("--users \"user_id = '9'\"")
+    drawn = Curve(2, {"users": 500, "of": 2000}, where="young")
+    assert str(curve_command(view_of(demo, "demo-mf", curve=drawn, user="17"))).endswith('--users "young" --sample 500')
+    everyone = Curve(2, {"users": 40, "of": 40}, where="")
+    command = str(curve_command(view_of(demo, "demo-mf", curve=everyone, user="17")))
+    assert command.endswith('--users "true"')
+    understood(command)
+
+
+def test_a_curve_lies_on_the_edits_of_the_session(demo: Home) -> None:
+    for edits in ((new_edit(2, "add", 1.0),), (new_edit(3, "off", None),), (new_edit(2, "add", 1.0), SOLVED)):
+        command = curve_command(view_of(demo, "demo-mf", curve=Curve(2), edits=edits))
+        assert str(command).endswith("--session work")
+        understood(str(command))
+
+
+def test_a_session_that_is_not_the_runs_own_gives_its_labels(demo: Home) -> None:
+    page = Page("item", "3")
+    for saved, told in ((("14:02 label 1 Horror (human)",), ("--session", "work")), ((), ())):
+        view = view_of(demo, "demo-mf", page=page, log=saved)
+        assert shlex.split(str(page_command(view))) == ["monoscope", "item", "demo-mf", *told, "3"]
+        assert understood(neuron_command(view)) == ("neuron", "demo-mf", "0", "-k", "50", *told)
+    concept = view_of(demo, "demo-mf", page=Page("concept", "Horror"), log=("x",))
+    assert page_command(concept) == "monoscope concept demo-mf Horror"
+    assert neuron_command(view_of(demo, "demo-mf", current=None)) == "monoscope neurons demo-mf"
 
 
 def test_an_edit_for_some_is_no_option_of_steer() -> None:

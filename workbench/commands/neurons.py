@@ -92,22 +92,24 @@ def neuron(
 def recommend(
     ctx: typer.Context,
     run: RunName,
-    user: Annotated[str, typer.Option(help="The user's id.")],
+    user: Annotated[list[str], typer.Option(metavar="ID", help="The user's id; repeatable.")],
     k: Annotated[int, typer.Option("-k", min=1, help="Length of the list.")] = 30,
     session: Annotated[str | None, typer.Option(help="Apply the edits of this session.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """A user's ranked list, seen items left out."""
+    """The ranked lists of users, seen items left out, and how faithful the neurons are to each.
+
+    With --session also what its edits did to each list. With --json one user is an object; several are `users`.
+    """
     from workbench.facts import recommended
 
     edits = session_state(ctx, session, run).edits if session else ()
     facts = recommended(open_run(ctx, run), user, k, edits, session)
     if as_json:
-        return emit_json(facts)
-    from workbench.tables import say, show_list
+        return emit_json(facts[0] if len(facts) == 1 else {"k": k, "users": facts})
+    from workbench.steering import show_ranked
 
-    say(
-        f"User {user}: top {k}"
-        + (f" after {len(edits)} edit{'' if len(edits) == 1 else 's'} of session {session}" if session else "")
-    )
-    return show_list(facts["items"], ranks=bool(edits))
+    under = f" after {len(edits)} edit{'' if len(edits) == 1 else 's'} of session {session}" if session else ""
+    for one in facts:
+        show_ranked(one, under, edited=bool(edits))
+    return None

@@ -1,18 +1,19 @@
 """Changing neurons: `steer` and `dose`."""
 
-from contextlib import contextmanager
+from dataclasses import replace as with_values
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from engine.errors import MonoscopeError
-from workbench.choices import home_of
 from workbench.commands.common import AsJson, RunName, emit_json, group, open_run, session_state
+from workbench.commands.keeping import Laid, Place, laid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
-    from engine.session import Session
+    from engine.run import Run
     from workbench.steering import Asked
 
 steering_app = group("")
@@ -44,6 +45,8 @@ About = Annotated[
 InSession = Annotated[
     str | None, typer.Option("--session", help="Lay the edit on top of this session's, and keep it there.")
 ]
+HandOver = Annotated[Path | None, typer.Option("--hand-over", hidden=True, metavar="FILE")]
+"""The workbench asks for an edit with it: the command does not write to a session that is open there."""
 
 
 @steering_app.command()
@@ -92,23 +95,34 @@ def steer(
     replace: Annotated[
         int | None, typer.Option(metavar="N", help="With --session: put it in the place of its edit N.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show it: keep nothing, in a --session or on the bench.")
+    ] = False,
+    hand_over: HandOver = None,
     as_json: AsJson = False,
 ) -> None:
     """Edit one neuron of users or of items, and see lists before and after, with the side effects.
 
     With --goal, solve for the edit of each user that reaches it and moves the rest of the lists least, beside other
-    ways to it. With --session the edit is kept there, unless a --guard is crossed; without, nothing is kept.
+    ways to it. With --session the edit is kept there, unless a --guard is crossed; without, nothing is kept. Without
+    an edit (no --neuron, no --goal) it shows what the --session's edits do to the --users.
     """
     from workbench.steering import Asked
 
     given = {"off": off or None, "set": set_to, "add": add, "scale": scale, "cap": cap}
     chosen = [(operation, amount) for operation, amount in given.items() if amount is not None]
-    if (goal is None) == (neuron is None):
+    if goal is not None and neuron is not None:
         raise typer.BadParameter("give --neuron and what to do with it, or --goal")
     asked = Asked(cohort, k, watch, about, by, serve, guard or (), warn or ())
-    if session is not None and serve != "change":
+    place = Place(session, replace, not dry_run, hand_over)
+    if goal is None and neuron is None:
+        if chosen or items or item or replace is not None or (users and cohort):
+            raise typer.BadParameter("give --neuron and what to do with it, or --goal; or --users alone, to measure")
+        return _measure(ctx, run, with_values(asked, cohort=cohort or users or "true"), session, as_json)
+    if session is not None and serve != "change" and not dry_run:
         raise typer.BadParameter(
-            "a session serves its edits as a change of the vectors: leave out --serve or --session"
+            "a session serves its edits as a change of the vectors: leave out --serve or --session, or keep nothing "
+            "(--dry-run)"
         )
     if goal is not None:
         if chosen:
@@ -117,7 +131,7 @@ def steer(
             )
         if items or item or users is None or serve != "change" or replace is not None:
             raise typer.BadParameter("--goal is for --users, is served as a change of their vectors, and lies on top")
-        return _steer_to_goal(ctx, run, goal, users, asked, (neurons_at_most, pooled), session, as_json)
+        return _steer_to_goal(ctx, run, goal, users, asked, (neurons_at_most, pooled), place, as_json)
     if neurons_at_most is not None or pooled:
         raise typer.BadParameter("--neurons-at-most and --pooled go with --goal")
     if len(chosen) != 1:
@@ -125,7 +139,7 @@ def steer(
     operation, amount = chosen[0]
     edit = _edit(ctx, run, neuron, users, items, item, operation, unit)
     edit["amount"] = None if operation == "off" else amount
-    return _steer(ctx, run, edit, asked, session, replace, as_json)
+    return _steer(ctx, run, edit, asked, place, as_json)
 
 
 @steering_app.command()
@@ -155,10 +169,27 @@ def dose(
     about: About = None,
     serve: ServeOption = "change",
     k: Depth = 30,
-    session: Annotated[str | None, typer.Option("--session", help="Beneath it, this session's edits.")] = None,
+    session: Annotated[
+        str | None,
+        typer.Option(
+            "--session", help="Beneath it, this session's edits, but for one of the same neuron for these users."
+        ),
+    ] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Measure N of the users, drawn at random, always the same."),
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="With --session and --goal: keep the minimum dose there.")
+    ] = False,
+    hand_over: HandOver = None,
     as_json: AsJson = False,
 ) -> None:
-    """What a growing edit does to a cohort, and the smallest that reaches a goal: the minimum dose."""
+    """What a growing edit does to a cohort, and the smallest that reaches a goal: the minimum dose.
+
+    RBO is with the lists without this edit. In a session it takes the place of the edit of its neuron for the same
+    users or items, if there is one.
+    """
     from workbench.dose import dosed, show_dose
     from workbench.steering import Asked
     from workbench.tables import progress_bar
@@ -169,14 +200,16 @@ def dose(
     if by is not None and not goal:
         raise typer.BadParameter("--by tells the minimum doses of groups apart, so it needs a --goal")
     asked = Asked(cohort, k, about=about, by=by, serve=serve, limits=goal or ())
-    with progress_bar("Trying amounts") as progress:
-        progress(0.1, "")
-        if session is not None:
-            session_state(ctx, session, run)
-        facts = dosed(open_run(ctx, run), edit, asked, (low, high, steps), session)
-    if as_json:
-        return emit_json(facts)
-    return show_dose(facts)
+    if keep and (session is None or not goal or serve != "change"):
+        raise typer.BadParameter("--keep needs a --session and a --goal, and is served as a change of the vectors")
+    opened = open_run(ctx, run)
+    said: str | MonoscopeError = ""
+    with laid(ctx, opened.name, Place(session, None, keep, hand_over)) as beneath:
+        with progress_bar("Trying amounts") as progress:
+            progress(0.1, "")
+            facts = dosed(opened, edit, asked, (low, high, steps), beneath.edits, session, sample)
+        said = _dose_kept(opened, edit, asked, facts, beneath) if keep else ""
+    return _tell(facts, show_dose, said, as_json)
 
 
 def _edit(
@@ -201,26 +234,30 @@ def _edit(
     return {**who, "neuron": neuron, "operation": operation, "unit": unit}
 
 
-def _steer(
-    ctx: typer.Context,
-    run: str,
-    edit: dict[str, Any],
-    asked: "Asked",
-    session: str | None,
-    replaces: int | None,
-    as_json: bool,
-) -> None:
+def _steer(ctx: typer.Context, run: str, edit: dict[str, Any], asked: "Asked", place: Place, as_json: bool) -> None:
     from engine.steering.edits import Edit
     from workbench.steering import show_effect, steered
     from workbench.tables import progress_bar
 
     opened = open_run(ctx, run)
-    with _kept_open(ctx, opened.name, session, replaces) as journal:
-        stack = journal.state.edits if journal else ()
+    with laid(ctx, opened.name, place) as beneath:
         with progress_bar("Steering") as progress:
             progress(0.1, "ranking the cohort")
-            effect = steered(opened, [edit], asked, stack, session, None if replaces is None else replaces - 1)
-        said = _keep(journal, effect, lambda: Edit.parse(edit).as_dict(), replaces)
+            effect = steered(opened, [edit], asked, beneath.edits, place.session, beneath.at)
+        said = beneath.keep(effect, lambda: Edit.parse(edit).as_dict())
+    _tell(effect, show_effect, said, as_json)
+
+
+def _measure(ctx: typer.Context, run: str, asked: "Asked", session: str | None, as_json: bool) -> None:
+    """What the edits of a session do to a cohort, without one of its own."""
+    from workbench.steering import show_effect, steered
+    from workbench.tables import progress_bar
+
+    opened, stack = open_run(ctx, run), session_state(ctx, session, run).edits if session is not None else ()
+    with progress_bar("Measuring") as progress:
+        progress(0.1, "ranking the cohort")
+        effect = steered(opened, [], asked, stack, session)
+    said = Laid(Place(None), tuple(stack)).keep(effect, dict)
     _tell(effect, show_effect, said, as_json)
 
 
@@ -231,7 +268,7 @@ def _steer_to_goal(
     users: str,
     asked: "Asked",
     which: tuple[int | None, bool],
-    session: str | None,
+    place: Place,
     as_json: bool,
 ) -> None:
     from workbench.goal import goal_facts, show_goal
@@ -243,56 +280,30 @@ def _steer_to_goal(
         show_guards(facts)
 
     opened = open_run(ctx, run)
-    with _kept_open(ctx, opened.name, session, None) as journal:
-        stack = journal.state.edits if journal else ()
+    with laid(ctx, opened.name, place) as beneath:
         with progress_bar("Solving") as progress:
             progress(0.1, "and comparing with other ways")
-            facts, write = goal_facts(opened, goal, asked, users, which[0], stack, session, pooled=which[1])
-        said = _keep(journal, facts, lambda: write(session or "").edit.as_dict(), None)
+            facts, write = goal_facts(
+                opened, goal, asked, users, which[0], beneath.edits, place.session, pooled=which[1]
+            )
+        said = beneath.keep(facts, lambda: write(place.session or "").edit.as_dict())
     _tell(facts, show, said, as_json)
 
 
-@contextmanager
-def _kept_open(ctx: typer.Context, run: str, session: str | None, replaces: int | None) -> "Iterator[Session | None]":
-    """The session that an edit is to be kept in, locked until it is: no other process changes what it is laid on."""
-    from engine.session import Session
-
-    if session is None:
-        if replaces is not None:
-            raise typer.BadParameter("--replace names an edit of a --session")
-        yield None
-        return
-    with Session.open(home_of(ctx), session, run) as journal:
-        if journal.read_only:
-            raise MonoscopeError(journal.notice or f"Session {session} can be read, not changed.")
-        if replaces is not None and not 1 <= replaces <= len(journal.state.edits):
-            raise MonoscopeError(f"Session {session} has no edit {replaces}; `sessions show {session}` numbers them.")
-        yield journal
-
-
-def _keep(
-    journal: "Session | None",
-    effect: "Mapping[str, Any]",
-    edit_of: "Callable[[], dict[str, Any]]",
-    replaces: int | None,
+def _dose_kept(
+    opened: "Run", edit: dict[str, Any], asked: "Asked", facts: "Mapping[str, Any]", beneath: Laid
 ) -> str | MonoscopeError:
-    """Put the edit into the session with the figures of the whole stack, unless a guard is crossed; what to say."""
-    from engine.steering.kept import measured
+    """Keep the smallest amount that reaches the goals, in the place of the edit that it is for; what to say."""
+    from engine.steering.edits import Edit
+    from workbench.steering import steered
 
-    crossed = [
-        f"{guard['limit']} {'is unknown' if guard['holds'] is None else 'does not hold'}"
-        for guard in effect["guards"]
-        if guard["refuses"] and not guard["holds"]
-    ]
-    if crossed:
-        kept = f" Session {journal.name} was left as it was." if journal else ""
-        return MonoscopeError(f"{' and '.join(crossed)} after this edit.{kept}")
-    if journal is None:
-        return ""
-    place = {} if replaces is None else {"replaces": replaces - 1}
-    state = journal.append("edit", edit=edit_of(), measured=measured(effect), **place)
-    count = len(state.edits)
-    return f"Kept in session {journal.name}, which has {count} edit{'s' if count > 1 else ''} now."
+    found = facts["minimum"]
+    if found is None or found["amount"] is None:
+        return MonoscopeError(f"No amount reaches it, so session {beneath.place.session} was left as it was.")
+    smallest = Edit.parse({**edit, "amount": found["amount"]})
+    at = None if facts["replaces"] is None else facts["replaces"] - 1
+    effect = steered(opened, [smallest.as_dict()], asked, beneath.edits, beneath.place.session, at)
+    return beneath.keep(effect, smallest.as_dict, at)
 
 
 def _tell(

@@ -6,8 +6,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
-from workbench.edits import bench_command, neuron_command, table_command
-from workbench.equivalents import cohort_command, curve_command, page_command
+from workbench.equivalents import cohort_command, curve_command, lists_command, neuron_command, page_command
 from workbench.screens.base import BaseScreen
 from workbench.view import View
 from workbench.widgets import frame
@@ -90,11 +89,9 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         on_bench = bench and self.focused_pane != "inspector"
         side = {"cohort": cohort_command, "curve": curve_command}.get(view.side)
         shown = side(view) if on_bench and side is not None else page_command(view) if inspector else None
-        if shown is not None:
-            return shown
-        if on_bench and view.edits and view.user is not None:
-            return bench_command(view.card.name, view.session, view.user, view.edits)
-        return table_command(view.card.name) if view.current is None else neuron_command(view.card.name, view.current)
+        if shown is None and on_bench and (view.edits or len(view.watched) > 1 or self.focused_pane == "bench"):
+            shown = lists_command(view)
+        return neuron_command(view) if shown is None else shown
 
     def pane(self, name: str) -> Pane:
         return self.query_one(f"#{name}", Pane)
