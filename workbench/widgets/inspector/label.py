@@ -29,6 +29,8 @@ SOURCES = {"top": True, "lower": True, "near by metadata": False, "near by neuro
 KEYS = ("a accept", "x reject", "L write", "l ask")
 MOST_TITLES = 8
 BAR_CELLS = 10
+FULL_NAMES_CELLS = 60
+"""Width from which a test's whole name stands beside its interval."""
 
 
 def label(view: View, neuron: int, width: int) -> list[Line]:
@@ -64,16 +66,17 @@ def _tests(scores: Facts, width: int) -> list[Line]:
     made = {kind: score for kind in TEST_WORDS if (score := part(scores, kind))}
     if not made:
         return [*heading("Tests", width), *prose("It was not tested yet.", width)]
-    cells = [_test(kind, score) for kind, score in made.items()]
+    cells = [_test(score) if kind != "moves" else _moved(score) for kind, score in made.items()]
+    names = {**TEST_WORDS, **({"held-out": "held-out"} if width < FULL_NAMES_CELLS else {})}
     lines = [
         *heading("Tests beside chance, on unseen items", width),
         *table(
             width,
-            Column("test", [row[0] for row in cells], names=True),
-            Column("figure", [row[1] for row in cells]),
-            Column("95 % from", [row[2] for row in cells], spare=1),
-            Column("to", [row[3] for row in cells], spare=1),
-            Column("chance", [row[4] for row in cells]),
+            Column("test", [names[kind] for kind in made], names=True),
+            Column("figure", [row[0] for row in cells]),
+            Column("95 % from", [row[1] for row in cells], spare=1),
+            Column("to", [row[2] for row in cells], spare=1),
+            Column("chance", [row[3] for row in cells]),
         ),
     ]
     for kind, score in made.items():
@@ -84,15 +87,24 @@ def _tests(scores: Facts, width: int) -> list[Line]:
     return lines + prose(_judges(made), width)
 
 
-def _test(kind: str, score: Facts) -> tuple[str, str, str, str, str]:
-    figures = part(score, "figures")
+def _test(score: Facts) -> tuple[str, str, str, str]:
+    """The figure, the ends of its interval, and chance."""
     if score.get("state") == "failed":
-        return TEST_WORDS[kind], "!", "", "", ""
-    if kind == "moves":
-        gain, low, high, null = (signed(number(figures, name), 2) for name in ("gain", "low", "high", "null_gain"))
-        return TEST_WORDS[kind], gain, low, high, null
-    figure, low, high, chance = (decimal(number(figures, name)) for name in ("value", "low", "high", "chance"))
-    return TEST_WORDS[kind], figure, low, high, chance
+        return "!", "", "", ""
+    figure, low, high, chance = (
+        decimal(number(part(score, "figures"), name)) for name in ("value", "low", "high", "chance")
+    )
+    return figure, low, high, chance
+
+
+def _moved(score: Facts) -> tuple[str, str, str, str]:
+    """The gain, the ends of its interval, and what random directions gain."""
+    if score.get("state") == "failed":
+        return "!", "", "", ""
+    gain, low, high, null = (
+        signed(number(part(score, "figures"), name), 2) for name in ("gain", "low", "high", "null_gain")
+    )
+    return gain, low, high, null
 
 
 def _judges(made: Mapping[str, Facts]) -> str:
