@@ -80,13 +80,30 @@ class Session:
         except SessionError:
             self.close()
             raise
-        self._replay, self._origin = journal.replay, journal.origin
-        self._end, self._size = journal.end, journal.size
-        self.read_only = self._refusal is not None
+        self._take(journal)
         self.notice: str | None = notice or journal.notice
+
+    def _take(self, journal: "_Journal") -> None:
+        self._replay, self._origin = journal.replay, journal.origin
+        self._end, self._size, self._stamp = journal.end, journal.size, journal.stamp
         self.state = self._replay.state()
         self.records: list[Mapping[str, Any]] = journal.records
         """The actions as they were written, the oldest first."""
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it may not be written here."""
+        return self._refusal is not None
+
+    @property
+    def content(self) -> str | None:
+        """The hash of what the run holds; None: not known."""
+        return self._here.content
+
+    @property
+    def place(self) -> Path:
+        """A file beside the journal for whoever shows the session, where they were in it."""
+        return _place(self._path)
 
     @classmethod
     def open(cls, home: Home, name: str, run: str) -> "Session":
@@ -137,6 +154,43 @@ class Session:
             self.state = self._replay.state()
             self.records.append(told)
         return self.state
+
+    def follow(self) -> bool:
+        """Read what another terminal has written; whether there was anything. Raises as `open` does.
+
+        One that may write here has nothing to follow.
+        """
+        if self._closed or not self.read_only or _stamp(self._path) == self._stamp:
+            return False
+        self._stamp = _stamp(self._path)  # a damaged journal is told once
+        self._take(_Journal.read(self._path, self._here))
+        return True
+
+    @property
+    def vacant(self) -> bool:
+        """Whether it is read-only here, and nobody has it open to write."""
+        if self._closed or not self.read_only:
+            return False
+        lock, refusal, _ = _locked(self._path)
+        if lock is not None:
+            os.close(lock)
+        return refusal is None
+
+    def take_over(self) -> bool:
+        """Write from now on, after whoever wrote before has gone; False where they have not. Raises as `open` does."""
+        if self._closed or not self.read_only:
+            return not self._closed
+        lock, refusal, _ = _locked(self._path)
+        if refusal is not None:
+            return False
+        try:
+            self._take(_Journal.read(self._path, self._here))
+        except SessionError:
+            if lock is not None:
+                os.close(lock)
+            raise
+        self._lock, self._refusal = lock, None
+        return True
 
     def close(self) -> None:
         """Let another terminal write. Everything is on disk already."""
@@ -221,6 +275,7 @@ def remove_session(home: Home, name: str) -> None:
         raise SessionError(refusal)
     try:
         path.unlink()
+        _place(path).unlink(missing_ok=True)
         shutil.rmtree(home.amounts(name), ignore_errors=True)
     except OSError as error:
         raise SessionError(f"Cannot remove {path}: {error.strerror}.") from error
@@ -244,10 +299,12 @@ class _Journal:
     size: int
     notice: str | None
     records: list[Mapping[str, Any]]
+    stamp: tuple[int, ...]
 
     @classmethod
     def read(cls, path: Path, here: Origin | None) -> "_Journal":
         """Raises `SessionError` for a damaged journal, and for one that is not about the run `here`."""
+        stamp = _stamp(path)
         try:
             data = path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
@@ -276,7 +333,7 @@ class _Journal:
         refusal = None if here is None or origin is None else here.refusal(origin, path.stem)
         if refusal is not None:
             raise SessionError(refusal)
-        return cls(replay, origin, end, len(data), notice, records)
+        return cls(replay, origin, end, len(data), notice, records, stamp)
 
 
 def _parsed(line: bytes, *, complete: bool) -> Any:
@@ -316,6 +373,19 @@ def _damaged(path: Path, number: int, reason: str) -> SessionError:
 
 def _line(told: Mapping[str, Any]) -> bytes:
     return json.dumps(told, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def _place(path: Path) -> Path:
+    return path.with_name(f".{path.stem}.place.json")
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What changes with a file; nothing where there is none."""
+    try:
+        known = path.stat()
+    except OSError:
+        return ()
+    return known.st_ino, known.st_size, known.st_mtime_ns
 
 
 def _locked(path: Path) -> tuple[int | None, str | None, str | None]:

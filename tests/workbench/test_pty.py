@@ -1,5 +1,6 @@
 """The real thing in a pseudo-terminal: first paint, quit, signals, a crash, and no terminal at all."""
 
+import json
 import os
 import re
 import signal
@@ -61,13 +62,15 @@ def test_a_cut_line_ends_it_cleanly(tmp_path: Path, ptys: list[Pty], number: sig
     make_run(tmp_path)
     ptys.append(terminal := Pty(workbench(tmp_path)))
     terminal.shows("Comedy")
-    terminal.press("+")
+    terminal.press("j+")
     terminal.shows("+0.5")
     [child] = children_of(terminal.pid)
     os.kill(terminal.pid, number)
     assert terminal.end() == 128 + number
     assert not alive(child)
     assert (tmp_path / "sessions" / "demo-mf.jsonl").read_text().count("\n") == 2
+    place = json.loads((tmp_path / "sessions" / ".demo-mf.place.json").read_text())
+    assert (place["neuron"], place["shown"]) == (1, "bench"), "where it was is kept too"
 
 
 def test_kill_9_leaves_the_session_and_no_engine(tmp_path: Path, ptys: list[Pty]) -> None:

@@ -69,6 +69,7 @@ class MonoscopeApp(App[None], inherit_bindings=False):
         """Leave; engines and jobs are let go first, so that they end while the screen is cleared."""
         for screen in self.screen_stack:
             if isinstance(screen, RunScreen):
+                screen.memory.keep()
                 screen.engine.hang_up()
                 screen.runner.hang_up()
         super().exit(*args, **options)

@@ -287,6 +287,20 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
             self._tab = name
             self.lay_out()
 
+    @property
+    def arrangement(self) -> tuple[str, str, bool]:
+        """The pane with the focus, which of inspector and bench is up where they share a place, and the zoom."""
+        return self.focused_pane, self._tab, self._zoomed
+
+    def rearrange(self, focused: str, shown: str, zoomed: bool) -> None:
+        """Take an arrangement; names that are none are left out, and a question keeps the focus."""
+        self._tab = shown if shown in PANES[1:] else self._tab
+        self._zoomed = zoomed
+        if focused in PANES and not self.status.asking:
+            self.pane(focused).display = True
+            self.set_focus(self.pane(focused))
+        self.lay_out()
+
     def neighbour(self, step: int) -> str:
         """The pane that tab leads to."""
         names = PANES if self._both or self._zoomed else ("neurons", self._tab)
@@ -316,20 +330,25 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         at = None if target is None else target.at
         return self._next("bench", [rows[one] for one in sorted(rows)], at, direction)
 
-    def next_neuron(self, direction: int) -> int | None:
-        """The next neuron on the open page; None where the page should scroll instead."""
+    def next_neuron(self, direction: int, last: bool = False) -> int | None:
+        """The next neuron on the open page, or the `last` that way; None where the page should scroll instead."""
         rows, neurons = list(self._page.neuron_at), list(self._page.neuron_at.values())
         chosen = self.view.page_neuron
-        found = self._next("inspector", rows, neurons.index(chosen) if chosen in neurons else None, direction)
+        at = neurons.index(chosen) if chosen in neurons else None
+        found = self._next("inspector", rows, at, direction, last)
         return None if found is None else neurons[found]
 
-    def _next(self, name: str, rows: Sequence[int], at: int | None, direction: int) -> int | None:
+    def _next(self, name: str, rows: Sequence[int], at: int | None, direction: int, last: bool = False) -> int | None:
         """Which of `rows` the cursor goes to, brought into view; None past the ends, and where it is scrolled away."""
         pane = self.pane(name)
         top, height = pane.scroll_offset.y, pane.rows_height
         start = at if at is not None else -1 if direction > 0 else len(rows)
         found = start + direction
-        if not 0 <= found < len(rows) or (at is not None and direction < 0 and rows[at] < top):
+        if last:
+            found = len(rows) - 1 if direction > 0 else 0
+        elif at is not None and direction < 0 and rows[at] < top:
+            return None
+        if found == at or not 0 <= found < len(rows):
             return None
         row = 0 if found == 0 else rows[found]
         if not top <= row < top + height:

@@ -17,6 +17,7 @@ from workbench.model import Neurons, RunCard, read_neurons
 from workbench.screens.base import TWICE_SECONDS, JobMoved, bindings_of
 from workbench.screens.desk import Desk
 from workbench.screens.lines import LinesScreen
+from workbench.screens.memory import Memory
 from workbench.terminal import Terminal, copy
 from workbench.view import Job, View
 from workbench.widgets.pane import Pane
@@ -56,6 +57,7 @@ class RunScreen(LinesScreen, inherit_bindings=False):
         self.desk.found_more = lambda: self.status.learnt() if self.is_attached else None
         self.desk.confirm = self.confirm
         self.runner = JobRunner(home.root, self._worked)
+        self.memory = Memory(self)
         self._said_at = 0.0
         self._interrupted_at = -TWICE_SECONDS
 
@@ -66,7 +68,13 @@ class RunScreen(LinesScreen, inherit_bindings=False):
     def on_mount(self) -> None:
         self.lay_out()
         self.call_after_refresh(self._open)
-        self.set_interval(1.0, self.engine.check)
+        self.set_interval(1.0, self._look)
+
+    def _look(self) -> None:
+        """What is due once a second: the engine's answers, another terminal's edits, the place to come back to."""
+        self.engine.check()
+        self.desk.follow()
+        self.memory.look()
 
     def on_unmount(self) -> None:
         self.runner.stop()
@@ -93,6 +101,7 @@ class RunScreen(LinesScreen, inherit_bindings=False):
     def on_run_read(self, message: RunRead) -> None:
         self.desk.seat(message.neurons, message.fault, message.session, message.refused)
         self.desk.choose(self.table.current)
+        self.memory.come_back(message.session)
 
     def _deliver(self, event: Event) -> None:
         """On the engine client's thread: pass it on, do nothing."""
@@ -146,8 +155,8 @@ class RunScreen(LinesScreen, inherit_bindings=False):
             if at is not None:
                 self._pick(at)
                 return
-        if self.focused_pane == "inspector" and unit == "row":
-            neuron = self.next_neuron(direction)
+        if self.focused_pane == "inspector" and unit in ("row", "end"):
+            neuron = self.next_neuron(direction, last=unit == "end")
             if neuron is not None:
                 self.desk.choose_on_page(neuron)
                 return
@@ -311,6 +320,7 @@ class RunScreen(LinesScreen, inherit_bindings=False):
         elif not self.ends_jobs(self.runner.jobs, self.say):
             return
         elif len(self.app.screen_stack) > 1:
+            self.memory.keep()
             self.dismiss()
         else:
             self.app.exit()

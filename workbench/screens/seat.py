@@ -44,6 +44,7 @@ class Seat:
         """Called when the engine has found names that were asked for."""
         self.confirm: Callable[[str, str, Callable[[str], None]], bool] = lambda _question, _keys, _done: False
         """Asks the analyst for one of some keys ("": none of them); False where something else is being asked."""
+        self._vacancy_told = False
         self._agreed = False
         """Whether language models may be asked in this sitting without a question first."""
 
@@ -58,6 +59,30 @@ class Seat:
             self._say(session.notice or _restored(session.state))
         elif refused:
             self._say(refused)
+
+    def take_up(self, change: Callable[[View], View]) -> None:
+        """Go on where the analyst was, which is past the opening's sentences."""
+        self._begun = True
+        self._put(replace(change(self.view), opening=()))
+
+    def follow(self) -> None:
+        """Where another terminal writes this session, show what it has written since; say once when it has gone."""
+        session = self._session
+        if session is None or not session.read_only:
+            return
+        watched = session.state.watched
+        try:
+            grown = session.follow()
+        except MonoscopeError as error:
+            self._say(str(error))
+            return
+        if grown:
+            self._vacancy_told = False
+            # Who is watched here alone stays, unless the other terminal goes to another user.
+            self._adopt(session.state, user=self.view.user if session.state.watched == watched else None)
+        elif not self._vacancy_told and session.vacant:
+            self._vacancy_told = True
+            self._say("The other terminal has let this session go: the next change here takes it over.")
 
     def close(self) -> None:
         """End the child and let the session go; everything is in the journal already."""
@@ -230,9 +255,9 @@ class Seat:
         self._adopt(state, saved=time.strftime("%H:%M:%S"))
         return True
 
-    def _adopt(self, state: State, **also: Any) -> None:
-        """Show the journal's state; a list that no longer fits is asked for again."""
-        user = state.watched[-1] if state.watched else self._first_user
+    def _adopt(self, state: State, *, user: str | None = None, **also: Any) -> None:
+        """Show the journal's state; a list that no longer fits is asked for again. `user` is watched in any case."""
+        user = user or (state.watched[-1] if state.watched else self._first_user)
         before = self.view
         edits = tuple(state.edits)
         changes = {"labels": state.labels, "scores": state.scores, "edits": edits, "user": user, **also}
@@ -277,9 +302,22 @@ class Seat:
         self._changed(view)
 
     def _writable(self) -> bool:
-        if self.view.read_only:
+        if self.view.read_only and not self._takes_over():
             self._say("This session is read-only here: it is open in another terminal, or cannot be written.")
         return not self.view.read_only
+
+    def _takes_over(self) -> bool:
+        """Write the session from here on, if whoever wrote it has gone."""
+        try:
+            taken = self._session is not None and self._session.take_over()
+        except MonoscopeError as error:
+            self._say(str(error))
+            return False
+        if taken and self._session is not None:
+            self._show(read_only=False)
+            self._adopt(self._session.state)
+            self._say("The other terminal has gone: this one writes the session now.")
+        return taken
 
     def _ready(self) -> bool:
         self._wake()
