@@ -9,9 +9,16 @@ from textual.binding import Binding
 from textual.screen import ModalScreen
 
 from workbench.keymap import SCREENS, WORDS
+from workbench.view import View
 from workbench.widgets.line import Line, fit, wrap
 from workbench.widgets.pane import Pane
 
+JOBS = [
+    "Jobs: what was started from : and takes long, beside the browsing.",
+    "The newest stands first; in the tab j k scroll.",
+    "ctrl+c ends the newest that still runs, once the engine does nothing; q asks before it ends those that run.",
+]
+"""What begins the help while the tab of jobs is looked at."""
 KEY_CELLS, WORD_CELLS, READABLE_CELLS = 11, 11, 100
 
 
@@ -28,6 +35,30 @@ def help_lines(screen: str, width: int, first: Sequence[str] = ()) -> list[Line]
     for word, meaning in WORDS[screen]:
         lines += _entry(word, meaning, WORD_CELLS, width)
     return lines
+
+
+def inspected_help(view: View) -> list[str]:
+    """What the page that is open is and what its keys do, or the tab of jobs; nothing for the other tabs."""
+    page, word = view.page, view.card.item_word
+    if page is None:
+        return JOBS if view.tab == "jobs" else []
+    keys = "j k choose one of its neurons (▸), g G the first and the last; J K PgDn PgUp scroll."
+    if page.kind == "concept":
+        about = "The page of a concept: the neurons whose strongest items are of it, and how far to trust them."
+        acts = "i + - 0 = d change the neuron at ▸ for every user, as in the list of neurons."
+    elif page.kind == "item":
+        about = f"The page of one {word}: the neurons that it is made of, and what is near to it."
+        acts = (
+            f"i + - 0 = d change the neuron at ▸ for this {word} alone: users with much of that neuron get to see it "
+            f"more or less. It is marked ▸ in the lists; what a user has seen is never in theirs."
+        )
+    else:
+        about = "The page of one user: the neurons that they are made of, and what they saw."
+        acts = "i + - 0 = d change the neuron at ▸ for this user alone; p and enter watch them."
+    listed = f"The last row is the neuron under the cursor of the list, where it is at 0 for this {page.kind}."
+    rest = "enter opens the neuron at ▸; l L a x label it; m b keep a remark or a mark on the page; q goes back."
+    curve = {"item": " v needs a user: it works on the neuron itself.", "user": " v draws the dose curve of this user."}
+    return [about, keys, *([listed] if page.kind != "concept" else []), acts, rest + curve.get(page.kind, "")]
 
 
 def _entry(name: str, text: str, cells: int, width: int) -> list[Line]:

@@ -194,10 +194,14 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
         self.say(f"Started {shlex.join(words)} as job {job.id}; ! shows it, ctrl+c ends it.")
 
     def help_first(self) -> Sequence[str]:
-        """In the list of neurons, the column that sorts it."""
+        """On a page or the jobs, what they are; in the list of neurons, the column that sorts it."""
         from workbench.column_help import column_help
         from workbench.columns import BY_ID
+        from workbench.screens.help import inspected_help
 
+        found = inspected_help(self.view) if self.pane("inspector").display else []
+        if found:
+            return found
         if self.focused_pane != "neurons" or self.view.neurons is None:
             return ()
         return column_help(self.view, BY_ID[self.table.sort])
@@ -331,13 +335,15 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
             self.desk.unmark()
 
     def action_write_label(self) -> None:
-        current = self.view.current
+        current = self.view.neuron
         if current is not None:
             label = self.view.labels.get(current)
             self.ask(f"label of neuron {current}:", (label.text or "") if label else "", self.desk.write_label)
 
     def action_pick_user(self) -> None:
-        self.ask("watch user:", "", self.desk.watch, complete=self._names("watch"))
+        page = self.view.page
+        looked_at = page.id if page is not None and page.kind == "user" and page.facts is not None else ""
+        self.ask("watch user:", looked_at, self.desk.watch, complete=self._names("watch"))
 
     def action_open_page(self) -> None:
         """An item, a user or a concept: the first that the name fits."""

@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from rich.cells import cell_len
+
 from workbench.edits import EVERY_USER, amount_of
 from workbench.view import Page, View
 from workbench.widgets.answers import number, part, parts, whole
@@ -23,7 +25,7 @@ from workbench.widgets.inspector.parts import (
     text_in,
     within,
 )
-from workbench.widgets.line import Line, Span, cut, decimal, ends, fit, percent, times, width_of
+from workbench.widgets.line import Line, Span, cut, decimal, ends, fit, percent, times
 
 BAR_CELLS = 10
 MOST_ACTIVE = 10
@@ -156,10 +158,13 @@ def _made_of(shown: _Shown) -> PageLines:
 def _other(shown: _Shown, neuron: int) -> Line:
     """The row of a neuron that is at 0 here."""
     edit = shown.edit(neuron)
-    told: list[Span] = [(": 0 here, under the list's cursor", "dim"), (f"  {edit}" if edit else "", "strong")]
-    room = max(0, shown.width - 2 - width_of(tuple(told)))
-    name = f"{neuron} {shown.view.name(neuron)}"
-    return cut(((f"{shown.mark(neuron)} ", "key"), (fit(name, min(room, len(name))), ""), *told), shown.width)
+    name, amount = f"{neuron} {shown.view.name(neuron)}", f"  {edit}" if edit else ""
+    for told in (": 0 here, the neuron under the list's cursor", ": 0 here, from the list", ": 0 here"):
+        room = max(0, shown.width - 2 - len(told) - len(amount))
+        if cell_len(name) <= room:
+            break
+    spans: list[Span] = [(f"{shown.mark(neuron)} ", "key"), (fit(name, min(room, cell_len(name))), ""), (told, "dim")]
+    return cut((*spans, (amount, "strong")), shown.width)
 
 
 def _listing(shown: _Shown, head: list[Line], rows: list[Facts], *figures: Column) -> PageLines:

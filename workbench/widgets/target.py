@@ -19,12 +19,14 @@ def target_line(view: View, width: int, on_page: bool = False) -> Line | None:
         return ((fit("what is solved for a goal: d takes it off", width), "dim"),)
     whom = f" for {_whom(view, target, on_page)}"
     keys: Line = (("+ -", "key"), (" change ", "dim"))
-    name = f"neuron {target.neuron} {view.name(target.neuron)}".rstrip()
+    name = f"{target.neuron} {view.name(target.neuron)}".rstrip()
     room = width - width_of(keys)
-    if room - cell_len(whom) < len(f"neuron {target.neuron}"):
+    left = room - cell_len(whom)
+    if cell_len(f"neuron {name}") <= left:
+        name = f"neuron {name}"
+    if left < len(str(target.neuron)):
         return (*keys, (fit(name + whom, room), ""))
-    named = fit(name, min(room - cell_len(whom), cell_len(name)))
-    return (*keys, (named, "strong"), (whom, ""))
+    return (*keys, (fit(name, min(left, cell_len(name))), "strong"), (whom, ""))
 
 
 def _whom(view: View, target: Target, on_page: bool) -> str:
