@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import RunError
+from engine.errors import HomeError, RunError
 from engine.home import Home
 from engine.text import plain
 
@@ -43,7 +43,10 @@ class RunCard:
 
 def read_card(home: Home, name: str) -> RunCard:
     """The card of run `name`; never raises for what is on disk: a damaged manifest becomes a `fault`."""
-    path = home.run(name) / "manifest.json"
+    try:
+        path = home.run(name) / "manifest.json"
+    except HomeError as error:
+        return RunCard(name, fault=str(error))
     try:
         return _card(name, json.loads(path.read_text()))
     except OSError as error:
@@ -237,11 +240,13 @@ class Ranking:
     tau: float
     kept: int
     shares: Sequence[tuple[str, float, float]]
+    rebuilt: tuple[float, int] | None = None
+    """RBO with the unedited list, and items kept of it, where all vectors are what their codes decode to."""
 
     @classmethod
     def of(cls, answer: Mapping[str, Any], item_word: str) -> "Ranking":
         """Parse the engine's answer to `rank`. Raises KeyError, TypeError or ValueError if it is not one."""
-        who = answer["user"]
+        who, rebuilt = answer["user"], answer.get("reconstruction")
         attributes = [f"{key} {value}" if _bare(value) else str(value) for key, value in who["attributes"].items()
                       if value is not None]  # fmt: skip
         after = [Listed(i["rank"], plain(i["title"]), float(i["affinity"]), i["rank_before"], str(i["item_id"]))
@@ -265,6 +270,7 @@ class Ranking:
             rbo=float(answer["rbo"]),
             tau=float(answer["tau"]),
             kept=int(answer["kept"]),
+            rebuilt=None if rebuilt is None else (float(rebuilt["rbo"]), int(rebuilt["kept"])),
             shares=[(plain(s["concept"]), float(s["before"]), float(s["after"])) for s in answer["shares"]],
         )  # fmt: skip
 

@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable
 
+import pytest
+
 from engine.home import Home
 from tests.workbench.driving import opened, until
 from tests.workbench.fake_run import make_run
@@ -41,6 +43,28 @@ async def test_a_run_is_opened_left_and_opened_again(home: Home) -> None:
         await driver.press("enter")
         await driver.ready()
         assert driver.screen.engine.pid not in (None, pid)
+
+
+NAMES = ("lastfm-2k-mf-2000", "ml-1m-mf-best-1", "ml-1m-mf-paper-seed-0", "demo", "a" * 40)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 24), (160, 45)])
+async def test_names_are_whole_and_other_columns_make_way(home: Home, size: tuple[int, int]) -> None:
+    for name in NAMES:
+        make_run(home.root, name)
+    async with opened(home, run=None, size=size) as driver:
+        list_of = "\n".join(driver.rows[1:8])
+        assert [name for name in NAMES if name not in list_of] == ([] if size[0] >= 80 else [NAMES[-1]])
+        assert list_of.count("0.83") == len(NAMES)
+        assert size[0] < 80 or list_of.count("simulated audience") == len(NAMES)
+        assert ("made" in list_of, "model" in list_of) == (size[0] == 160, size[0] == 160)
+
+
+async def test_a_folder_whose_name_cannot_be_a_run_s_is_listed_and_says_so(home: Home) -> None:
+    make_run(home.root, "with blanks in it")
+    async with opened(home, run=None) as driver:
+        assert "with blanks in it" in driver.text
+        assert "cannot name a run" in driver.text
 
 
 async def test_a_damaged_run_is_listed_and_says_why_it_does_not_open(home: Home) -> None:

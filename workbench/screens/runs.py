@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
@@ -25,38 +26,72 @@ DEMO = ("demo", "--no-tui")
 JOBS_SHOWN = 3
 
 
+COLUMNS: Mapping[str, Callable[[RunCard], str]] = {
+    "run": lambda card: card.name,
+    "data set": lambda card: card.dataset,
+    "model": lambda card: card.recommender,
+    "neurons": lambda card: str(card.neurons),
+    "fidelity": lambda card: decimal(card.fidelity.get("rbo", math.nan)),
+    "made": lambda card: card.created[:10],
+}
+FIGURES = ("neurons", "fidelity")
+GIVEN_UP = ("made", "model", "data set", "neurons")
+"""Columns that make way for a name that would be cut, the first of them first; the foot tells all of them."""
+LEAST_NAME = 10
+
+
 class RunTable(VirtualTable):
     """Runs by position in `cards`."""
 
     def __init__(self) -> None:
         super().__init__(id="runs")
         self._cards: list[RunCard] = []
+        self._cells: dict[str, int] = {}
+        """The columns that are shown, and their cells."""
 
     def show_cards(self, cards: list[RunCard]) -> None:
         self._cards = cards
+        self._fit_columns()
         self.set_order(range(len(cards)))
 
     def set_width(self, cells: int) -> None:
         super().set_width(cells)
-        name = self._name_cells()
-        head = f"  {fit('run', name)} {fit('data set', 9)} {fit('model', 8)}{'neurons':>7} {'fidelity':>9} made"
-        self.set_top([((head, "dim"),)])
+        self._fit_columns()
+        titles = "".join(self._told(title, title) for title in self._cells)
+        self.set_top([((f" {titles}", "dim"),)])
 
     def row_of(self, key: int) -> Line:
         card = self._cards[key]
-        name = (f" {fit(card.name, self._name_cells())} ", "strong")
+        name = (self._told("run", card.name), "strong")
         if card.fault is not None:
-            return (name, (card.fault, "warn"))
-        return (
-            name,
-            (f"{fit(card.dataset, 9)} {fit(card.recommender, 8)}{card.neurons:>7} ", ""),
-            (right(decimal(card.fidelity.get("rbo", math.nan)), 9), ""),
-            (f" {card.created[:10]}", "dim"),
-            (f"  {card.notice}" if card.notice else "", "warn"),
-        )
+            return (name, (f" {card.fault}", "warn"))
+        cells = [(self._told(title, COLUMNS[title](card)), "dim" if title == "made" else "") for title in self._cells]
+        return (name, *cells[1:], (f"  {card.notice}" if card.notice else "", "warn"))
 
-    def _name_cells(self) -> int:
-        return max(10, min(32, self.text_width - 69))
+    def _told(self, title: str, text: str) -> str:
+        """A cell of a column, with the blank before it."""
+        cells = self._cells[title]
+        return " " + (right(text, cells) if title in FIGURES else fit(text, cells))
+
+    def _fit_columns(self) -> None:
+        """Whole names if there is any room for them."""
+        fine = [card for card in self._cards if card.fault is None]
+        widest = {
+            title: max([cell_len(title), *(cell_len(written(card)) for card in fine)])
+            for title, written in COLUMNS.items()
+        }
+        longest = max([cell_len("run"), *(cell_len(card.name) for card in self._cards)])
+        notice = max((cell_len(card.notice) + 2 for card in fine if card.notice), default=0)
+        self._cells = dict(widest)
+
+        def room() -> int:
+            others = sum(cells + 1 for title, cells in self._cells.items() if title != "run")
+            return self.text_width - 2 - others - notice
+
+        for title in GIVEN_UP:
+            if room() < longest:
+                del self._cells[title]
+        self._cells["run"] = max(LEAST_NAME, min(longest, room()))
 
 
 class RunsScreen(BaseScreen, inherit_bindings=False):
