@@ -45,7 +45,7 @@ def code(edit: dict[str, Any]) -> dict[str, Any]:
 
 def rank(params: dict[str, Any]) -> dict[str, Any]:
     """The list moves down by one place for every half unit of every edit; `off` is worth six places."""
-    edits = params["edits"]
+    edits = [edit for edit in params["edits"] if "goal" not in edit]
     moved = sum(6 if edit["operation"] == "off" else int(2 * abs(edit["amount"])) for edit in edits)
     first = int(params["user"]) % 7
     before = [line(at + 1, first + at) for at in range(K)]
