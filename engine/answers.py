@@ -69,10 +69,11 @@ class Answers:
         return self._now
 
     def _user(self, params: Params, _progress: Progress, _stop: Stop) -> dict[str, Any]:
-        run = self._opened().run
-        users, with_vector = run.recommender.users.ids, run.recommender.users.known.nonzero()[0].tolist()
-        place = with_vector.index(run.user_number(read.text(params, "user")))
-        return {"user": users[with_vector[(place + int(params.get("step", 0))) % len(with_vector)]]}
+        opened, step = self._opened(), read.whole(params, "step", 0, -LONGEST_NUMBER, LONGEST_NUMBER)
+        user, where = read.optional(params, "user"), read.text(params, "where", "").strip()
+        number, place, of = opened.stepped(user, step, where)
+        ids = opened.run.recommender.users.ids
+        return {"user": ids[number], "where": where, "place": place, "of": of}
 
     def _rank(self, params: Params, _progress: Progress, _stop: Stop) -> dict[str, Any]:
         opened, user, k = self._opened(), read.text(params, "user"), _length(params)
@@ -92,10 +93,11 @@ class Answers:
         return {"ranks": found}
 
     def _find(self, params: Params, _progress: Progress, _stop: Stop) -> dict[str, Any]:
-        from engine.find import KINDS
+        from engine.find import KINDS, VALUES
 
         kind, text = read.one_of(params, "kind", KINDS), read.text(params, "text", "")
-        found, total = self._opened().found(kind, text, read.whole(params, "limit", 20, 1, LONGEST))
+        column = read.text(params, "column") if kind in VALUES else ""
+        found, total = self._opened().found(kind, text, read.whole(params, "limit", 20, 1, LONGEST), column)
         return {"kind": kind, "text": text, "total": total, "found": found}
 
     def _count(self, params: Params, _progress: Progress, _stop: Stop) -> dict[str, Any]:

@@ -3,10 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-KINDS = ("items", "users", "concepts", "cohorts", "user_columns", "item_columns")
+if TYPE_CHECKING:
+    from engine.catalogue.catalogue import Table
+
+VALUES: "dict[str, Table]" = {"user_values": "users", "item_values": "items"}
+"""Kinds that are the values of one column, and the column's table."""
+KINDS = ("items", "users", "concepts", "cohorts", "user_columns", "item_columns", *VALUES)
 
 
 def _spaced(text: str) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.catalogue import named
-from engine.errors import CatalogueError, MonoscopeError
-from engine.find import Index
+from engine.errors import CatalogueError, EditError, MonoscopeError
+from engine.find import VALUES, Index
 from engine.home import Home
 from engine.sae.model import Side
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from engine.steering.effect import Steering
 
 STACKS_KEPT, CONDITIONS_KEPT = 8, 32
-EXAMPLES = 5
+EXAMPLES, VALUES_SEARCHED = 5, 20_000
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,29 @@ class Opened:
         """The users of a cohort who have a vector; raises as `users_of` does."""
         from engine.steering.bench import users_of
 
-        return users_of(self.steering, where, self.matching)
+        try:
+            return users_of(self.steering, where, self.matching)
+        except EditError as error:
+            with self.run.catalogue() as catalogue:
+                told = catalogue.values_told("users", where)
+            raise EditError(f"{str(error).removesuffix('.')}{told}.") from error
+
+    def stepped(self, user: str | None, step: int, where: str) -> tuple[int, int, int]:
+        """A user `step` places after `user` among those whom `where` matches: number, place from 1 on, how many.
+
+        Without `user` from the first; where `where` does not match `user`, from their neighbour on that side. Wraps
+        around. Raises as `users_of` does.
+        """
+        users = self.users(where) if where else np.flatnonzero(self.run.recommender.users.known)
+        if user is None:
+            place = step
+        else:
+            number = self.run.user_number(user)
+            place = int(np.searchsorted(users, number)) + step
+            if step > 0 and number not in users:
+                place -= 1
+        place %= len(users)
+        return int(users[place]), place + 1, len(users)
 
     def only(self, user: str) -> np.ndarray:
         """That user alone."""
@@ -155,9 +177,9 @@ class Opened:
 
         return opened
 
-    def found(self, kind: str, text: str, limit: int) -> tuple[list[dict[str, Any]], int]:
-        """Names of a kind that match `text`, the best first, and how many do in all."""
-        stamp = self._stamp() if kind in ("concepts", "cohorts") else ""
+    def found(self, kind: str, text: str, limit: int, column: str = "") -> tuple[list[dict[str, Any]], int]:
+        """Names of a kind that match `text`, the best first, and how many do in all; values are those of `column`."""
+        stamp = self._stamp() if kind in ("concepts", "cohorts") else column if kind in VALUES else ""
         index, rows, place = self._index(kind, stamp)
         numbers, total = index.search(text, limit, place.get(text.strip()))
         return [rows(number) for number in numbers], total
@@ -166,8 +188,11 @@ class Opened:
     def _index(self) -> "Callable[[str, str], _Searched]":
         return lru_cache(16)(self._searched)
 
-    def _searched(self, kind: str, _stamp: str) -> "_Searched":
-        """The names of a kind, what is told of each by its number, and the numbers of ids that are no names."""
+    def _searched(self, kind: str, stamp: str) -> "_Searched":
+        """The names of a kind, what is told of each by its number, and the numbers of ids that are no names.
+
+        `stamp` is the column where they are values.
+        """
         if kind == "items":
             return self._items()
         if kind == "users":
@@ -175,6 +200,8 @@ class Opened:
             ids = [tower.ids[number] for number in np.flatnonzero(tower.known).tolist()]
             return Index.of(ids), lambda n: {"name": ids[n], "id": ids[n]}, {}
         _ = self.steering
+        if kind in VALUES:
+            return self._values(VALUES[kind], stamp)
         rows = {"concepts": self._concepts, "cohorts": self._cohorts}.get(kind)
         told = rows() if rows else self._columns("users" if kind == "user_columns" else "items")
         return Index.of([one["name"] for one in told]), told.__getitem__, {}
@@ -199,6 +226,17 @@ class Opened:
     def _cohorts(self) -> list[dict[str, Any]]:
         with self.run.catalogue() as catalogue:
             return [{"name": one.name, "where": one.where, "users": len(one.users)} for one in catalogue.cohorts()]
+
+    def _values(self, table: "Table", column: str) -> "_Searched":
+        with self.run.catalogue() as catalogue:
+            found = catalogue.values(table, column, VALUES_SEARCHED)
+        names = [str(value) for value, _ in found]
+
+        def told(n: int) -> dict[str, Any]:
+            value, count = found[n]
+            return {"name": names[n], "text": isinstance(value, str), "count": count}
+
+        return Index.of(names), told, {}
 
     def _columns(self, table: "Table") -> list[dict[str, Any]]:
         with self.run.catalogue() as catalogue:

@@ -24,8 +24,16 @@ from engine.params import Params
 from engine.progress import Progress
 from engine.protocol import VERSION, Message, ProtocolError, read_message, write_message
 
-_LANES = {"neuron": "pages", "page": "pages", "cohort": "bench", "curve": "bench", "count": "counts"}
-"""The lane of each method that is not quick; `count` has one because it waits for a process of its own."""
+_LANES = {
+    "user": "users",
+    "neuron": "pages",
+    "pairs": "pages",
+    "page": "pages",
+    "cohort": "bench",
+    "curve": "bench",
+    "count": "counts",
+}
+"""The lane of each method that is not quick; `count` and `user` wait for a process of their own."""
 _WAITS_FOR_OTHERS = frozenset({"label", "label_plan"})
 """Methods that wait for another server, or tell what that would take: each gets a thread of its own."""
 SWITCH_SECONDS = 0.0005

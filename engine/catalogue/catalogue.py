@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Container
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 import numpy as np
 
 from engine.catalogue import named
-from engine.catalogue.predicate import LOCKED, matching
+from engine.catalogue.predicate import LOCKED, matching, values_told
 from engine.errors import CatalogueError, PredicateError
 from engine.home import Home
 
@@ -160,14 +161,26 @@ class Catalogue:
             return {name: kind for name, kind, *_ in cursor.execute(f"DESCRIBE {table}").fetchall()}
 
     def examples(self, table: Table, column: str, most: int) -> list[str | int | float | bool]:
-        """Values of a column, the commonest first; what JSON has no form for as text."""
+        """Values of a column, the commonest first."""
+        return [value for value, _ in self.values(table, column, most)]
+
+    def values(self, table: Table, column: str, most: int) -> list[tuple[str | int | float | bool, int]]:
+        """Values of a column and how many rows have each, the commonest first; what JSON has no form for as text.
+
+        Raises `CatalogueError` for a column that is none.
+        """
+        columns = list(self.columns(table))
+        if column not in columns:
+            close = get_close_matches(column.lower(), columns, 1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(columns)}."
+            raise CatalogueError(f"There is no column {column!r} of {table}; {hint}")
         quoted = column.replace('"', '""')
         with self._connection.cursor() as cursor:
             rows = cursor.execute(
-                f'SELECT "{quoted}" AS value FROM {table} WHERE value IS NOT NULL'
+                f'SELECT "{quoted}" AS value, count(*) FROM {table} WHERE value IS NOT NULL'
                 f" GROUP BY value ORDER BY count(*) DESC, value LIMIT {int(most)}"
             ).fetchall()
-        return [value if isinstance(value, str | int | float | bool) else str(value) for (value,) in rows]
+        return [(value if isinstance(value, str | int | float | bool) else str(value), count) for value, count in rows]
 
     def items(self) -> Items:
         """All items."""
@@ -247,6 +260,17 @@ class Catalogue:
     def match(self, table: Table, where: str) -> np.ndarray:
         """int32 numbers, ascending, of the rows of `table` for which the SQL expression `where` is true."""
         return matching(self._path, table, where)
+
+    def values_told(self, table: Table, where: str) -> str:
+        """What the columns that a condition names hold, " (age is text: ...)"; "" for a cohort's name, which has none.
+
+        For the sentence on a condition that matches nothing.
+        """
+        try:
+            told = values_told(self._path, table, where)
+        except PredicateError:
+            return ""  # a name, or nothing that could be read: what was said of it stands alone
+        return f" ({told})" if told else ""
 
     def cohorts(self) -> list[Cohort]:
         """The analyst's own cohorts, in the order of adding."""

@@ -25,7 +25,8 @@ def add(catalogue: Catalogue, kind: Kind, name: str, where: str) -> Named:
     everything = catalogue.meta["n_items" if kind == "concept" else "n_users"]
     if not found.members or len(found.members) == everything:
         which = "every" if found.members else "no"
-        raise CatalogueError(f"The condition matches {which} {'item' if kind == 'concept' else 'user'}: {where}.")
+        told = catalogue.values_told("items" if kind == "concept" else "users", where)
+        raise CatalogueError(f"The condition matches {which} {'item' if kind == 'concept' else 'user'}: {where}{told}.")
     everyone = [*own(catalogue.folder, "concept"), *own(catalogue.folder, "cohort"), found]
     write(catalogue.folder, everyone)
     catalogue.forget()

@@ -61,7 +61,16 @@ def matching(catalogue: Path, table: str, where: str, seconds: float = SECONDS) 
 
     Raises `PredicateError` in one sentence; after `seconds` the child is killed.
     """
-    return _asked({"catalogue": str(catalogue), "table": table, "where": where, "seconds": seconds})
+    return _numbers(_asked({"catalogue": str(catalogue), "table": table, "where": where, "seconds": seconds}))
+
+
+def values_told(catalogue: Path, table: str, where: str, seconds: float = SECONDS) -> str:
+    """What the columns that `where` names hold, for a sentence on a condition that matches nothing.
+
+    "" where it names none. Raises as `matching` does.
+    """
+    request = {"catalogue": str(catalogue), "table": table, "where": where, "seconds": seconds, "values": True}
+    return str(_asked(request)["values"])
 
 
 def matching_rows(
@@ -72,13 +81,17 @@ def matching_rows(
     `kinds` are SQL types by column and `table` what messages call the rows. Raises as `matching` does.
     """
     cells = [[row[name] for name in kinds] for row in rows]
-    return _asked({"table": table, "kinds": dict(kinds), "rows": cells, "where": where, "seconds": seconds})
+    return _numbers(_asked({"table": table, "kinds": dict(kinds), "rows": cells, "where": where, "seconds": seconds}))
 
 
-def _asked(request: dict[str, Any]) -> "np.ndarray":
-    """The answer of a child process."""
+def _numbers(answer: Mapping[str, Any]) -> "np.ndarray":
     import numpy as np
 
+    return np.array(answer["numbers"], dtype=np.int32)
+
+
+def _asked(request: dict[str, Any]) -> dict[str, Any]:
+    """The answer of a child process."""
     seconds = request["seconds"]
     try:
         question = json.dumps(request, ensure_ascii=False).encode()
@@ -106,10 +119,10 @@ def _asked(request: dict[str, Any]) -> "np.ndarray":
         raise PredicateError(f"The condition could not be evaluated: {last}.")
     if child.returncode < 0:
         raise PredicateError("The condition asks for more memory or time than a condition may have.")
-    answer = json.loads(output)
+    answer: dict[str, Any] = json.loads(output)
     if "error" in answer:
         raise PredicateError(answer["error"])
-    return np.array(answer["numbers"], dtype=np.int32)
+    return answer
 
 
 def _limit(seconds: float) -> None:
@@ -126,8 +139,10 @@ def _limit(seconds: float) -> None:
         resource.setrlimit(what, (most, most))
 
 
-def _answer(request: dict[str, Any]) -> list[int]:
+def _answer(request: dict[str, Any]) -> dict[str, Any]:
     import duckdb
+
+    from engine.catalogue import column_values
 
     table, where = request["table"], request["where"]
     config: Config = {**LOCKED, "threads": 1, "memory_limit": _DUCKDB_MEMORY}
@@ -137,17 +152,21 @@ def _answer(request: dict[str, Any]) -> list[int]:
             _load(connection, table, request["kinds"], request["rows"])
         columns = [name for name, *_ in connection.execute(f'DESCRIBE "{table}"').fetchall() if name != _POSITION]
         expression = parse(connection, where, _TABLES if "catalogue" in request else {table})
+        parts = list(_objects(expression))
+        if "values" in request:
+            return {"values": column_values.told(connection, table, parts)}
         try:
             if "rows" in request:
-                return _run(connection, table, expression, _POSITION)
+                return {"numbers": _run(connection, table, expression, _POSITION)}
             from engine.catalogue.words import spell_out
 
             spelled = spell_out(connection, expression, table, Path(path).parent)
-            return _run(connection, table, spelled, _NUMBER[table])
+            return {"numbers": _run(connection, table, spelled, _NUMBER[table])}
         except duckdb.OutOfMemoryException as error:
             raise MemoryError from error
         except duckdb.Error as error:
-            raise PredicateError(_sentence(str(error), table, columns)) from error
+            values = column_values.told(connection, table, parts)
+            raise PredicateError(_sentence(str(error), table, columns, values)) from error
 
 
 def _load(connection: "DuckDBPyConnection", table: str, kinds: Mapping[str, str], rows: list[list[Any]]) -> None:
@@ -240,14 +259,22 @@ def _tree(connection: "DuckDBPyConnection", query: str) -> dict[str, Any]:
     return tree
 
 
-def _sentence(message: str, table: str, columns: list[str]) -> str:
+def _sentence(message: str, table: str, columns: list[str], values: str) -> str:
+    """What does not fit; `values` is what the columns hold that the condition names."""
     there_are = f"the columns of {table} are {', '.join(columns)}"
     if missing := re.search(r'Referenced (?:column|table) "(.+?)" not found|column named "(.+?)"', message):
         name = missing[1] or missing[2]
         close = get_close_matches(name.lower(), columns, n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
+        if f"'{name}'".casefold() in values.casefold():
+            return f"There is no column {name!r}; a text needs quotes: {values}."
         return f"There is no column {name!r}{hint}; {there_are}."
-    return f"The condition does not fit: {_first_line(message)}; {there_are}."
+    mixed = re.search(
+        r"(?:Could not convert string|Cannot (?:compare|mix) values of type)(?!.*(?:DATE|TIME|BOOL))", message
+    )
+    if values and mixed:
+        return f"The condition compares a text with a number: {values}."
+    return f"The condition does not fit: {_first_line(message)}; {values or there_are}."
 
 
 def _first_line(message: str) -> str:
@@ -256,11 +283,11 @@ def _first_line(message: str) -> str:
 
 
 def main() -> None:
-    """Answer the request on standard input: {"numbers": [...]} or {"error": sentence}."""
+    """Answer the request on standard input: {"numbers": [...]}, {"values": text} or {"error": sentence}."""
     request = json.load(sys.stdin.buffer)
     _limit(request["seconds"])
     try:
-        answer: dict[str, Any] = {"numbers": _answer(request)}
+        answer = _answer(request)
     except PredicateError as error:
         answer = {"error": str(error)}
     except MemoryError:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -118,6 +119,47 @@ def test_find_knows_users_concepts_columns_and_an_items_id(ask: Ask, demo_run: R
             assert told.items() <= catalogue.columns(table).items()  # type: ignore[arg-type]
         values = next(one for one in ask("find", kind="user_columns", text="age_band")["found"])["examples"]
         assert set(values) <= set(catalogue.users().attributes["age_band"])
+
+
+def test_find_knows_the_values_of_a_column_and_how_many_have_each(ask: Ask, peer: Peer, demo_run: Run) -> None:
+    counts = Counter(_column(demo_run, "age_band"))
+    found = ask("find", kind="user_values", column="age_band", text="")["found"]
+    assert {one["name"]: one["count"] for one in found} == counts
+    assert [one["count"] for one in found] == sorted(counts.values(), reverse=True)
+    assert all(one["text"] for one in found)
+    begins = ask("find", kind="user_values", column="age_band", text="25")
+    assert [one["name"] for one in begins["found"]] == [value for value in counts if "25" in value]
+    years = ask("find", kind="item_values", column="year", text="199", limit=3)
+    assert years["total"] == 10
+    assert not any(one["text"] for one in years["found"])
+    assert "did you mean age_band?" in fault(peer, "find", kind="user_values", column="age_bnd", text="")
+    assert "'column' must be a text" in fault(peer, "find", kind="user_values", text="")
+
+
+def test_users_are_stepped_through_among_those_whom_a_condition_matches(
+    ask: Ask, demo_run: Run, monoscope: Monoscope
+) -> None:
+    band = "25-34"
+    where = f"age_band = '{band}'"
+    ids = demo_run.recommender.users.ids
+    among = [user for user, value in zip(ids, _column(demo_run, "age_band"), strict=True) if value == band]
+    other = next(user for user in ids if user > among[0] and user not in among)
+    after = next(at for at, user in enumerate(among) if user > other)
+
+    def told(place: int) -> dict[str, Any]:
+        return {"user": among[place], "where": where, "place": place % len(among) + 1, "of": len(among)}
+
+    assert ask("user", where=where) == told(0)
+    assert ask("user", where=where, user=among[1], step=2) == told(3)
+    assert ask("user", where=where, user=among[0], step=-1) == told(-1)
+    assert ask("user", where=where, user=other, step=1) == told(after)
+    assert ask("user", where=where, user=other, step=-1) == told(after - 1)
+    assert ask("user", user=ids[0], step=1) == {"user": ids[1], "where": "", "place": 2, "of": len(ids)}
+    assert monoscope("cohorts", "demo", "add", "stepped", "--where", where).code == 0
+    try:
+        assert ask("user", where="stepped") == {**told(0), "where": "stepped"}
+    finally:
+        assert monoscope("cohorts", "demo", "remove", "stepped").code == 0
 
 
 def test_a_new_cohort_is_found_counted_and_measured_at_once(ask: Ask, demo_run: Run, monoscope: Monoscope) -> None:
@@ -316,6 +358,10 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("ranks", {"users": ["v0001"], "edits": [{"neuron": 99, "operation": "off"}]}, "neuron 99"),
     ("ranks", {"users": ["v0001"], "edits": "off"}, "'edits' must be"),
     ("cohort", {"where": "user_id = 'nobody'"}, "No user matches"),
+    ("cohort", {"where": "age_band = 'old'"}, "(age_band is text: '"),
+    ("user", {"where": "age_band = 'old'"}, "(age_band is text: '"),
+    ("user", {"user": "nobody", "where": "true"}, "no user 'nobody'"),
+    ("user", {"user": USER, "step": "x"}, "'step' must be"),
     ("cohort", {"where": "", "by": "nothing"}, "no column 'nothing'"),
     ("cohort", {"where": "1"}, "not true or false"),
     ("curve", {"neuron": 3, "operation": "off"}, "cannot be used"),
@@ -340,7 +386,7 @@ JUNK: list[Any] = [None, True, -1, 10**30, 1e308, "", "\ud800", "x" * 10_000, []
 
 def test_no_junk_ends_the_process(peer: Peer) -> None:
     named = {
-        "user": ("user", "step"), "rank": ("user", "k", "edits", "session"), "ranks": ("users", "k", "edits"),
+        "user": ("user", "step", "where"), "rank": ("user", "k", "edits", "session"), "ranks": ("users", "k", "edits"),
         "find": ("kind", "text", "limit"), "count": ("side", "where"), "measure": (), "neuron": ("neuron", "k"),
         "page": ("kind", "name", "labels"), "cohort": ("where", "edits", "session", "k", "by"),
         "curve": ("neuron", "where", "user", "operation", "low", "high", "steps", "edits", "item", "concept"),

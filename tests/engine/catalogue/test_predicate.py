@@ -11,8 +11,9 @@ from typing import Any
 import duckdb
 import pytest
 
+from engine.catalogue import column_values
 from engine.catalogue.catalogue import Catalogue
-from engine.catalogue.predicate import matching, matching_rows, parse
+from engine.catalogue.predicate import _objects, matching, matching_rows, parse
 from engine.errors import PredicateError
 from engine.home import Home
 
@@ -58,7 +59,10 @@ def test_a_cohort_may_ask_for_attributes_and_history(small: Catalogue) -> None:
         ("year", r"gives SMALLINT, not true or false"),
         ("", r"must be one expression"),
         ("year <", r"does not parse: syntax error"),
-        ("year < 'x'", r"Could not convert string 'x' to INT16; the columns of items are"),
+        ("year < 'x'", r"compares a text with a number: year is a number, from 1958 to 2004\.$"),
+        ("title > 3", r"compares a text with a number: title is text: '"),
+        ("genres BETWEEN 1 AND 2 AND year = 3", r"genres is text: .*; year is a number, from"),
+        ("year = toby", r"There is no column 'toby'; the columns of items are"),
         ("nothing(year)", r"Scalar Function with name nothing does not exist"),
         ("count(*) > 1", r"cannot contain aggregates"),
         ("year = ?", r"has a parameter"),
@@ -151,6 +155,47 @@ def test_a_cte_that_borrows_a_name_opens_no_file(small: Catalogue) -> None:
         small.match_items(
             'EXISTS (FROM \'/etc/hosts.csv\') AND EXISTS (WITH "/etc/hosts.csv" AS (SELECT 1) FROM "/etc/hosts.csv")'
         )
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("gender = F", "There is no column 'F'; a text needs quotes: gender is text: 'F', 'M'."),
+        ("gender = X", "There is no column 'X'; the columns of users are"),
+        ("GENDER > 3", "compares a text with a number: gender is text: 'F', 'M'."),
+    ],
+)
+def test_a_value_that_does_not_fit_is_told_with_those_that_there_are(
+    small: Catalogue, where: str, message: str
+) -> None:
+    with pytest.raises(PredicateError) as caught:
+        small.match_users(where)
+    assert message in str(caught.value)
+
+
+def test_what_columns_hold_is_told_of_those_that_a_condition_names(small: Catalogue) -> None:
+    told = small.values_told("users", "gender = 'female' AND users.age IN ('1') AND gender <> 'x'")
+    assert told.startswith(" (gender is text: 'F', 'M'; age is text: '")
+    assert small.values_told("items", "year < 0 OR 1 = 2") == " (year is a number, from 1958 to 2004)"
+    assert small.values_told("users", "false") == ""
+    assert small.values_told("users", "no condition at all") == ""
+
+
+def test_of_many_values_those_come_first_that_hold_what_was_typed() -> None:
+    with duckdb.connect(":memory:") as connection:
+        connection.execute('CREATE TABLE users (job VARCHAR, since DATE, none VARCHAR, "odd""one" INTEGER)')
+        jobs = [f"job {number:02}" for number in range(20)] + ["it's a doctor's very long and tedious title", "job 07"]
+        connection.executemany("INSERT INTO users VALUES (?, '2000-01-01', NULL, 7)", [[job] for job in jobs])
+
+        def told(where: str) -> str:
+            return column_values.told(connection, "users", _objects(parse(connection, where)))
+
+        assert told("job = 'Doctor'") == (
+            "job is text: 'it''s a doctor''s very long and…', 'job 07', 'job 00', 'job 01', 'job 02' and 16 more"
+        )
+        assert told("job LIKE 'x'").startswith("job is text: 'job 07', ")
+        assert told("none = 'x' AND since > '2001-01-01'") == "none is unknown everywhere; since is DATE"
+        assert told('"odd""one" = 3') == 'odd"one is a number, from 7 to 7'
 
 
 HOSTILE = {
