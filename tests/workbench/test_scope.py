@@ -236,3 +236,22 @@ async def test_help_begins_with_the_page_or_the_jobs_that_are_shown(demo: Home) 
             await driver.press("q")
         await driver.press("q", "exclamation_mark", "question_mark")
         assert driver.rows[1].strip().startswith("Jobs: what was started")
+
+
+async def test_past_the_last_neuron_the_page_scrolls_and_comes_back(demo: Home) -> None:
+    async with opened(demo, size=(80, 16)) as driver:
+        await driver.ready()
+        await page_of(driver, "Film 12")
+        pane, view = driver.screen.pane("inspector"), lambda: driver.screen.view
+        first = view().neuron
+        await driver.press("G")
+        last = view().neuron
+        assert (first, last) == (1, 0)
+        top = pane.scroll_offset.y
+        await driver.press("J", "J")
+        assert pane.scroll_offset.y > top
+        assert view().neuron == last
+        await driver.press("k")
+        assert view().neuron == last
+        await driver.press("g")
+        assert (view().neuron, pane.scroll_offset.y) == (first, 0)

@@ -323,12 +323,11 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
 
     def next_edit(self, direction: int) -> int | None:
         """The position of the next edit on the bench; None where the list should scroll instead."""
-        rows: dict[int, int] = {}
-        for row, at in self._bench.edit_at.items():
-            rows.setdefault(at, row)
+        first: dict[int, int] = {}
+        for row, edit in self._bench.edit_at.items():
+            first.setdefault(edit, row)
         target = self.view.target
-        at = None if target is None else target.at
-        return self._next("bench", [rows[one] for one in sorted(rows)], at, direction)
+        return self._next("bench", list(first.values()), None if target is None else target.at, direction)
 
     def next_neuron(self, direction: int, last: bool = False) -> int | None:
         """The next neuron on the open page, or the `last` that way; None where the page should scroll instead."""
@@ -346,7 +345,7 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         found = start + direction
         if last:
             found = len(rows) - 1 if direction > 0 else 0
-        elif at is not None and direction < 0 and rows[at] < top:
+        elif at is not None and rows[at] < top:
             return None
         if found == at or not 0 <= found < len(rows):
             return None

@@ -159,7 +159,7 @@ def _other(shown: _Shown, neuron: int) -> Line:
     """The row of a neuron that is at 0 here."""
     edit = shown.edit(neuron)
     name, amount = f"{neuron} {shown.view.name(neuron)}", f"  {edit}" if edit else ""
-    for told in (": 0 here, the neuron under the list's cursor", ": 0 here, from the list", ": 0 here"):
+    for told in (": 0 here, the neuron under the list's cursor", ": 0 here (list's cursor)", ": 0 here"):
         room = max(0, shown.width - 2 - len(told) - len(amount))
         if cell_len(name) <= room:
             break
