@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Stop = Callable[[], bool]
 Method = Callable[[Params, Progress, Stop], dict[str, Any]]
-USERS_AT_ONCE, LONGEST, STEPS_AT_MOST, IDS_SHOWN = 8, 1000, 65, 5
+USERS_AT_ONCE, LONGEST, STEPS_AT_MOST, IDS_SHOWN, PAIRED_AT_ONCE = 8, 1000, 65, 5, 8
 PAGES = ("item", "user", "concept")
 
 
@@ -39,6 +39,7 @@ class Answers:
             "count": self._count,
             "measure": self._measure,
             "neuron": self._neuron,
+            "pairs": self._pairs,
             "page": self._page,
             "cohort": self._cohort,
             "curve": self._curve,
@@ -127,6 +128,14 @@ class Answers:
         inspector = opened.inspector()
         _unless(stop)
         return inspector.whole_neuron(number, k)
+
+    def _pairs(self, params: Params, _progress: Progress, stop: Stop) -> dict[str, Any]:
+        numbers, opened = read.wholes(params, "neurons", PAIRED_AT_ONCE), self._opened()
+        for number in numbers:
+            opened.run.neuron(number)
+        inspector = opened.inspector()
+        _unless(stop)
+        return {"pairs": inspector.pairs(numbers)}
 
     def _page(self, params: Params, _progress: Progress, stop: Stop) -> dict[str, Any]:
         from engine.inspector import item_number

@@ -4,7 +4,7 @@ What needs the data set is None where it is not here, and `missing` says why.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from types import TracebackType
@@ -113,6 +113,15 @@ class Inspector:
             ],
             "missing": self.missing,
         }
+
+    def pairs(self, numbers: Sequence[int]) -> list[dict[str, Any]]:
+        """Each two of some neurons: `cosine` of their decoder rows, `jaccard` of the items that activate them."""
+        found = []
+        for place, a in enumerate(numbers):
+            rows = profile.beside(self.run.sae.w_md, self.z_im, self.eligible, a)
+            for b in numbers[place + 1 :]:
+                found.append({"a": a, "b": b, "cosine": rows[b].cosine, "jaccard": rows[b].jaccard})
+        return found
 
     def whole_neuron(self, number: int, k: int) -> dict[str, Any]:
         """`neuron` with the row of the table and the `k` items and users that activate it most."""

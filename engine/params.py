@@ -8,6 +8,7 @@ from typing import Any
 from engine.errors import MonoscopeError
 
 Params = Mapping[str, Any]
+LARGEST = 10**9
 SHOWN = 60
 """Characters of a wrong value that a sentence repeats."""
 
@@ -75,6 +76,14 @@ def texts(params: Params, name: str, most: int) -> list[str]:
     if not isinstance(value, list) or not 0 < len(value) <= most:
         raise _wrong(name, f"a list of 1 to {most} texts", value)
     return [text({name: one}, name) for one in value]
+
+
+def wholes(params: Params, name: str, most: int) -> list[int]:
+    """Up to `most` whole numbers, one at the least."""
+    value = params.get(name)
+    if not isinstance(value, list) or not 0 < len(value) <= most:
+        raise _wrong(name, f"a list of 1 to {most} whole numbers", value)
+    return [whole({name: one}, name, None, -LARGEST, LARGEST) for one in value]
 
 
 def labels(params: Params) -> dict[int, str]:

@@ -26,6 +26,7 @@ TABS = {
 }
 """The inspector's tabs and what they are called, in order."""
 MOST_WATCHED = 4
+MOST_COMPARED = 4
 
 LETTERS = {"human": "h", "llm": "l", "metadata": "m", "rejected": "x", "failed": "!"}
 
@@ -144,6 +145,8 @@ class View:
     """Neurons that the analyst marked, to compare or label together."""
     facts: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     """What the engine told of a neuron, by its number: the answer to `neuron`."""
+    pairs: Mapping[tuple[int, int], Mapping[str, Any]] = field(default_factory=dict)
+    """Two neurons beside each other, the smaller number first: the engine's answer to `pairs`."""
     tab: str = "items"
     """Which of `TABS` the inspector shows."""
     page: Page | None = None
@@ -177,6 +180,12 @@ class View:
             return "…"
         label = self.labels.get(neuron)
         return "·" if label is None else LETTERS.get(label.state, "·")
+
+    @property
+    def compared(self) -> tuple[int, ...]:
+        """The marked neurons that stand side by side, by number."""
+        known = {} if self.neurons is None else self.neurons.row_of
+        return tuple(sorted(neuron for neuron in self.marks if neuron in known)[:MOST_COMPARED])
 
     def edit_of(self, neuron: int, scope: Scope = EVERY_USER) -> int | None:
         """Position of the newest edit of `neuron` on the bench that is for the same rows."""

@@ -101,15 +101,20 @@ class NearNeuron:
 
 def near_neurons(w_md: np.ndarray, z_im: np.ndarray, eligible: np.ndarray, neuron: int, k: int = 3) -> list[NearNeuron]:
     """The `k` neurons whose decoder rows have the largest cosine with that of `neuron`; ties by number."""
+    everyone = beside(w_md, z_im, eligible, neuron)
+    others = [one for one in everyone if one.neuron != neuron]
+    return sorted(others, key=lambda one: -one.cosine)[:k]
+
+
+def beside(w_md: np.ndarray, z_im: np.ndarray, eligible: np.ndarray, neuron: int) -> list[NearNeuron]:
+    """Every neuron beside `neuron`, that one too, by number."""
     unit = w_md / np.maximum(np.linalg.norm(w_md, axis=1, keepdims=True), 1e-12)
     cosine = (unit @ unit[neuron]).astype(np.float64)
-    cosine[neuron] = -np.inf
     active = z_im[eligible] > 0
     both = (active & active[:, [neuron]]).sum(axis=0)
     either = (active | active[:, [neuron]]).sum(axis=0)
-    order = np.argsort(-cosine, kind="stable")[: min(k, len(cosine) - 1)]
     return [
-        NearNeuron(int(j), float(cosine[j]), float(both[j] / either[j]) if either[j] else None) for j in order.tolist()
+        NearNeuron(j, float(cosine[j]), float(both[j] / either[j]) if either[j] else None) for j in range(len(unit))
     ]
 
 

@@ -68,8 +68,23 @@ def test_a_neuron_is_what_the_command_prints_but_for_the_label(ask: Ask, monosco
     assert answered == {name: value for name, value in printed.items() if name in answered}
     left_out = printed.keys() - answered.keys()
     assert {"label", "label_state", "label_note", "label_concept"} <= left_out
-    assert all(name.startswith(("label", "score", "held-out", "moves", "detection", "intruder", "evidence"))
+    assert all(name.startswith(("label", "score", "held_out", "moves_gain", "detection", "intruder", "evidence"))
                for name in left_out), left_out  # fmt: skip
+
+
+def test_pairs_are_cosines_of_decoder_rows_and_overlaps_of_items(ask: Ask, peer: Peer, demo_run: Run) -> None:
+    w = demo_run.sae.w_md
+    items = demo_run.recommender.items.vectors
+    active = (demo_run.sae.encode(items, "items") > 0)[demo_run.screen["ranked"].astype(bool)]
+    told = ask("pairs", neurons=[7, 2, 3])["pairs"]
+    assert [(pair["a"], pair["b"]) for pair in told] == [(7, 2), (7, 3), (2, 3)]
+    for pair in told:
+        a, b = pair["a"], pair["b"]
+        assert pair["cosine"] == pytest.approx(w[a] @ w[b] / np.linalg.norm(w[a]) / np.linalg.norm(w[b]), abs=1e-6)
+        both, either = (active[:, a] & active[:, b]).sum(), (active[:, a] | active[:, b]).sum()
+        assert pair["jaccard"] == pytest.approx(both / either)
+    assert "no neuron 999" in fault(peer, "pairs", neurons=[999])
+    assert "a list of 1 to 8 whole numbers" in fault(peer, "pairs", neurons=[])
 
 
 def test_pages_are_what_the_commands_tell(ask: Ask, demo_run: Run) -> None:
@@ -390,7 +405,7 @@ def test_no_junk_ends_the_process(peer: Peer) -> None:
         "find": ("kind", "text", "limit"), "count": ("side", "where"), "measure": (), "neuron": ("neuron", "k"),
         "page": ("kind", "name", "labels"), "cohort": ("where", "edits", "session", "k", "by"),
         "curve": ("neuron", "where", "user", "operation", "low", "high", "steps", "edits", "item", "concept"),
-        "cancel": ("id",), "load": ("run",), "label": ("run", "neurons"), "fly": ("x",),
+        "cancel": ("id",), "load": ("run",), "label": ("run", "neurons"), "pairs": ("neurons",), "fly": ("x",),
     }  # fmt: skip
     good: dict[str, Any] = {
         "user": USER, "users": [USER], "kind": "items", "side": "users", "neuron": 3, "name": "1", "k": 3,

@@ -1,6 +1,7 @@
 """Made-up answers of the shapes that docs/serving.md gives, for the fake engine."""
 
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Any
 
 Facts = dict[str, Any]
@@ -36,6 +37,11 @@ def neuron(params: Mapping[str, Any]) -> Facts:
         "neighbours": [{"neuron": (j + 1) % 4, "cosine": 0.4, "jaccard": 0.2}],
         "missing": None,
     }  # fmt: skip
+
+
+def pairs(params: Mapping[str, Any]) -> Facts:
+    found = combinations(params["neurons"], 2)
+    return {"pairs": [{"a": a, "b": b, "cosine": 0.25, "jaccard": 0.1} for a, b in found]}
 
 
 def page(params: Mapping[str, Any]) -> Facts:
@@ -127,4 +133,4 @@ def curve(params: Mapping[str, Any]) -> Facts:
     }  # fmt: skip
 
 
-MADE = {"neuron": neuron, "page": page, "find": find, "count": count, "cohort": cohort, "curve": curve}
+MADE = {"neuron": neuron, "pairs": pairs, "page": page, "find": find, "count": count, "cohort": cohort, "curve": curve}

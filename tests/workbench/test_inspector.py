@@ -281,16 +281,50 @@ def test_marked_neurons_stand_side_by_side_with_what_they_share(view: View) -> N
     assert "Neuron 3 alone is marked" in said(view, "compare", marks=frozenset({3}))
     text = said(view, "compare", marks=frozenset({0, 2}))
     assert "purity @20 1.00 0.94" in text
-    assert "0 and 2 0 0.41" in text
+    assert "0 and 2 – – 0" in text
+    assert "Label not tested: 0, 2 (l tests it)." in text
+    assert "detection" not in text
     assert "In both (0)" in text
     assert "Only 0 Comedy (50) [REC] (2007) ·" in text
     same = said(view, "compare", marks=frozenset({0, 6}))
-    assert "0 and 6 30 –" in same
+    assert "0 and 6 – – 30" in same
     assert "In both (30) Film 6 (1956)" in same
     assert "Only 0 Comedy (20) [REC] (2007) ·" in same
     assert same.endswith("Only 6 Comedy (0) none")
     many = said(view, "compare", marks=frozenset(range(6)))
     assert "2 more are marked; the first 4 are shown" in many
+
+
+def test_compared_neurons_show_their_tests_what_they_move_and_how_alike_they_are(view: View) -> None:
+    held = {"state": "scored", "figures": {"value": 0.95, "low": 0.8, "high": 0.99, "chance": 0.1}}
+    moves = {"users": {"concepts": {
+        "gained": [{"concept": f"C{n}", "excess": 1.5 - n} for n in range(5)],
+        "lost": [{"concept": "Western", "excess": -0.25}], "null_share": 0.04,
+    }}}  # fmt: skip
+    view = replace(
+        view,
+        marks=frozenset({0, 2}),
+        scores={0: {**SCORES, "held-out": held}},
+        facts={0: {"moves": moves}, 2: {"fault": "it broke"}},
+        pairs={(0, 2): {"cosine": -0.001, "jaccard": 0.25}},
+    )
+    text = said(view, "compare")
+    for words in (
+        "detection 0.80 – 95 % from 0.65 – to 0.90 –",
+        "held-out 0.95 – 95 % from 0.80 – to 0.99 –",
+        "moves +0.83 – at random +0.40 –",
+        "Label not tested: 2 (l tests it).",
+        "0 and 2 0.00 25% 0",
+        "0 C0 +1.50 · C1 +0.50 · C2 -0.50 Western -0.25 · random: 4%",
+        "2 it broke",
+        "chance .50",
+    ):
+        assert words in text, words
+    rows = [" ".join(line.split()) for line in shown(view, "compare", 95).splitlines()]
+    assert "detection 0.80 [0.65, 0.90] –" in rows
+    early = [" ".join(line.split()) for line in shown(view, "compare", 39).splitlines()[:15]]
+    assert "moves +0.83 –" in early
+    assert "measuring…" in said(replace(view, facts={}), "compare")
 
 
 def test_notes_about_this_neuron_come_first_and_none_is_left_out(view: View) -> None:

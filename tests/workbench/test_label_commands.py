@@ -424,9 +424,7 @@ def test_a_label_by_hand_is_tested_like_any_other(monoscope: Monoscope) -> None:
     assert not {"held-out", "detection"} & set(
         monoscope("labels", "demo", "--session", "tested", "--json").json[0]["scores"]
     )
-    (row,) = monoscope(
-        "labels", "demo", "score", "--tests", "held-out,detection", "--session", "tested", "--json"
-    ).json
+    (row,) = monoscope("labels", "demo", "score", "--tests", "held-out,detection", "--session", "tested", "--json").json
     wrong = row["scores"]["held-out"]["figures"]
     assert wrong["value"] < 0.2
     assert row["scores"]["detection"]["figures"]["low"] < 0.5

@@ -6,7 +6,7 @@ import pytest
 
 from engine.home import Home
 from engine.session import Session
-from tests.workbench.driving import Driver, opened, until
+from tests.workbench.driving import Driver, listen, opened, until
 from tests.workbench.fake_run import DEAD
 
 EngineThat = Callable[[str], None]
@@ -47,6 +47,30 @@ async def test_c_compares_the_marked_and_says_how_to_mark(demo: Home) -> None:
         assert "base rate" in inspector(driver)
         await driver.press("escape")
         assert "space marks neurons" in inspector(driver)
+
+
+async def test_the_engine_tells_of_each_compared_neuron_once(demo: Home, engine_that: EngineThat) -> None:
+    async with opened(demo, size=WIDE) as driver:
+        await driver.ready()
+        asked = listen(driver)
+        await driver.press("space", "j", "space", "j", "c")
+        await until(lambda: {0, 2} <= driver.screen.view.facts.keys() and driver.screen.view.pairs)
+        await driver.settled()
+        assert "measuring" not in inspector(driver)
+        assert [(method, params) for method, params in asked if method in ("neuron", "pairs")] == [
+            ("neuron", {"neuron": 0}),
+            ("pairs", {"neurons": [0, 2]}),
+            ("neuron", {"neuron": 2}),
+        ]
+    engine_that("refuse-pairs refuse-neuron")
+    async with opened(demo) as driver:
+        await driver.ready()
+        asked = listen(driver)
+        await driver.press("space", "j", "space", "c")
+        await until(lambda: {0, 2} <= driver.screen.view.facts.keys() and driver.screen.view.pairs)
+        await driver.settled()
+        assert "refuses neuron" in inspector(driver)
+        assert len([method for method, _ in asked if method == "pairs"]) == 1
 
 
 async def test_marks_are_found_by_the_filter(demo: Home) -> None:

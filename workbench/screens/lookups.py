@@ -5,6 +5,7 @@ Each answer belongs to what it was asked for: one that comes when the view has m
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 from workbench.engine_client import EngineClient
@@ -14,7 +15,7 @@ from workbench.widgets.bench import LIST_LENGTH
 
 MEASURED_TABS = frozenset({"concepts", "range", "moves", "users", "near"})
 """Tabs of the inspector that need the engine."""
-LOOKUPS = frozenset({"neuron", "page", "cohort", "curve", "ranks", "measure"})
+LOOKUPS = frozenset({"neuron", "page", "cohort", "curve", "ranks", "measure", "pairs"})
 ANSWER_SECONDS = 120.0
 USERS_OF_A_CURVE = 500
 """A larger cohort's dose curve is that of so many of its users, drawn at random."""
@@ -49,6 +50,9 @@ class Lookups:
             return replace(view, opening=tuple(str(sentence) for sentence in result["sentences"]))
         if method == "neuron":
             return replace(view, facts={**view.facts, int(params["neuron"]): result})
+        if method == "pairs":
+            told = {(int(pair["a"]), int(pair["b"])): pair for pair in result["pairs"]}
+            return replace(view, pairs={**view.pairs, **told})
         if method == "ranks":
             found = {user: _ranking(one, view) for user, one in zip(params["users"], result["ranks"], strict=True)}
             known = {user: ranking for user, ranking in found.items() if ranking is not None}
@@ -62,6 +66,8 @@ class Lookups:
         message = "It was cancelled; ask for it again." if message == "cancelled" else message
         if method == "neuron":
             return replace(view, facts={**view.facts, int(params["neuron"]): {"fault": message}})
+        if method == "pairs":
+            return replace(view, pairs={**view.pairs, **dict.fromkeys(combinations(params["neurons"], 2), {})})
         return _with(view, method, fault=message) if _same(method, params, view) else view
 
 
@@ -70,10 +76,12 @@ def _wanted(view: View) -> dict[str, dict[str, Any]]:
     wanted: dict[str, dict[str, Any]] = {}
     edits = [dict(edit) for edit in view.edits]
     told = {"edits": edits, "session": view.session, "k": LIST_LENGTH}
-    if view.tab in MEASURED_TABS and view.page is None and view.current is not None and view.neurons is not None:
-        dead = bool(view.neurons.dead[view.neurons.row_of[view.current]])
-        if view.current not in view.facts and not dead:
-            wanted["neuron"] = {"neuron": view.current}
+    unmeasured = next((neuron for neuron in _looked_at(view) if neuron not in view.facts), None)
+    if unmeasured is not None:
+        wanted["neuron"] = {"neuron": unmeasured}
+    compared = view.compared if view.tab == "compare" and view.page is None else ()
+    if any(pair not in view.pairs for pair in combinations(compared, 2)):
+        wanted["pairs"] = {"neurons": list(compared)}
     if view.page is not None and view.page.facts is None and view.page.fault is None:
         labels = {str(neuron): label.name for neuron, label in view.labels.items() if label.name}
         wanted["page"] = {"kind": view.page.kind, "name": view.page.name, "labels": labels}
@@ -87,6 +95,15 @@ def _wanted(view: View) -> dict[str, dict[str, Any]]:
     if others:
         wanted["ranks"] = {"users": others, **told}
     return wanted
+
+
+def _looked_at(view: View) -> tuple[int, ...]:
+    """The neurons that fire of those whose facts the inspector shows."""
+    if view.page is not None or view.neurons is None:
+        return ()
+    current = () if view.current is None or view.tab not in MEASURED_TABS else (view.current,)
+    shown = view.compared if view.tab == "compare" else current
+    return tuple(neuron for neuron in shown if not view.neurons.dead[view.neurons.row_of[neuron]])
 
 
 def _same(method: str, params: Mapping[str, Any], view: View) -> bool:
