@@ -9,7 +9,7 @@ from rich.style import Style
 from textual.strip import Strip
 
 from engine.home import Home
-from tests.workbench.driving import Driver, opened
+from tests.workbench.driving import Driver, opened, until
 from tests.workbench.fake_run import make_run
 from workbench.widgets.line import Line
 from workbench.widgets.pane import Pane, differing
@@ -141,3 +141,19 @@ async def test_more_above_and_below_has_a_mark(many: Home) -> None:
         lines: list[Line] = [((f"line {number}", ""),) for number in range(5)]
         inspector.show([], lines)
         assert set(marks(inspector)) == {"│"}
+
+
+async def test_a_pane_that_was_drawn_anew_is_compared_with_that(many: Home) -> None:
+    async with opened(many, size=(80, 24)) as driver:
+        await driver.ready()
+        inspector, grid = driver.screen.pane("inspector"), watch(driver)
+        for text, anew in (("first", False), ("other", True), ("first", False)):
+            inspector._head, inspector._rows = [], [((text, ""),)]
+            if anew:
+                inspector.refresh()
+            else:
+                inspector.show([], inspector._rows)
+            await driver.settled()
+            await until(lambda: driver.screen._compositor._dirty_regions == set())
+        left = inspector.region.x + 2
+        assert "".join(grid.cells[left + at, inspector.region.y][0] for at in range(5)) == "first"

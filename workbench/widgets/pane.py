@@ -24,6 +24,8 @@ REVERSING = ("title", "cursor")
 TERMINALS_OWN = Style(color="default", bgcolor="default")
 """What the themes of the terminal's own colours make of a pane. It needs no code, which saves a third of all bytes."""
 
+OWN = "own"
+"""The name of the pane's own style beside those of its roles."""
 RULE: Line = (("│ ", "dim"),)
 ABOVE, BELOW = "▴", "▾"
 """There is more that way: in the place of the rule, else in the last cell."""
@@ -63,6 +65,8 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         self._styles_by_role: dict[str, Style] = {}
         self._drawn: dict[int, Strip] = {}
         """What the terminal has of some rows of the window, or is about to get."""
+        self._made: dict[int, tuple[object, Strip]] = {}
+        """The last strip of each row of the window, with all that it was made from."""
 
     @property
     def text_width(self) -> int:
@@ -171,6 +175,7 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
         if not regions:
             self._drawn.clear()  # all of it is sent, whatever it is by then
+            self._made.clear()
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def _redraw(self, rows: range) -> None:
@@ -189,13 +194,20 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         return strip
 
     def _strip(self, y: int) -> Strip:
-        line, rule, more = self._line(y), RULE, self._more(y)
-        if more and self._ruled:
-            rule = ((f"{more} ", "strong"),)
+        line, more = self._line(y), self._more(y)
+        lit = self.has_focus and self._cursor is not None and self._row_at(y) == self._cursor
+        of = (line, more, lit, self.has_focus, self.size.width)
+        made = self._made.get(y)
+        if made is None or made[0] != of:
+            made = self._made[y] = (of, self._strip_of(line, more, lit))
+        return made[1]
+
+    def _strip_of(self, line: Line, more: str, lit: bool) -> Strip:
+        """A line with the pane's rule and the mark of more, in the pane's styles."""
+        rule: Line = ((f"{more} ", "strong"),) if more and self._ruled else RULE
         signs: Signs | None = getattr(self.app, "signs", None)
         if signs is not None:
             line, rule = signs(line), signs(rule)
-        lit = self.has_focus and self._cursor is not None and self._row_at(y) == self._cursor
         segments = [Segment(text, self._style("cursor" if lit else _seen(text, role))) for text, role in line if text]
         width = self.size.width - (2 if self._ruled else 0)
         strip = Strip(segments).adjust_cell_length(width, self._style("cursor" if lit else ""))
@@ -204,7 +216,9 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         elif more:
             [(mark, role)] = ((more, "strong"),) if signs is None else signs(((more, "strong"),))
             strip = Strip([*strip.crop(0, width - 1), Segment(mark, self._style("cursor" if lit else role))])
-        own = self.rich_style
+        if OWN not in self._styles_by_role:
+            self._styles_by_role[OWN] = self.rich_style
+        own = self._styles_by_role[OWN]
         return (strip if own == TERMINALS_OWN else strip.apply_style(own)).simplify()
 
     def _more(self, y: int) -> str:
@@ -233,6 +247,7 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
 
     def notify_style_update(self) -> None:
         self._styles_by_role.clear()
+        self._made.clear()
         super().notify_style_update()
 
     def _row_at(self, y: int) -> int | None:
