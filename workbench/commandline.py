@@ -19,7 +19,7 @@ ON_DATA = frozenset({("concepts",), ("cohorts",)})
 UNDER_EDITS = frozenset({"recommend", "why", "dose"})
 """Commands whose --session means "under its edits"; of all others without one, it is the run's own."""
 KEEPS = "steer"
-"""Its --session keeps the edit there, so nobody but the analyst gives it."""
+"""Its --session keeps the edit there: on the bench, where it is the session that is open."""
 _LABELS_WRITE = frozenset({"set", "accept", "reject", "clear", "resolve", "score", "import"})
 _SESSIONS_WRITE = frozenset({"undo", "redo", "switch", "drop", "note", "bookmark", "watch", "remove"})
 
@@ -50,6 +50,8 @@ class Outer:
 
     words: tuple[str, ...]
     needs_session: bool = False
+    on_bench: bool = False
+    """It makes an edit for the session that is open here, which comes to the bench when the job is done."""
 
 
 def parse(
@@ -189,7 +191,8 @@ def _outer(verbs: Verbs, words: Sequence[str], here: Here, saved: bool) -> Outer
         at = rest.index("--") if "--" in rest else len(rest)
         rest[at:at] = ["--session", str(session)]
         given.options["--session"] = str(session)
-    return Outer((*verb.words, *filled, *rest), _writes(verb, given, session))
+    on_bench = _makes_edit(verb, given) and session is not None and given.options.get("--session") == session
+    return Outer((*verb.words, *filled, *rest), _writes(verb, given, session), on_bench and run in given.words[:1])
 
 
 @dataclass
@@ -281,13 +284,22 @@ def written_to(words: Sequence[str], file: str, path: str, *, agreed: bool) -> t
 
 def _takes_session(verb: Verb, given: Given, run: str | None, session: str | None, saved: bool) -> bool:
     """Whether --session of the open session belongs behind the command."""
-    if session is None or verb.option("--session") is None or given.has("--session") or verb.name == KEEPS:
+    if session is None or verb.option("--session") is None or given.has("--session"):
         return False
     if run not in given.words[:1]:
         return False  # another run has other sessions
+    if verb.name == KEEPS:
+        return saved or _makes_edit(verb, given)
     if verb.name in UNDER_EDITS:
-        return saved
+        return saved or _makes_edit(verb, given)
     return session != run and (saved or _label_writes(verb, given))
+
+
+def _makes_edit(verb: Verb, given: Given) -> bool:
+    """Whether a command computes an edit that a session is to keep."""
+    if verb.name == KEEPS:
+        return (given.has("--neuron") or given.has("--goal")) and not given.has("--dry-run")
+    return verb.name == "dose" and given.has("--keep")
 
 
 def _label_writes(verb: Verb, given: Given) -> bool:
@@ -301,8 +313,6 @@ def _writes(verb: Verb, given: Given, session: str | None) -> bool:
     if session is None:
         return False
     named = given.options.get("--session")
-    if verb.name == KEEPS:
-        return named == session
     if verb.words[0] == "sessions":
         return verb.words[-1] in _SESSIONS_WRITE and given.words[:1] == [session]
     return _label_writes(verb, given) and session in ([named] if named else given.words[:1])

@@ -64,9 +64,13 @@ class JobRunner:
         with self._lock:
             return tuple(self._jobs.values())
 
-    def start(self, words: Sequence[str]) -> Job:
-        """Start `monoscope WORDS`, or let it wait for its turn. The job as it stands; what follows is delivered."""
-        work = _Work(Job(next(self._ids), shlex.join(["monoscope", *words]), "running"), [*self._program, *words])
+    def start(self, words: Sequence[str], shown: Sequence[str] | None = None) -> Job:
+        """Start `monoscope WORDS`, or let it wait for its turn. The job as it stands; what follows is delivered.
+
+        `shown` are the words that the analyst is told of, where they are others.
+        """
+        command = shlex.join(["monoscope", *(words if shown is None else shown)])
+        work = _Work(Job(next(self._ids), command, "running"), [*self._program, *words])
         with self._lock:
             waits = len(self._working) >= MOST_AT_ONCE
             work.job = replace(work.job, text=WAITING if waits else STARTING)

@@ -61,6 +61,7 @@ def rank(params: dict[str, Any]) -> dict[str, Any]:
         "rbo": 1 - moved / 100,
         "tau": 1 - moved / 50,
         "kept": K - moved,
+        "reconstruction": {"rbo": 0.82, "kept": 25},
         "shares": [{"concept": "Horror", "before": 0.13, "after": 0.0}] if moved else [],
     }  # fmt: skip
 

@@ -1,7 +1,7 @@
 """A stand-in for the command line as a job: says what it was asked, and how far it is.
 
 Run as a program with a home and the words of a command. `demo` makes a run; MONOSCOPE_FAKE_JOB holds words: `hang`
-works until it is ended, `fail` is an error.
+works until it is ended, `fail` is an error. An edit is handed over where it is asked for.
 """
 
 import json
@@ -31,6 +31,10 @@ def main(home: Path, words: list[str]) -> int:
         from tests.workbench.fake_run import make_run
 
         make_run(home, "demo")
+    if "--hand-over" in words:
+        edit = {"side": "items", "neuron": 1, "operation": "set", "amount": 2.0, "unit": "p99", "ids": ["3"]}
+        handed = {"edit": edit, "below": [], "measured": {"k": 30, "figures": {"rbo": 0.9}}}
+        Path(words[words.index("--hand-over") + 1]).write_text(json.dumps(handed))
     say("All of it is made.")
     return 0
 

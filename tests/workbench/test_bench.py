@@ -261,7 +261,7 @@ async def test_the_copied_command_is_the_one_on_the_screen(demo: Home) -> None:
         await driver.ready()
         await driver.press("plus", "y")
         assert driver.app.clipboard == driver.screen.command
-        assert driver.app.clipboard.startswith("monoscope steer demo-mf --neuron 0")
+        assert driver.app.clipboard.startswith("monoscope recommend demo-mf --user 1")
         await driver.shows("(OSC 52)")
 
 

@@ -59,9 +59,16 @@ def test_one_user_is_shown_as_ever() -> None:
     assert texts(shown.foot) == [
         "left the list: Film 1 →31, Film 2 →32",
         "RBO 0.98  τ 0.96  kept 28 of 30",
+        "rebuilt, unedited: RBO 0.82  kept 25 of 30",
         "Horror 13%→0%",
         "",
     ]
+
+
+def test_how_faithful_the_codes_are_is_told_without_an_edit_too() -> None:
+    assert texts(bench(view(edits=(), ranking=ranking("1")), 44).foot) == ["rebuilt, unedited: RBO 0.82  kept 25 of 30"]
+    unknown = replace(ranking("1"), rebuilt=None)
+    assert texts(bench(view(edits=(), ranking=unknown), 44).foot) == []
 
 
 def test_the_stack_tells_of_each_edit_what_it_does_and_for_whom() -> None:
@@ -146,8 +153,9 @@ def test_below_several_lists_stand_their_figures_and_the_means() -> None:
     assert foot[0].split("  ")[0] == "RBO 0.98"
     assert "RBO 0.50  kept 21 of 30" in foot[0][44:]
     assert foot[1] == "mean of 2: RBO 0.74  τ 0.63  kept 24.5"
-    assert foot[2] == "left: Film 2 (2 lists), Film 1, Film 3"
-    assert foot[3] == "Horror 13%→0% (1 of 2)"
+    assert foot[2] == "rebuilt, mean of 2: RBO 0.82  kept 25.0"
+    assert foot[3] == "left: Film 2 (2 lists), Film 1, Film 3"
+    assert foot[4] == "Horror 13%→0% (1 of 2)"
 
 
 def test_where_there_is_no_room_the_last_list_stands_alone_and_names_the_others() -> None:

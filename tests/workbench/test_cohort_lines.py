@@ -80,7 +80,7 @@ def test_the_figures_are_those_of_the_answer() -> None:
         ["[REC]", "(2007)", "96→30"],
         ["F", "78", "27%→94%", "0.11", "0.209→0.041"],
         ["M", "144", "–→90%", "–", "–→0.100"],
-        ["RBO", "with", "the", "lists", "as", "they", "are", "0.831"],
+        ["rebuilt,", "unedited:", "RBO", "0.831", "kept", "25.5", "of", "30"],
     ):
         assert row in told
     assert "! neuron 3 is outside the range seen for 8 of 1,222 users" in lines()

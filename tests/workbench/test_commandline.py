@@ -96,7 +96,10 @@ def texts(text: str) -> list[str]:
         ("runs", "runs"),
         ("datasets --json", "datasets --json"),
         ("train demo --no-bias --set sae.beta=1", "train demo --no-bias --set sae.beta=1"),
-        ("steer --neuron 7 --add -1.5 --users gender=1", "steer ml-1m-mf --neuron 7 --add -1.5 --users gender=1"),
+        (
+            "steer --neuron 7 --add -1.5 --users gender=1",
+            "steer ml-1m-mf --neuron 7 --add -1.5 --users gender=1 --session ml-1m-mf",
+        ),
         ("sessions show", "sessions show ml-1m-mf"),
         ("train --help", "train --help"),
         ("runs trust other", "runs trust other"),
@@ -124,7 +127,8 @@ def test_the_open_run_is_filled_in_where_none_is_named(typed: str, run: str | No
         ("recommend --user 42", "recommend ml-1m-mf --user 42 --session tuesday"),
         ("recommend --user 42 --session other", "recommend ml-1m-mf --user 42 --session other"),
         ("neurons other", "neurons other"),
-        ("steer --neuron 7 --off --users age=1", "steer ml-1m-mf --neuron 7 --off --users age=1"),
+        ("steer --users age=1", "steer ml-1m-mf --users age=1 --session tuesday"),
+        ("dose --neuron 7 --users age=1", "dose ml-1m-mf --neuron 7 --users age=1 --session tuesday"),
         ("labels set 3 -- -x-", "labels ml-1m-mf set 3 --session tuesday -- -x-"),
         ("sessions replay", "sessions replay tuesday"),
     ],
@@ -138,6 +142,31 @@ def test_a_session_that_is_empty_is_named_only_to_write_to_it() -> None:
     assert words("recommend --user 42", "ml-1m-mf", saved=False) == "recommend ml-1m-mf --user 42"
     assert words("recommend --user 42", "ml-1m-mf") == "recommend ml-1m-mf --user 42 --session ml-1m-mf"
     assert words("label", "tuesday", saved=False) == "label ml-1m-mf --session tuesday"
+
+
+@pytest.mark.parametrize(
+    ("typed", "comes"),
+    [
+        ("steer --neuron 7 --off --users age=1", True),
+        ("steer --neuron 7 --off --item 3", True),
+        ("steer --goal share(Horror)<=1% --users age=1", True),
+        ("steer --neuron 7 --off --users age=1 --session tuesday", True),
+        ("steer --neuron 7 --off --users age=1 --session=tuesday", True),
+        ("steer --neuron 7 --off --users age=1 --dry-run", False),
+        ("steer --neuron 7 --off --users age=1 --session other", False),
+        ("steer other --neuron 7 --off --users age=1", False),
+        ("steer --users age=1", False),
+        ("dose --neuron 7 --users age=1 --goal share(Horror)<=1%", False),
+        ("dose --neuron 7 --users age=1 --goal share(Horror)<=1% --keep", True),
+        ("recommend --user 1", False),
+    ],
+)
+def test_an_edit_that_a_command_makes_comes_to_the_bench(typed: str, comes: bool) -> None:
+    for saved in (True, False):
+        meant = parse(typed, "ml-1m-mf", "tuesday", saved=saved)
+        assert isinstance(meant, Outer)
+        assert meant.on_bench == comes
+        assert not comes or "tuesday" in meant.words or "--session=tuesday" in meant.words
 
 
 @pytest.mark.parametrize(
@@ -155,8 +184,7 @@ def test_a_session_that_is_empty_is_named_only_to_write_to_it() -> None:
         ("labels import f.csv", True),
         ("labels resolve 3 Horror", True),
         ("steer --neuron 7 --off --users age=1", False),
-        ("steer --neuron 7 --off --users age=1 --session tuesday", True),
-        ("steer --neuron 7 --off --users age=1 --session=tuesday", True),
+        ("steer --neuron 7 --off --users age=1 --session tuesday", False),
         ("steer --neuron 7 --off --users age=1 --session other", False),
         ("sessions undo", True),
         ("sessions undo other", False),
@@ -327,6 +355,21 @@ def test_the_workbenchs_commands_complete_and_mean_what_the_command_line_means(n
         ("steer --users 'age > ", []),
         ("cohort gender = 'F' AND a", ["age"]),
         ("cohort ho", ["horror-fans"]),
+        ("cohort age = '", ["'18-24'", "'25-34'"]),
+        ("cohort age = ", ["'18-24'", "'25-34'"]),
+        ("cohort age='2", ["'25-34'"]),
+        ("cohort gender = 'F' AND age <> '25", ["'25-34'"]),
+        ("cohort gender = 'F' AND age NOT IN ('18-24', '25", ["'25-34'"]),
+        ("cohort age LIKE '18", ["'18-24'"]),
+        ("cohort age = '18-24' AND a", ["age"]),
+        ("cohort age = '18-24' ", []),
+        ("cohort age = a", ["age"]),
+        ("cohort \"zip code\" = 'O''H", ["'O''Hara'"]),
+        ("watch age = '25", ["'25-34'"]),
+        ("watch 16", ["1680"]),
+        ("watch ho", ["horror-fans"]),
+        ("steer --users \"age = '25", ["'25-34'"]),
+        ('steer --items "year = 1996', ["1996"]),
         ("neurons --where pur", ["purity20"]),
         ("concepts demo remove ", ["Film-Noir", "'Children'\"'\"'s'", "Sci-Fi"]),
         ("cohorts demo ad", ["add"]),

@@ -162,6 +162,24 @@ class Desk(Seat):
         elif neuron is not None and self._fires(neuron) and self._ready():
             self._show(side="curve", curve=Curve(neuron, where=where, user=user))
 
+    def take_edit(self, handed: Mapping[str, Any], job: Job) -> str:
+        """Put the edit that a job made on the bench; what to say of it.
+
+        The figures that came along are kept where the session has the edits that they were measured on.
+        """
+        edits, below = [dict(edit) for edit in self.view.edits], [dict(edit) for edit in handed["below"]]
+        at = handed.get("replaces")
+        data: dict[str, Any] = {"edit": handed["edit"]}
+        if at is not None and edits[at : at + 1] == below[at : at + 1]:
+            data["replaces"] = at
+        if edits == below:
+            data["measured"] = handed["measured"]
+        if not self._append("edit", **data):
+            return f"The edit of job {job.id} could not be kept: session {self.view.session} cannot be changed here."
+        self._show(side="list" if self.view.side == "curve" else self.view.side)
+        changed = "" if edits == below else " It was made for the edits that there were when it began."
+        return f"The edit of job {job.id} is on the bench: u takes it back, ! shows what it said.{changed}"
+
     def show_jobs(self, jobs: Sequence[Job]) -> None:
         self._show(jobs=tuple(jobs))
 

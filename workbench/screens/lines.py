@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import MonoscopeError
 from engine.home import Home
+from workbench.handed import HandedOver
 from workbench.jobs import JobRunner
 from workbench.screens.desk import Desk
 from workbench.screens.overwriting import write_to
@@ -68,6 +69,7 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
 
     desk: Desk
     runner: JobRunner
+    handed: HandedOver
     _home: Home
 
     def ask(
@@ -166,6 +168,8 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
                     f"`{' '.join(meant.words[:2])}` writes to session {view.session}, which is open here; use the keys "
                     "for it (? tells them), or leave with q first."
                 )
+            elif meant.on_bench:
+                self.start_edit(meant.words)
             else:
                 self._start_writing(meant.words)
         except MonoscopeError as error:
@@ -192,6 +196,17 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
         job = self.runner.start(words)
         self.desk.show_jobs(self.runner.jobs)
         self.say(f"Started {shlex.join(words)} as job {job.id}; ! shows it, ctrl+c ends it.")
+
+    def start_edit(self, words: Sequence[str]) -> None:
+        """Run a command whose edit comes to the bench when it is done."""
+        if self.view.read_only:
+            self.say("This session cannot be changed here; --dry-run shows what the edit would do.")
+            return
+        handing = self.handed.asked_of(words)
+        job = self.runner.start(handing, words)
+        self.handed.expect(job, handing)
+        self.desk.show_jobs(self.runner.jobs)
+        self.say(f"Job {job.id} computes the edit, which then comes to the bench; --dry-run only shows it.")
 
     def help_first(self) -> Sequence[str]:
         """On a page or the jobs, what they are; in the list of neurons, the column that sorts it."""

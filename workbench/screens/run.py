@@ -12,6 +12,7 @@ from engine.errors import MonoscopeError
 from engine.home import Home
 from engine.session import Session
 from workbench.engine_client import EngineClient, Event
+from workbench.handed import HandedOver
 from workbench.jobs import JobRunner
 from workbench.model import Neurons, RunCard, read_neurons
 from workbench.screens.base import TWICE_SECONDS, JobMoved, bindings_of
@@ -57,6 +58,7 @@ class RunScreen(LinesScreen, inherit_bindings=False):
         self.desk.found_more = lambda: self.status.learnt() if self.is_attached else None
         self.desk.confirm = self.confirm
         self.runner = JobRunner(home.root, self._worked)
+        self.handed = HandedOver()
         self.memory = Memory(self)
         self._said_at = 0.0
         self._interrupted_at = -TWICE_SECONDS
@@ -78,6 +80,7 @@ class RunScreen(LinesScreen, inherit_bindings=False):
 
     def on_unmount(self) -> None:
         self.runner.stop()
+        self.handed.close()
         self.desk.close()
 
     def _open(self) -> None:
@@ -113,7 +116,11 @@ class RunScreen(LinesScreen, inherit_bindings=False):
 
     def on_job_moved(self, message: JobMoved) -> None:
         self.desk.show_jobs(self.runner.jobs)
-        if message.job.state != "running":
+        handed = self.handed.of(message.job)
+        if handed is not None:
+            self.say(self.desk.take_edit(handed, message.job))
+            self.show_tab("bench")
+        elif message.job.state != "running":
             self.say(f"Job {message.job.id} {message.job.state}: {message.job.command}. ! shows what it said.")
 
     def on_engine_spoke(self, message: EngineSpoke) -> None:

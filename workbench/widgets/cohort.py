@@ -96,8 +96,8 @@ def cohort_lines(cohort: Cohort | None, width: int) -> list[Line]:
         rows += [((row, "warn"),) for row in wrap(plain(cohort.fault), width)]
     if cohort.facts is None:
         return rows if cohort.fault is not None else [*rows, (("Measuring…", "dim"),)]
-    rows += _outside(sheet)
-    for block in (_concepts, _figures, _collateral, _lost, _shown, _groups, _reconstruction):
+    rows += [*_outside(sheet), *_rebuilt(sheet)]
+    for block in (_concepts, _figures, _collateral, _lost, _shown, _groups):
         found = block(sheet)
         rows += [(), *found] if found else []
     return rows
@@ -116,6 +116,19 @@ def _outside(sheet: _Sheet) -> list[Line]:
         told = f"! neuron {whole(number(one, 'neuron'))} is outside the range seen for {who}"
         rows += [((row, "warn"),) for row in wrap(told, sheet.width)]
     return rows
+
+
+def _rebuilt(sheet: _Sheet) -> list[Line]:
+    """How faithful the codes alone are to the unedited lists."""
+    told, k = part(sheet.facts, "reconstruction"), number(sheet.facts, "k")
+    texts = [
+        ("RBO ", _three(number(told, "rbo"))),
+        ("kept ", f"{_one(number(told, 'kept'))}{'' if math.isnan(k) else f' of {whole(k)}'}"),
+        ("NDCG@10 ", UNKNOWN if len(sheet.arms) > 2 else _three(number(told, "ndcg10"))),
+    ]
+    known = [f"{name}{text}" for name, text in texts if not text.startswith(UNKNOWN)]
+    rows = wrap(f"rebuilt, unedited: {'  '.join(known)}", sheet.width) if known else []
+    return [((row, "dim"),) for row in rows]
 
 
 def _concepts(sheet: _Sheet) -> list[Line]:
@@ -222,17 +235,3 @@ def _group(one: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
         decimal(number(one, "rbo")),
         "→".join(ndcg),
     )
-
-
-def _reconstruction(sheet: _Sheet) -> list[Line]:
-    """How faithful the codes alone are, without an edit."""
-    told = part(sheet.facts, "reconstruction")
-    texts = [
-        ("RBO with the lists as they are", _three(number(told, "rbo"))),
-        ("items that stay, mean", _one(number(told, "kept"))),
-        ("NDCG@10", UNKNOWN if len(sheet.arms) > 2 else _three(number(told, "ndcg10"))),
-    ]
-    rows = [sheet.pair(name, text) for name, text in texts if text != UNKNOWN]
-    title = "rebuilt: from the codes alone, nothing edited"
-    head: Line = ((fit(title, sheet.width), "dim"),)
-    return [head, *rows] if rows or len(sheet.arms) > 2 else []

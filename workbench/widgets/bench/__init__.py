@@ -17,6 +17,7 @@ from workbench.widgets.bench.lists import (
     list_of,
     lists_beside,
     place_of,
+    rebuilt,
 )
 from workbench.widgets.bench.stack import stack
 from workbench.widgets.cohort import cohort_lines
@@ -143,7 +144,8 @@ def _side(view: View, width: int) -> tuple[list[Line], list[Line]]:
         moved = [place_of(ranking, item, f"{word} {view.title(item)}", width) for item in items[:PLACES_MOST]]
         below = [*moved, *list_of(ranking, word, flipped, width, items)]
         bottom = foot(ranking, width) if len(rankings) == 1 else foot_of_several(rankings, last, width)
-    return below, bottom if view.edits else []
+    faithful = rebuilt([one for one in rankings.values() if one is not None], width)
+    return below, [*bottom[:2], *faithful, *bottom[2:]] if view.edits else faithful
 
 
 def _curve(view: View, width: int) -> list[Line]:

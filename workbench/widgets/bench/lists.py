@@ -148,6 +148,19 @@ def foot_of_several(rankings: Mapping[str, Ranking | None], shown: str | None, w
     return [first, *_four([(_mean(known, len(rankings)), "strong"), left, (shares[0], "")], width)[:3]]
 
 
+def rebuilt(rankings: Sequence[Ranking], width: int) -> list[Line]:
+    """How faithful the codes are to the unedited list, or to those of several users; nothing where that is unknown."""
+    told = [(*one.rebuilt, len(one.before)) for one in rankings if one.rebuilt is not None]
+    if not told:
+        return []
+    same, kept, of = (_mean_of(values) for values in zip(*told, strict=True))
+    if len(told) == 1:
+        text = f"rebuilt, unedited: RBO {decimal(same)}  kept {int(kept)} of {int(of)}"
+    else:
+        text = f"rebuilt, mean of {len(told)}: RBO {decimal(same)}  kept {decimal(kept, 1)}"
+    return [cut(((text, "dim"),), width)]
+
+
 def _four(texts: Sequence[tuple[str, str]], width: int) -> list[Line]:
     return [cut(((text, role),), width) for text, role in [*texts, ("", ""), ("", "")][:4]]
 
