@@ -167,7 +167,10 @@ async def test_v_beside_a_cohort_is_the_curve_of_that_cohort(demo: Home) -> None
         ]
         await driver.press("v")
         assert driver.screen.view.side == "cohort"
-        await driver.press("w", "v")
+        await page_of(driver, "anna")
+        await driver.press("v")
+        await driver.shows("for user anna")
+        await driver.press("q", "w", "v")
         await driver.shows("for user 1")
 
 

@@ -145,17 +145,17 @@ class Desk(Seat):
             self._show(side="cohort", cohort=Cohort(where.strip()))
 
     def show_curve(self) -> None:
-        """The dose curve of the neuron: for the cohort where one is shown, else for the page's user or the watched one.
+        """The dose curve of the neuron: for the page's user, else for the cohort that is shown, or the watched user.
 
         Where it is shown already, what was shown before.
         """
         view, neuron = self.view, self.view.neuron
         shown = view.curve if view.side == "curve" else None
-        cohort = view.cohort if view.side == "cohort" else shown
-        where = None if cohort is None else cohort.where
         page = view.page
-        user = page.id if page is not None and page.kind == "user" and where is None else None
-        if shown is not None and (shown.neuron, shown.user) == (neuron, user):
+        user = page.id if page is not None and page.kind == "user" else None
+        cohort = view.cohort if view.side == "cohort" else shown
+        where = None if cohort is None or user is not None else cohort.where
+        if shown is not None and (shown.neuron, shown.user, shown.where) == (neuron, user, where):
             self._show(side="list" if where is None else "cohort")
         elif page is not None and page.kind == "item":
             self._say("A dose curve is of a neuron in users; enter opens the neuron, and v draws its curve there.")
