@@ -18,7 +18,15 @@ Candidate = tuple[str, str]
 """A text to put in, and a few words on it."""
 
 MOST = 50
+_WORD = re.compile(r"\w+$")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*$")
+_IN_VALUE = re.compile(
+    r"""(?:\b([A-Za-z_]\w*)|"([^"]+)")\s*                                   # a column,
+    (?:[=!<>]=?|<>|\b(?:NOT\s+)?I?LIKE|\b(?:NOT\s+)?IN\s*\((?:[^()']|'[^']*')*)\s*  # compared with
+    ('(?:[^']|'')*|[\w.-]*)$                                             # a text that is not closed, or a number
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
 _IN_CALL = re.compile(r"\b(?:share|has)\('([^']*)$")
 
 
@@ -36,6 +44,10 @@ class Context(Protocol):
 
     def find(self, kind: Kind, start: str) -> Sequence[Candidate]:
         """What there is of a kind, with a few words on each; `start` was typed, and need not be heeded."""
+        ...
+
+    def values(self, kind: Kind, column: str, start: str) -> Sequence[Candidate]:
+        """Values of a column of that kind ("user column"), as a condition writes them, texts in quotes."""
         ...
 
 
@@ -70,6 +82,10 @@ class Folders:
                 return files(start)
             case _:
                 return ()
+
+    def values(self, kind: Kind, column: str, start: str) -> Sequence[Candidate]:  # noqa: ARG002  # a context's
+        """None: the values of columns are in catalogues, which take too long to open."""
+        return ()
 
 
 def _folders(parent: Path, marker: str) -> list[Candidate]:
@@ -261,12 +277,29 @@ def _sql(value: Value, before: str, begin: int, context: Context, hint: str) -> 
     call = _IN_CALL.search(before, begin)
     if call is not None:
         return Completion(call.start(1), _find(Value("CONCEPT", ("concept",)), call[1], context), hint)
+    value_at = _IN_VALUE.search(before, begin)
+    if value_at is not None and before.count("'", begin, value_at.start(3)) % 2 == 0:
+        known = _values(value, value_at, context)
+        if known or not value_at[3] or value_at[3][0] == "'":
+            return Completion(value_at.start(3), known, hint)
     name = _IDENTIFIER.search(before, begin)
     start = len(before) if name is None else name.start()
+    if "user" in value.kinds and before[begin:].isdecimal():
+        name, start = _WORD.search(before, begin), begin
     alone = not before[begin:start].strip("'\"")
     kinds = tuple(kind for kind in value.kinds if alone or kind != "cohort")
     found = _find(Value("SQL", kinds), before[start:], context)
     return Completion(start, found, hint) if name is not None or alone else Completion(start, hint=hint)
+
+
+def _values(value: Value, found: re.Match[str], context: Context) -> tuple[Candidate, ...]:
+    """Values of the column that stands before the cursor, whether a quote was typed already or not."""
+    column, typed = found[1] or found[2], found[3]
+    known: list[Candidate] = []
+    for kind in value.kinds:
+        if kind.endswith(" column"):
+            known += context.values(kind, column, typed.removeprefix("'").replace("''", "'"))
+    return _matching(known, typed)
 
 
 def _find(value: Value, typed: str, context: Context) -> tuple[Candidate, ...]:

@@ -66,7 +66,7 @@ BENCH = (
     Action("type_value", "type_value", "equals_sign", "=", "value", "type it: 1.5 sets, +1 adds, x2 multiplies, off"),
     Action("drop", "drop", "d", "d", "drop", "take it off the bench"),
     Action("flip", "flip", "t", "t", "before/after", "show the list before or after the edits"),
-    Action("pick_user", "pick_user", "p", "p", "user", "type whose list to watch"),
+    Action("pick_user", "pick_user", "p", "p", "user", "whose list to watch: an id, a cohort or SQL"),
     Action("next_user", "step_user(1)", "n", "n N", "next user", "the next, the previous user"),
     Action("previous_user", "step_user(-1)", "N", "N"),
     Action("pin", "pin", "P", "P", "beside", "keep this user's list beside the next one's"),

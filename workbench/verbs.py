@@ -103,7 +103,13 @@ INNER: dict[str, Verb] = {
         _own("item", "the page of an item", Value("NAME", ("item",)), rest=True),
         _own("user", "the page of a user", Value("ID", ("user",))),
         _own("concept", "the page of a concept", Value("NAME", ("concept",)), rest=True),
-        _own("watch", "watch a user's list", Value("USER", ("user",))),
+        _own(
+            "watch",
+            "watch a user's list, or the first whom a condition matches; nothing is all users again",
+            Value("USER|SQL", ("user", "cohort", "user column"), sql=True),
+            needed=False,
+            rest=True,
+        ),
         _own(
             "cohort",
             "measure edits on some users",

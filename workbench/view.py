@@ -90,6 +90,16 @@ class Cohort:
 
 
 @dataclass(frozen=True)
+class Among:
+    """Whom the analyst steps through: a cohort's name or an SQL condition, how many match, and where `user` stands."""
+
+    where: str
+    user: str
+    place: int
+    of: int
+
+
+@dataclass(frozen=True)
 class Curve:
     """A dose curve of one neuron: the engine's answer to `curve`.
 
@@ -155,6 +165,8 @@ class View:
     """The lists of the watched users, by user; `ranking` is that of `user`."""
     watched: tuple[str, ...] = ()
     """Up to `MOST_WATCHED` users, the one watched last at the end."""
+    among: Among | None = None
+    """The users that are stepped through; None: all of them."""
     side: str = "list"
     """What the bench shows below the edits: "list", "cohort" or "curve"."""
     cohort: Cohort | None = None

@@ -74,12 +74,15 @@ NAMES: dict[str, list[Facts]] = {
     "concepts": [{"name": name, "kind": "genre", "items": 12} for name in CONCEPTS],
     "cohorts": [{"name": "young", "where": "age < 25", "users": 12}],
     "user_columns": [{"name": "age", "type": "INTEGER", "examples": [25, 35]}],
+    "user_values": [{"name": "25", "text": False, "count": 9}, {"name": "35", "text": False, "count": 4}],
     "item_columns": [{"name": "year", "type": "SMALLINT", "examples": [1995, 1996]}],
 }
 
 
 def find(params: Mapping[str, Any]) -> Facts:
     kind, text = params["kind"], params.get("text", "")
+    if kind.endswith("_values") and params["column"] != "age":
+        raise NoSuchName(f"There is no column {params['column']!r}.")
     found = [one for one in NAMES[kind] if text.casefold() in one["name"].casefold()]
     return {"kind": kind, "text": text, "total": len(found), "found": found[: params.get("limit", 20)]}
 

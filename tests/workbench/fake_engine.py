@@ -92,12 +92,19 @@ def made_label(neuron: int) -> dict[str, Any]:
 
 
 def user(number: int, params: dict[str, Any]) -> None:
-    if params["user"] not in USERS:
+    """Every third user is young; any other condition makes no sense."""
+    where = params.get("where", "")
+    if where not in ("", "young", "age < 25"):
+        return answer(number, error={"message": f"The condition {where!r} makes no sense."})
+    if params.get("user", USERS[0]) not in USERS:
         return answer(
             number, error={"message": f"There is no user {params['user']!r}; this run has 40 users, 1 to 40."}
         )
-    at = (USERS.index(params["user"]) + params["step"]) % len(USERS)
-    return answer(number, result={"user": USERS[at]})
+    users = USERS[2::3] if where else USERS
+    after = [at for at, user in enumerate(users) if int(user) >= int(params.get("user", 0))]
+    between = params["step"] > 0 and params["user"] not in users
+    at = ((after[0] if after else 0) + params["step"] - between) % len(users)
+    return answer(number, result={"user": users[at], "where": where, "place": at + 1, "of": len(users)})
 
 
 def refused(who: str) -> dict[str, Any]:

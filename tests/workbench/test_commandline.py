@@ -37,6 +37,13 @@ THINGS: dict[str, list[Candidate]] = {
 }
 
 
+VALUES: dict[tuple[str, str], list[Candidate]] = {
+    ("user column", "age"): [("'18-24'", "10"), ("'25-34'", "20")],
+    ("user column", "zip code"): [("'O''Hara'", "1")],
+    ("item column", "year"): [("1995", "3"), ("1996", "2")],
+}
+
+
 @dataclass(frozen=True)
 class Made:
     """A context with one of everything."""
@@ -48,6 +55,10 @@ class Made:
     def find(self, kind: Kind, start: str) -> Sequence[Candidate]:
         assert isinstance(start, str)
         return THINGS[kind]
+
+    def values(self, kind: Kind, column: str, start: str) -> Sequence[Candidate]:
+        assert "'" not in start or column == "zip code"
+        return VALUES.get((kind, column), [])
 
 
 def read(text: str, session: str | None = "tuesday", **more: Any) -> Inner | Outer:
@@ -214,6 +225,9 @@ def test_what_writes_to_the_open_session_says_so(typed: str, needs: bool) -> Non
         ("neuron ml-1m-mf 7", "neuron", ("7",)),
         ("monoscope neuron ml-1m-mf 7", "neuron", ("7",)),
         ("user 1680", "user", ("1680",)),
+        ("watch 1680", "watch", ("1680",)),
+        ("watch age = '25-34' AND gender = 'F'", "watch", ("age = '25-34' AND gender = 'F'",)),
+        ("watch", "watch", ()),
         ("item Schindler's List (1993)", "item", ("Schindler's List (1993)",)),
         ("item 'Toy Story (1995)'", "item", ("Toy Story (1995)",)),
         ("concept ml-1m-mf Film-Noir", "concept", ("Film-Noir",)),

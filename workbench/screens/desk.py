@@ -15,6 +15,9 @@ from workbench.screens.lookups import LOOKUPS
 from workbench.screens.seat import ANSWER_SECONDS, Seat, pinned
 from workbench.view import MOST_WATCHED, TABS, Cohort, Curve, Job, Page, PageKind, Target, View
 
+MOST_FOUND = 20
+"""Names that the engine is asked for at a time."""
+
 
 class Desk(Seat):
     """What the analyst does on one run."""
@@ -88,14 +91,24 @@ class Desk(Seat):
         else:
             self.open_page("item", name, "user", "concept")
 
-    def found(self, kind: str, text: str) -> Sequence[tuple[str, str]]:
-        """Names of a kind as the engine has found them, each with a few words; asked for if they are not there."""
-        if (kind, text) not in self._found:
+    def found(self, kind: str, text: str, column: str = "") -> Sequence[tuple[str, str]]:
+        """Names of a kind as the engine has found them, each with a few words; asked for if they are not there.
+
+        Values are those of `column`; where all of them came, none are asked for again.
+        """
+        wanted: dict[str, Any] = {"kind": kind, "text": text, "limit": MOST_FOUND}
+        name = kind
+        if column:
+            wanted["column"], name = column, f"{kind} {column}"
+            everything = self.found(kind, "", column) if text else ()
+            if 0 < len(everything) < MOST_FOUND:
+                return everything
+        if (name, text) not in self._found:
             if self._engine.pid is None:
                 return ()
-            self._found[kind, text] = ()
-            self._engine.ask("find", {"kind": kind, "text": text, "limit": 20}, ANSWER_SECONDS)
-        return self._found[kind, text]
+            self._found[name, text] = ()
+            self._engine.ask("find", wanted, ANSWER_SECONDS)
+        return self._found[name, text]
 
     def close_page(self) -> bool:
         """Back to the neuron; False where no page is open."""
@@ -249,9 +262,25 @@ class Desk(Seat):
             self._say("Before and after are the same: nothing is changed yet.")
 
     def watch(self, user: str, step: int = 0) -> None:
-        """Watch `user`, or the one `step` places after them; the engine knows who there is."""
-        if self._ready():
-            self._engine.ask("user", {"user": user.strip(), "step": step}, ANSWER_SECONDS, newest=True)
+        """Watch `user`, or the one `step` places after them among those who are stepped through.
+
+        Without a step the text may also be a cohort's name or a condition: its first user then, and steps go among
+        its users; "" is everyone again. The engine knows who there is.
+        """
+        if not user.strip():
+            self.watch_everyone()
+        elif self._ready():
+            among = self.view.among if step else None
+            where = {} if among is None else {"where": among.where}
+            self._engine.ask("user", {"user": user.strip(), "step": step, **where}, ANSWER_SECONDS, newest=True)
+
+    def watch_everyone(self) -> bool:
+        """Steps go through all users again; False where they do already."""
+        among = self.view.among
+        if among is not None:
+            self._show(among=None)
+            self._say("n and N step through all users again.")
+        return among is not None
 
     def step_user(self, direction: int) -> None:
         """The next or previous user; steps that are still under way add up."""

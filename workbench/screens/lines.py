@@ -58,6 +58,11 @@ class Named:
             return self._desk.found(asked[kind], start)
         return self._folders.find(kind, start)
 
+    def values(self, kind: "Kind", column: str, start: str) -> "Sequence[Candidate]":
+        """Values of a column as a condition writes them, each with how many have it."""
+        table = {"user column": "user_values", "item column": "item_values"}.get(kind)
+        return () if table is None else self._desk.found(table, start, column)
+
 
 def _dataset(view: View) -> str | None:
     """The data set of the open run; None where its manifest could not be read."""
@@ -287,7 +292,7 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
         self.desk.open_page("concept", name)
         self.show_tab("inspector")
 
-    def do_watch(self, user: str) -> None:
+    def do_watch(self, user: str = "") -> None:
         self.desk.watch(user)
 
     def do_cohort(self, where: str = "") -> None:
@@ -346,7 +351,7 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
             return
         if self.table.filter:
             self.filter("")
-        else:
+        elif not self.desk.watch_everyone():
             self.desk.unmark()
 
     def action_write_label(self) -> None:
@@ -358,7 +363,7 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
     def action_pick_user(self) -> None:
         page = self.view.page
         looked_at = page.id if page is not None and page.kind == "user" and page.facts is not None else ""
-        self.ask("watch user:", looked_at, self.desk.watch, complete=self._names("watch"))
+        self.ask("watch (user, cohort or SQL):", looked_at, self.desk.watch, complete=self._names("watch"))
 
     def action_open_page(self) -> None:
         """An item, a user or a concept: the first that the name fits."""

@@ -1,5 +1,6 @@
 """The desk's seat: its session and its engine, and how a view follows from what they say. No Textual here."""
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ from workbench.engine_client import Answered, Ended, EngineClient, Event, Progre
 from workbench.journal import journal_lines
 from workbench.model import Neurons, Ranking
 from workbench.screens.lookups import LOOKUPS, Lookups
-from workbench.view import MOST_WATCHED, Cohort, Curve, Page, PageKind, View
+from workbench.view import MOST_WATCHED, Among, Cohort, Curve, Page, PageKind, View
 from workbench.widgets.bench import LIST_LENGTH
 
 START_SECONDS, ANSWER_SECONDS = 60.0, 15.0
@@ -126,7 +127,7 @@ class Seat:
                 self._engine.ask("measure", {}, ANSWER_SECONDS)
             self._rank()
         elif method == "find":
-            self._found[params["kind"], params["text"]] = [_candidate(one) for one in result["found"]]
+            self._found[_kind_of(params), params["text"]] = [_candidate(one) for one in result["found"]]
             self.found_more()
         elif method in LOOKUPS:
             self._lookups.settled(method, params)
@@ -137,6 +138,8 @@ class Seat:
             if params["user"] == self.view.user and params["edits"] == [dict(edit) for edit in self.view.edits]:
                 self._show(ranking=ranking, rankings={**self.view.rankings, params["user"]: ranking})
         elif method == "user":
+            where, user = str(result.get("where", "")), str(result["user"])
+            self._show(among=Among(where, user, int(result["place"]), int(result["of"])) if where else None)
             if self._writable():
                 self._append("watch", user=str(result["user"]))
             else:
@@ -172,6 +175,12 @@ class Seat:
                 return
             self._put(self._lookups.refused(self.view, method, params, message))
             return
+        elif method == "user" and not params.get("where") and not params["step"] and message.startswith("There is no"):
+            wanted = {"where": params["user"], "step": 0, "unknown": message}
+            self._engine.ask("user", wanted, ANSWER_SECONDS, newest=True)
+            return
+        elif method == "user" and "unknown" in params and re.fullmatch(r"[\w.-]+", str(params["where"])):
+            message = f"{str(params['unknown']).removesuffix('.')}, and no cohort of that name."
         elif method == "find":
             return  # a name that cannot be completed can still be typed
         self._say(message)
@@ -340,8 +349,16 @@ def _unmeasured(curve: Curve | None) -> Curve | None:
     return None if curve is None else replace(curve, facts=None, fault=None)
 
 
+def _kind_of(params: Mapping[str, Any]) -> str:
+    """What a request looks for; values are told apart by their column."""
+    return " ".join(filter(None, (params["kind"], params.get("column"))))
+
+
 def _candidate(found: Mapping[str, Any]) -> tuple[str, str]:
-    """A name, and what tells it from others."""
+    """A name, and what tells it from others; a text as it is written in a condition."""
+    if "count" in found:
+        name = plain(str(found["name"]))
+        return "'" + name.replace("'", "''") + "'" if found["text"] else name, f"{int(found['count']):,}"
     if found.get("examples"):
         return plain(str(found["name"])), plain(f"{found['type']}: {', '.join(map(str, found['examples']))}")
     for key in ("id", "kind", "where", "type"):

@@ -99,6 +99,19 @@ def _rankings(view: View) -> dict[str, Ranking | None]:
 
 
 def _whom(view: View, width: int) -> list[Line]:
+    """Who is watched, and among whom n and N step."""
+    return [*_users(view, width), *_among(view, width)]
+
+
+def _among(view: View, width: int) -> list[Line]:
+    among = view.among
+    if among is None or view.user is None:
+        return []
+    place = f"{among.place:,} of " if among.user == view.user else ""
+    return [((fit(f"{place}{among.of:,} where {plain(among.where)}", width).rstrip(), "dim"),)]
+
+
+def _users(view: View, width: int) -> list[Line]:
     users, last = _watched(view), _last(view)
     if last is None:
         return [((row, "dim"),) for row in wrap("No user to watch yet: p picks one.", width)]
