@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from engine.experiments.protocol import Protocol, both_ways
 from engine.experiments.published import Fidelity, published
 from engine.experiments.sweep import Trial, sweep
 from engine.experiments.trained import Model, Wanted, trained
@@ -52,6 +53,8 @@ class Ablation:
     curves: Sequence[Curve]
     paper_beta: Sequence[float]
     paper: Mapping[str, Fidelity]
+    protocol: Mapping[str, Protocol]
+    """By model: the base's own lists measured our way and the paper's; empty without published points."""
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values."""
@@ -62,14 +65,18 @@ def ablation(home: Home, dataset: str, models: Sequence[Model], seeds: Sequence[
     """Sweep beta over the best recipe's first base of each model; trains that base if it is missing."""
     facts = published()
     jobs = [(model, sparsity) for model in models for sparsity in ("free", "matched")]
-    curves = []
+    films = facts.domain(dataset) == "films"
+    curves: list[Curve] = []
+    protocol: dict[str, Protocol] = {}
     for number, (model, sparsity) in enumerate(jobs):
         own = part(progress, number / len(jobs), (number + 1) / len(jobs), f"{model}, {sparsity} L0")
         base = trained(home, dataset, Wanted(model, "best", seeds[0]), part(own, 0, 0.2, "base"))
+        if films and model not in protocol and (both := both_ways(base, facts.figure4.of(model))) is not None:
+            protocol[model] = both
         recipe = "paper" if sparsity == "free" else "best"
         curves.append(_curve(home, base, model, sparsity, recipe, seeds, part(own, 0.2, 1, "sweep")))  # type: ignore[arg-type]
-    films = facts.domain(dataset) == "films"
-    return Ablation(dataset, curves, facts.figure4.beta, {m: facts.figure4.of(m) for m in models} if films else {})
+    paper: dict[str, Fidelity] = {model: facts.figure4.of(model) for model in models} if films else {}
+    return Ablation(dataset, curves, facts.figure4.beta, paper, protocol)
 
 
 def _curve(

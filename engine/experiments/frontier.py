@@ -62,6 +62,9 @@ class Tradeoff:
     rbo: float
     passes_through: bool = False
     """Whether its user code has so many active neurons that it can pass the vector on unread: hollow, and no rival."""
+    purity_interval: tuple[float, float] | None = None
+    rbo_interval: tuple[float, float] | None = None
+    """Ends of the 95 % intervals, drawn as whiskers where they are known."""
 
 
 def figure4(model: Model, curves: Sequence[BetaCurve], paper: Figure4 | None) -> Picture:
@@ -137,6 +140,7 @@ def pareto(points: Sequence[Tradeoff], purity_name: str = "purity@50") -> Pictur
             colour, marker = PALETTE[place % len(PALETTE)], MARKERS[place % len(MARKERS)]
             mine = [one for one in points if one.group == group]
             for one in sorted(mine, key=lambda one: one.passes_through):
+                _whiskers(axes, one, colour)
                 (mark,) = axes.plot(one.rbo, one.purity, marker, color=colour, markersize=7, zorder=3)
                 mark.set(markerfacecolor="white" if one.passes_through else colour, markeredgewidth=1.4)
                 mark.set_label(shortened(group, 40) if one is min(mine, key=lambda one: one.passes_through) else "_")
@@ -164,9 +168,25 @@ def front(points: Sequence[Tradeoff]) -> list[int]:
     return sorted(kept, key=lambda at: (-points[at].purity, points[at].rbo))
 
 
+def dominators(points: Sequence[Tradeoff], at: int) -> list[int]:
+    """Positions of the points that equal or beat one on both, with one of them higher.
+
+    None for a point that passes user vectors through.
+    """
+    rivals = [n for n, one in enumerate(points) if not one.passes_through]
+    return [n for n in rivals if at in rivals and _beats(points[n], points[at])]
+
+
 def _beats(one: Tradeoff, other: Tradeoff) -> bool:
     at_least = one.purity >= other.purity and one.rbo >= other.rbo
     return at_least and (one.purity > other.purity or one.rbo > other.rbo)
+
+
+def _whiskers(axes: "Axes", one: Tradeoff, colour: str) -> None:
+    if one.purity_interval is not None:
+        axes.vlines(one.rbo, *one.purity_interval, color=colour, linewidth=1, alpha=0.6, zorder=2)
+    if one.rbo_interval is not None:
+        axes.hlines(one.purity, *one.rbo_interval, color=colour, linewidth=1, alpha=0.6, zorder=2)
 
 
 def _means(values: np.ndarray) -> np.ndarray:
@@ -245,7 +265,9 @@ def _label(figure: "Figure", axes: "Axes", points: Sequence[Tradeoff], best: Seq
     if len(points) > MOST_LABELS:
         others = [at for group in dict.fromkeys(one.group for one in points) for at in _notable(points, group)]
     for at in dict.fromkeys([*best, *others]):
-        for dx, dy, ha, va in _PLACES:
+        # A label beside a point with whiskers would lie on one: the corners come first.
+        whiskers = points[at].rbo_interval or points[at].purity_interval
+        for dx, dy, ha, va in (*_PLACES[4:], *_PLACES[:4]) if whiskers else _PLACES:
             text = axes.annotate(
                 shortened(points[at].label, 30),
                 (points[at].rbo, points[at].purity),

@@ -55,6 +55,13 @@ class Popularity(_Facts):
     ncf: Cells
 
 
+class Size(_Facts):
+    """Of the paper's own data."""
+
+    users: int
+    items: int
+
+
 class ImpossibleCell(_Facts):
     """A printed purity that is no multiple of 1/K."""
 
@@ -117,6 +124,7 @@ class Published(_Facts):
 
     source: Source
     domains: dict[str, Domain]
+    sizes: dict[Domain, Size]
     neurons: dict[Domain, int]
     films: tuple[Row, ...]
     music: tuple[Row, ...]

@@ -25,6 +25,7 @@ from engine.experiments.frontier import MEASURES as DRAWN
 from engine.experiments.frontier import BetaCurve, figure4
 from engine.experiments.interventions import FIGURE5, INTERVENTIONS, Case, Outcome, outcomes
 from engine.experiments.matryoshka import by_level, trends
+from engine.experiments.pace import minutes
 from engine.experiments.published import published
 from engine.experiments.table1 import column, wanted_runs
 from engine.experiments.trained import Model, Wanted, plan, trained
@@ -69,28 +70,29 @@ class Order:
         return self.home.root / "reproductions" / self.dataset
 
 
+def wanted(order: Order, what: str) -> list[Wanted]:
+    """The runs that one of `MAKERS` is made of."""
+    if what == "table1":
+        variants = [wanted_runs(order.dataset, model, order.seeds) for model in order.models]
+        return [one for found in variants for some in found.values() for one in some]
+    if what == "matryoshka":
+        return _nested(order)
+    if what in ("figure4", "figure5", "interventions"):
+        return [Wanted(model, "best", order.seeds[0]) for model in order.models]
+    if what == "steering":
+        return [Wanted(model, "best", seed) for model in order.models for seed in order.seeds]
+    return _shown(order)
+
+
 def needed(order: Order, what: str) -> str:
     """What has to be trained first, in a sentence, with about how long it takes."""
-    wanted = _shown(order)
-    if what == "table1":
-        wanted = [
-            one
-            for model in order.models
-            for some in wanted_runs(order.dataset, model, order.seeds).values()
-            for one in some
-        ]
-    elif what == "matryoshka":
-        wanted = _nested(order)
-    elif what in ("figure4", "figure5", "interventions"):
-        wanted = [Wanted(model, "best", order.seeds[0]) for model in order.models]
-    elif what == "steering":
-        wanted = [Wanted(model, "best", seed) for model in order.models for seed in order.seeds]
-    said = plan(order.home, order.dataset, wanted).sentence()
+    said = plan(order.home, order.dataset, wanted(order, what)).sentence()
     if what == "figure4":
         trainings = 2 * len(published().figure4.beta) * len(order.seeds) * len(order.models)
         said += f" Then {trainings} autoencoders, some ten seconds each for MF and a minute for NCF."
     elif what == "steering":
-        said += f" Then about {steering_table.minutes(order.models, len(order.seeds))} minutes of steering."
+        seconds = steering_table.seconds(order.dataset, order.models, len(order.seeds))
+        said += f" Then about {minutes(seconds)} of steering."
     return said
 
 
@@ -217,11 +219,11 @@ def _matryoshka(order: Order, progress: Progress) -> Reproduced:
     """Nested dictionaries, and flat ones cut into quarters by number."""
     facts: dict[str, Any] = {"dataset": order.dataset, "models": {model: {} for model in order.models}}
     pictures, words = [], []
-    wanted = _nested(order)
-    for number, one in enumerate(wanted):
+    asked = _nested(order)
+    for number, one in enumerate(asked):
         nested, start = one.sae[0][1] == 4, one.sae[1][1]
         kind = f"{one.recipe} recipe, {start} start" + ("" if nested else ", flat, cut into quarters")
-        share = part(progress, number / len(wanted), (number + 1) / len(wanted), f"{one.model}, {kind}")
+        share = part(progress, number / len(asked), (number + 1) / len(asked), f"{one.model}, {kind}")
         run = trained(order.home, order.dataset, one, share)
         loaded = _Loaded.of(run)
         m = run.sae.neurons
@@ -283,10 +285,10 @@ def _pictured(
 ) -> Reproduced:
     """One picture for each run of `_shown`; None from `draw`: the data set has no years."""
     title, drawings, pictures, said = name.replace("figure", "Figure "), [], [], []
-    wanted = _shown(order)
-    for number, one in enumerate(wanted):
+    shown = _shown(order)
+    for number, one in enumerate(shown):
         kind = f"{tables.NAMES[one.model]}, {one.recipe} recipe"
-        share = part(progress, number / len(wanted), (number + 1) / len(wanted), kind)
+        share = part(progress, number / len(shown), (number + 1) / len(shown), kind)
         run = trained(order.home, order.dataset, one, share)
         drawn = draw(run, _Loaded.of(run))
         if drawn is None:

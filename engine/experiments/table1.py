@@ -65,6 +65,11 @@ class Column:
     """Over the concepts of the table; variants and, named by variant and method, baselines at equal candidates.
 
     Of random directions the range is that of 95 % of the draws, mean over seeds; else it is over seeds."""
+    filled: Mapping[str, Mapping[int, Spread]]
+    """Label-chosen, over the concepts that the paper fills and the data set has; `paper` is their printed mean."""
+    paper: Cells
+    size: Mapping[str, int]
+    """Users, items, and items that are ranked: those with training interactions."""
     met: Mapping[str, tuple[int, int]]
     """How many of the paper's filled cells our mean meets or beats, and how many there are."""
     ahead: Mapping[str, Mapping[Reading, Spread]]
@@ -139,6 +144,9 @@ def column(home: Home, dataset: str, model: Model, seeds: Sequence[int], progres
         rows,
         {variant: found[variant][0].strict.candidates for variant in wanted},
         means,
+        {variant: _filled([one.strict for one in found[variant]], rows) for variant in wanted},
+        _printed(rows),
+        {name: int(found[BEST][0].run.manifest[name]) for name in ("users", "items", "ranked_items")},
         {variant: _met(rows, variant) for variant in wanted},
         _ahead(found[BEST]),
         facts.popularity_neuron(domain, model),
@@ -221,6 +229,26 @@ def _drawn(chance: Sequence[RandomStanding]) -> dict[Reading, Mapping[int, Sprea
         reading: {depth: tuple(np.mean([one.means[reading][depth] for one in chance], axis=0)) for depth in DEPTHS}
         for reading in READINGS
     }
+
+
+def _filled(found: Sequence[Standing], rows: Sequence[Row]) -> Mapping[int, Spread]:
+    """Means over the paper's filled rows; a concept that the data set lacks is left out, an unknown purity is 0."""
+    names = {row.concept for row in rows if row.paper is not None}
+    by_depth = {}
+    for depth in DEPTHS:
+        means = []
+        for one in found:
+            purity = [c.readings["label-chosen"].purity[depth] or 0.0 for c in one.concepts if c.concept in names]
+            means.append(float(np.mean(purity)) if purity else 0.0)
+        by_depth[depth] = _spread(means)
+    return by_depth
+
+
+def _printed(rows: Sequence[Row]) -> Cells:
+    """Means of the printed cells over the same rows, impossible ones as printed; 0 without any."""
+    cells = [row.paper for row in rows if row.paper is not None and row.items is not None]
+    ten, twenty, fifty = np.array(cells, float).reshape(-1, 3).mean(axis=0) if cells else (0.0, 0.0, 0.0)
+    return float(ten), float(twenty), float(fifty)
 
 
 def _met(rows: Sequence[Row], variant: str) -> tuple[int, int]:

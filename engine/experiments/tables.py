@@ -18,16 +18,22 @@ Stored = Mapping[str, Any]
 """A column as JSON has it: depths are text."""
 
 
+TABLE1 = (
+    "Share of a neuron's 10, 20 and 50 most active items that carry the concept. Ours: each concept's purest "
+    "neuron, chosen by these labels as in the paper (label-chosen), mean over seeds of the recommender; concepts "
+    "are strict (90's Drama is the decade and the genre), items without training interactions are left out. "
+    "`*`: the printed figure is no multiple of 1/K. cap: the highest purity@50 that so few items allow."
+)
+"""What stands over the table."""
+
+
 def table1(columns: Mapping[tuple[str, str], Stored]) -> str:
     """All four columns of Table 1; one that no data set here was run for reads "not run"."""
     facts = published()
     said = [
         "# Table 1: purity of concept neurons",
         "",
-        "Share of a neuron's 10, 20 and 50 most active items that carry the concept. Ours: each concept's purest "
-        "neuron, chosen by these labels as in the paper (label-chosen), mean over seeds of the recommender; concepts "
-        "are strict (90's Drama is the decade and the genre), items without training interactions are left out. "
-        "`*`: the printed figure is no multiple of 1/K. cap: the highest purity@50 that so few items allow.",
+        TABLE1,
         "",
     ]
     for domain, model in COLUMNS:
@@ -35,11 +41,12 @@ def table1(columns: Mapping[tuple[str, str], Stored]) -> str:
         if not own:
             said += [f"## {NAMES[model]} on {domain}: not run", ""]
         for one in own:
-            said += [f"## {NAMES[model]} on {domain} ({one['dataset']})", "", *_column(one), ""]
+            said += [f"## {NAMES[model]} on {domain} ({one['dataset']})", "", *table1_column(one), ""]
     return "\n".join(said) + "\n"
 
 
-def _column(one: Stored) -> list[str]:
+def table1_column(one: Stored) -> list[str]:
+    """One model on one data set as lines of Markdown."""
     variants = list(one["neurons"])
     titles = [f"{variant} (m {one['neurons'][variant]})" for variant in variants]
     lines = _rule(["concept", "items", "cap", "paper", *titles])

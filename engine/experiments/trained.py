@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from engine.catalogue.catalogue import Catalogue
+from engine.experiments.pace import Pace, minutes
 from engine.home import Home
 from engine.progress import Progress, silent
 from engine.run import Run, free_name, runs
@@ -14,7 +15,7 @@ from engine.train import TrainConfig, train
 Model = Literal["mf", "ncf"]
 MODELS: tuple[Model, ...] = ("mf", "ncf")
 SECONDS_A_STEP, SECONDS_A_PAIR, SECONDS_A_CELL, SECONDS_AN_SAE_STEP = 8e-4, 2e-6, 2e-8, 0.012
-"""What a training takes on two cores, roughly and on the safe side; for telling the user before it starts."""
+"""What a training takes on two cores, roughly and on the safe side; used where none was ever measured here."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,14 @@ class Plan:
     wanted: Sequence[Wanted]
     here: Mapping[Wanted, str]
     bases: Mapping[Wanted, str]
-    seconds: float
+    guesses: Mapping[Wanted, tuple[str, float]]
+    """Of what is missing: the kind of work, as its pace is remembered, and the seconds that it is guessed at."""
+    pace: Pace
+
+    @property
+    def seconds(self) -> float:
+        """About how long the missing ones take here."""
+        return sum(self.pace.expected(*guess) for guess in self.guesses.values())
 
     @property
     def missing(self) -> list[Wanted]:
@@ -67,36 +75,57 @@ class Plan:
         if not self.missing:
             return f"All {len(self.wanted)} runs are here."
         recommenders = {one.base for one in self.missing if one not in self.bases}
-        minutes = max(1, round(self.seconds / 60))
+        here = all(self.pace.measured(kind) for kind, _ in self.guesses.values())
+        where = "as measured on this machine" if here else "on two cores"
         return (
             f"{len(self.missing)} of {len(self.wanted)} runs have to be trained ({len(recommenders)} recommenders), "
-            f"about {minutes} minute{'s' if minutes > 1 else ''} on two cores. Interrupted, the same command goes on."
+            f"about {minutes(self.seconds)} {where}. Interrupted, the same command goes on."
         )
 
 
-def plan(home: Home, dataset: str, wanted: Sequence[Wanted]) -> Plan:
-    """Compare `wanted` with the runs of the home: equal settings on an equal catalogue are the same run."""
-    with Catalogue.open(home, dataset) as catalogue:
-        content = catalogue.hash
-        items = catalogue.items()
-        size = len(catalogue.users().user_id), len(items.item_id), int(items.popularity.sum())
-    known = [one for one in runs(home) if one.get("catalogue_hash") == content]
-    here, bases, seconds, counted = {}, {}, 0.0, set()
+@dataclass(frozen=True)
+class Stock:
+    """What a plan is made against: a catalogue's content and size, and the runs of the home on it."""
+
+    hash: str
+    size: tuple[int, int, int]
+    """Users, items, training interactions."""
+    years: bool
+    """Whether any item has one."""
+    runs: Sequence[Mapping[str, Any]]
+
+    @classmethod
+    def read(cls, home: Home, dataset: str) -> "Stock":
+        """Raises `CatalogueError` for a data set that is not here."""
+        with Catalogue.open(home, dataset) as catalogue:
+            content, items = catalogue.hash, catalogue.items()
+            size = len(catalogue.users().user_id), len(items.item_id), int(items.popularity.sum())
+        known = [one for one in runs(home) if one.get("catalogue_hash") == content]
+        return cls(content, size, bool((items.year >= 0).any()), known)
+
+
+def plan(home: Home, dataset: str, wanted: Sequence[Wanted], stock: Stock | None = None) -> Plan:
+    """Compare `wanted` with the runs of the home (`stock`, where it was read before): equal settings on an equal
+    catalogue are the same run.
+    """
+    stock = stock or Stock.read(home, dataset)
+    here, bases, guesses, counted = {}, {}, {}, set()
     for one in wanted:
-        config = TrainConfig.of(one.values, dataset, *size)
+        config = TrainConfig.of(one.values, dataset, *stock.size)
         recommender, sae = _plain(config.recommender), _plain(config.sae)
-        same = [run for run in known if run["config"].get("recommender") == recommender]
+        same = [run for run in stock.runs if run["config"].get("recommender") == recommender]
         complete = [run for run in same if run["config"].get("sae") == sae and run.get("comparison")]
         if complete:
             here[one] = str(complete[-1]["name"])
             continue
-        seconds += config.sae.steps * SECONDS_AN_SAE_STEP
+        kind, seconds = f"{dataset}, {one.model}, autoencoder", config.sae.steps * SECONDS_AN_SAE_STEP
         if same:
             bases[one] = str(same[-1]["name"])
         elif one.base not in counted:
             counted.add(one.base)
-            seconds += _seconds(config, *size)
-    return Plan(dataset, wanted, here, bases, seconds)
+            kind, seconds = f"{dataset}, {one.model}, {one.recipe}", seconds + _seconds(config, *stock.size)
+        guesses[one] = kind, seconds
+    return Plan(dataset, wanted, here, bases, guesses, Pace.of(home))
 
 
 def trained(home: Home, dataset: str, wanted: Wanted, progress: Progress = silent) -> Run:
@@ -105,10 +134,11 @@ def trained(home: Home, dataset: str, wanted: Wanted, progress: Progress = silen
     if wanted in found.here:
         return Run.open(home, found.here[wanted])
     name = free_name(home, wanted.name(dataset))
-    if wanted in found.bases:
-        over = {"recipe": wanted.recipe, "sae": wanted.values["sae"]}
-        return train(home, dataset, over, name, progress, base=found.bases[wanted])
-    return train(home, dataset, wanted.values, name, progress)
+    with found.pace.timing(*found.guesses[wanted]):
+        if wanted in found.bases:
+            over = {"recipe": wanted.recipe, "sae": wanted.values["sae"]}
+            return train(home, dataset, over, name, progress, base=found.bases[wanted])
+        return train(home, dataset, wanted.values, name, progress)
 
 
 def _seconds(config: TrainConfig, users: int, items: int, interactions: int) -> float:

@@ -1,6 +1,6 @@
 """Which neuron of one run is which of another: of another seed, another base, another recommender."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 SAME = 0.7
 """Correlation of item activations from which on two neurons count as the same."""
 PERMUTATIONS = 20
+DRAWS = 20
+"""Sets of random directions that stand beside a dictionary in `match_runs`."""
 FEWEST_ITEMS = 20
 
 
@@ -43,6 +45,10 @@ class Matching:
     """Living neurons of B that are no neuron of A."""
     vanished: list[int]
     """Living neurons of A that are no neuron of B."""
+    random: float | None = None
+    """The largest correlation that as many random directions of B's vectors give: 95th percentile over draws."""
+    random_matched: float | None = None
+    """Share of A's neurons that would count as the same in them, mean over draws. Both are known for runs alone."""
 
 
 def match(za_im: np.ndarray, zb_im: np.ndarray, seed: int = 0) -> Matching:
@@ -84,11 +90,29 @@ def match_runs(a: "Run", b: "Run", seed: int = 0) -> Matching:
             f"Runs {a.name} and {b.name} have {len(shared)} ranked items in common; neurons are matched by what items "
             "activate them, so compare runs of one data set."
         )
-    codes = [
-        run.sae.encode(run.recommender.items.vectors[[known[one] for one in shared]], "items")
-        for run, known in ((a, known_a), (b, known_b))
+    vectors = [
+        run.recommender.items.vectors[[known[one] for one in shared]] for run, known in ((a, known_a), (b, known_b))
     ]
-    return match(codes[0], codes[1], seed)
+    za_im, zb_im = (run.sae.encode(e_id, "items") for run, e_id in zip((a, b), vectors, strict=True))
+    best, share = random_directions(za_im, vectors[1], zb_im.shape[1], seed)
+    return replace(match(za_im, zb_im, seed), random=best, random_matched=share)
+
+
+def random_directions(za_im: np.ndarray, e_id: np.ndarray, neurons: int, seed: int) -> tuple[float, float]:
+    """How far A's neurons match sets of random directions of the vectors `e_id`.
+
+    A direction fires where the centred vectors point its way. The 95th percentile over draws of the largest
+    correlation, and the mean share of A's living neurons that match.
+    """
+    random, centred = np.random.default_rng(seed), e_id - e_id.mean(axis=0)
+    alive, best, share = max(int((za_im.std(axis=0) > 0).sum()), 1), [], []
+    for _ in range(DRAWS):
+        drawn = np.maximum(centred @ random.standard_normal((e_id.shape[1], neurons)), 0)
+        correlation = _correlations(za_im, drawn)
+        found = correlation[_paired(correlation)]
+        best.append(found.max(initial=0.0))
+        share.append(float((found >= SAME).sum()) / alive)
+    return float(np.percentile(best, 95)), float(np.mean(share))
 
 
 def _correlations(za_im: np.ndarray, zb_im: np.ndarray) -> np.ndarray:

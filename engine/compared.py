@@ -1,0 +1,188 @@
+"""Runs beside each other: fidelity against purity, which neuron is which, what came and what went, and what was set.
+
+What a run keeps is comparable between any two; purity only between runs of one catalogue, whose panel is the same; and
+neurons only where the runs know the same items.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from engine.errors import RunError
+from engine.experiments.frontier import Tradeoff, dominators, front
+from engine.neurons.matching import match_runs
+from engine.neurons.standing import READINGS, Reading, paired_interval, panel, standing
+from engine.run import Run
+
+KEPT = ("rbo", "tau", "ndcg_kept", "affinity_r2", "l0_items", "l0_users", "passes_through", "users")
+CHOSEN: Reading = "split-half"
+"""The reading that the front is drawn over: no neuron is scored on the items that chose it."""
+DEPTH = "20"
+
+
+def compared(runs: Sequence[Run]) -> dict[str, Any]:
+    """Everything that `runs compare` says of two runs or more, as plain values."""
+    rows = [_row(run) for run in runs]
+    same = len({run.manifest["catalogue_hash"] for run in runs}) == 1
+    points = [point(row) for row in rows]
+    if same and all(points):
+        drawn = [one for one in points if one is not None]
+        best = front(drawn)
+        for at, row in enumerate(rows):
+            row |= {"front": at in best, "beaten_by": [rows[other]["name"] for other in dominators(drawn, at)]}
+    pairs = list(combinations(runs, 2))
+    return {
+        "runs": rows,
+        "comparable": _comparable(runs, rows, same),
+        "same_catalogue": same,
+        "settings": settings([run.manifest for run in runs]),
+        "matchings": [matched_or_not(a, b) for a, b in pairs],
+        "concepts": [_concepts(a, b) for a, b in pairs],
+    }
+
+
+def point(row: Mapping[str, Any]) -> Tradeoff | None:
+    """A run in the plane of purity and RBO; None where one of the two is unknown."""
+    purity, rbo = row["purity20"][CHOSEN], row["fidelity"]["rbo"]
+    if purity is None or rbo is None:
+        return None
+    intervals = row["purity20_interval"], row["fidelity"]["rbo_interval"]
+    group = f"{row['recommender']}, {row['recipe']} recipe"
+    return Tradeoff(row["name"], group, purity, rbo, row["fidelity"]["passes_through"], *intervals)
+
+
+def _row(run: Run) -> dict[str, Any]:
+    about, kept = run.manifest, run.manifest["fidelity"]
+    standings = standings_of(run)
+    purity = {reading: [one["readings"][reading]["purity"][DEPTH] or 0.0 for one in standings] for reading in READINGS}
+    by_user = [row["rbo"] for row in run.fidelity_by_user if row["rbo"] is not None]
+    return {
+        "name": run.name,
+        "dataset": about["dataset"],
+        "recommender": about["recommender"]["kind"],
+        "recipe": about["config"].get("recipe", "adopted"),
+        "neurons": about["sae"]["m"],
+        "dead": sum(neuron.dead for neuron in run.neurons),
+        "named": sum(neuron.named_by is not None for neuron in run.neurons),
+        "ndcg10": about["recommender"]["metrics"]["ndcg10"],
+        "ndcg10_popularity": about["recommender"]["popularity"]["ndcg10"],
+        "notice": about["notice"] or about["source_notice"],
+        "fidelity": {**{name: kept[name] for name in KEPT}, "rbo_interval": _interval(by_user)},
+        "panel": [one["concept"] for one in standings],
+        "purity20": {reading: float(np.mean(own)) if own else None for reading, own in purity.items()},
+        "purity20_interval": _interval(purity[CHOSEN]),
+        "front": None,
+        "beaten_by": [],
+    }
+
+
+def _interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """The 95 % bootstrap interval of a mean; None for fewer than two values."""
+    if len(values) < 2:
+        return None
+    _, low, high = paired_interval(np.array(values), np.zeros(len(values)))
+    return low, high
+
+
+def standings_of(run: Run) -> list[dict[str, Any]]:
+    """Each concept of the run's panel with its neurons by reading; computed for a run that was trained without
+    baselines, which does not keep them. Empty without concepts.
+    """
+    kept = (run.manifest.get("comparison") or {}).get("concepts")
+    if kept or not run.reach:
+        return list(kept or [])
+    z_im = run.sae.encode(run.recommender.items.vectors, "items")
+    with run.catalogue() as catalogue:
+        steering, popularity = run.steering(catalogue), catalogue.items().popularity
+    eligible = steering.candidates.eligible
+    chosen = panel(steering.concepts, eligible)
+    found = standing(z_im, eligible, chosen, popularity, run.manifest["sae"]["seed"]).as_dict()["concepts"]
+    plain: list[dict[str, Any]] = json.loads(
+        json.dumps(found)
+    )  # depths become text, as they are where a run keeps them
+    return plain
+
+
+def _comparable(runs: Sequence[Run], rows: Sequence[Mapping[str, Any]], same: bool) -> str:
+    """What the runs can be compared by, in a sentence."""
+    names = list(dict.fromkeys(str(run.manifest["dataset"]) for run in runs))
+    if not same:
+        of = f"data sets ({', '.join(names)})" if len(names) > 1 else f"versions of {names[0]}"
+        return (
+            f"These runs are of different {of}: what reconstruction keeps can be compared, with care; purity cannot, "
+            "since its concepts differ, and neurons are matched only where the runs share items."
+        )
+    if not rows[0]["panel"]:
+        return f"{names[0]} has no concepts, so runs are compared by what they keep and by their neurons' items alone."
+    bases = {run.manifest["hashes"]["recommender.safetensors"] for run in runs}
+    if len(bases) == 1:
+        return "These runs have one frozen recommender: what differs is the autoencoder."
+    return f"These runs have {len(bases)} recommenders: a difference can be of the recommender or of the autoencoder."
+
+
+def settings(manifests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The settings that are not the same in all runs, with each run's value; None where a run has no such setting."""
+    flat = [_flat(one["config"]) | {"data set": one["dataset"], "version": _version(one)} for one in manifests]
+    rows = {name: [one.get(name) for one in flat] for name in dict.fromkeys(name for one in flat for name in one)}
+    return [{"setting": name, "values": own} for name, own in rows.items() if any(one != own[0] for one in own)]
+
+
+def _version(manifest: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
+
+
+def _flat(config: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{before}{name}.")
+        else:
+            found[f"{before}{name}"] = value
+    return found
+
+
+def matched(a: Run, b: Run) -> dict[str, Any]:
+    """The neurons of two runs, paired one to one by what items activate them; see `engine.neurons.matching`."""
+    found = asdict(match_runs(a, b))
+    for pair in found["pairs"]:
+        pair |= {"concept_a": a.neurons[pair["a"]].named_by, "concept_b": b.neurons[pair["b"]].named_by}
+    return {"a": a.name, "b": b.name, "unknown": None, **found}
+
+
+def matched_or_not(a: Run, b: Run) -> dict[str, Any]:
+    """The same; where the runs share too few items, `unknown` says so and there is nothing else."""
+    try:
+        return matched(a, b)
+    except RunError as error:
+        return {"a": a.name, "b": b.name, "unknown": str(error)}
+
+
+def _concepts(a: Run, b: Run) -> dict[str, Any]:
+    """Concepts with a neuron in one run and none in the other, of those that both data sets have."""
+    reach_a, reach_b = ({one.concept: one for one in run.reach} for run in (a, b))
+    shared = [name for name in reach_a if name in reach_b]
+    vanished = [name for name in shared if reach_a[name].reached and not reach_b[name].reached]
+    appeared = [name for name in shared if reach_b[name].reached and not reach_a[name].reached]
+    return {
+        "a": a.name,
+        "b": b.name,
+        "shared": len(shared),
+        "both": sum(reach_a[name].reached and reach_b[name].reached for name in shared),
+        "vanished": [_reached(name, reach_a[name], reach_b[name]) for name in vanished],
+        "appeared": [_reached(name, reach_b[name], reach_a[name]) for name in appeared],
+    }
+
+
+def _reached(name: str, here: Any, there: Any) -> dict[str, Any]:
+    return {
+        "concept": name,
+        "kind": here.kind,
+        "items": here.items,
+        "neuron": here.neuron,
+        "purity20": here.purity20,
+        "purity20_elsewhere": there.purity20,
+    }

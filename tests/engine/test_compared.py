@@ -1,0 +1,114 @@
+"""Runs beside each other: the front, the concepts that came and went and the settings, against plain recounts."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.compared import compared, matched, point, settings, standings_of
+from engine.experiments.frontier import Tradeoff, dominators, front
+from engine.home import Home
+from engine.neurons.matching import SAME, random_directions
+from engine.progress import silent
+from engine.run import Run
+from engine.train import train
+
+
+@pytest.fixture(scope="module")
+def pair(demo_run: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]:
+    home = Home(tmp_path_factory.mktemp("pair"))
+    shutil.copytree(demo_run.home.dataset("demo"), home.dataset("demo"))
+    shutil.copytree(demo_run.folder, home.run("demo"))
+    values = {"sae": {"steps": 30, "seed": 1, "neurons": 12}, "baselines": False}
+    return Run.open(home, "demo"), train(home, "demo", values, "small", silent, base="demo")
+
+
+def test_a_run_is_dominated_by_what_has_at_least_as_much_of_both_and_more_of_one() -> None:
+    random = np.random.default_rng(0)
+    points = [Tradeoff(str(n), "x", *(round(v, 1) for v in random.random(2)), n % 7 == 0) for n in range(60)]
+    for at, one in enumerate(points):
+        by_hand = [
+            n
+            for n, other in enumerate(points)
+            if not one.passes_through
+            and not other.passes_through
+            and other.purity >= one.purity
+            and other.rbo >= one.rbo
+            and (other.purity, other.rbo) != (one.purity, one.rbo)
+        ]
+        assert dominators(points, at) == by_hand
+        assert (at in front(points)) == (not by_hand and not one.passes_through)
+
+
+def test_the_runs_of_one_catalogue_are_placed_in_one_plane(pair: tuple[Run, Run]) -> None:
+    facts = compared(pair)
+    assert json.dumps(facts)  # plain values
+    first, second = facts["runs"]
+    purities = [first["purity20"]["split-half"], second["purity20"]["split-half"]]
+    rbos = [first["fidelity"]["rbo"], second["fidelity"]["rbo"]]
+    best = max(range(2), key=lambda n: (purities[n], rbos[n]))
+    assert facts["runs"][best]["front"]
+    other = 1 - best
+    below = purities[other] <= purities[best] and rbos[other] <= rbos[best]
+    assert facts["runs"][other]["beaten_by"] == ([facts["runs"][best]["name"]] if below else [])
+    for row, run in zip(facts["runs"], pair, strict=True):
+        own = [user["rbo"] for user in run.fidelity_by_user]
+        assert row["fidelity"]["rbo"] == pytest.approx(np.mean(own))
+        low, high = row["fidelity"]["rbo_interval"]
+        half = 1.96 * np.std(own) / len(own) ** 0.5
+        assert (low, high) == pytest.approx((np.mean(own) - half, np.mean(own) + half), abs=half / 5)
+        assert (drawn := point(row)) is not None
+        assert drawn.rbo_interval == (low, high)
+
+
+def test_a_run_without_baselines_has_the_standings_that_it_would_have_kept(pair: tuple[Run, Run]) -> None:
+    whole, _ = pair
+    stripped = replace(whole, manifest={**whole.manifest, "comparison": None})
+    assert standings_of(stripped) == whole.manifest["comparison"]["concepts"]
+
+
+def test_concepts_come_and_go_as_the_two_runs_reach_them(pair: tuple[Run, Run]) -> None:
+    (told,) = compared(pair)["concepts"]
+    reached = [{one.concept for one in run.reach if one.reached} for run in pair]
+    assert {one["concept"] for one in told["vanished"]} == reached[0] - reached[1]
+    assert {one["concept"] for one in told["appeared"]} == reached[1] - reached[0]
+    assert told["both"] == len(reached[0] & reached[1])
+    assert told["vanished"]  # twelve neurons reach less than forty
+    for one in told["vanished"]:
+        assert pair[0].label_purity(one["neuron"], one["concept"])[1] == one["purity20"] >= 0.5
+
+
+def test_settings_that_differ_are_told_and_no_others() -> None:
+    a = {"dataset": "x", "versions": {"torch": "1"}, "config": {"sae": {"seed": 0, "beta": 1.0}, "recipe": "best"}}
+    b = {"dataset": "x", "versions": {"torch": "1"}, "config": {"sae": {"seed": 1, "beta": 1.0, "rho": 0.1}}}
+    assert settings([a, b]) == [
+        {"setting": "sae.seed", "values": [0, 1]},
+        {"setting": "recipe", "values": ["best", None]},
+        {"setting": "sae.rho", "values": [None, 0.1]},
+    ]
+    assert settings([a, a, a]) == []
+
+
+def test_matched_neurons_correlate_as_numpy_says(pair: tuple[Run, Run]) -> None:
+    a, b = pair
+    found = matched(a, b)
+    ranked = a.screen["ranked"]
+    za, zb = (run.sae.encode(run.recommender.items.vectors, "items")[ranked] for run in pair)
+    for one in found["pairs"]:
+        assert one["correlation"] == pytest.approx(np.corrcoef(za[:, one["a"]], zb[:, one["b"]])[0, 1], abs=1e-5)
+    alive = int((za.std(axis=0) > 0).sum())
+    assert found["matched"] == sum(one["correlation"] >= SAME for one in found["pairs"]) / alive
+
+
+def test_random_directions_match_what_is_itself_a_direction_and_not_noise() -> None:
+    random = np.random.default_rng(3)
+    vectors = random.standard_normal((400, 2))
+    lines = np.maximum(vectors @ random.standard_normal((2, 3)), 0)  # in two dimensions any set has one close by
+    best, share = random_directions(lines, vectors, 40, 0)
+    assert best > 0.95
+    assert share > 0.9
+    best, share = random_directions(random.random((400, 3)), vectors, 40, 0)
+    assert best < 0.3
+    assert share == 0
