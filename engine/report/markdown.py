@@ -3,9 +3,11 @@
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from engine.neurons.standing import READINGS
+from engine.report.wording import FIDELITY, edit_for, edit_words, number
 from engine.text import plain
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
@@ -14,6 +16,11 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
 def as_json(facts: Mapping[str, Any]) -> str:
     """The facts themselves."""
     return json.dumps(facts, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema that `as_json` keeps to."""
+    return json.loads(Path(__file__).with_name("report.schema.json").read_text(encoding="utf-8"))
 
 
 def as_markdown(facts: Mapping[str, Any]) -> str:
@@ -29,9 +36,7 @@ def escaped(text: object) -> str:
 
 
 def _number(value: object, digits: int = 3) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.{digits}f}" if isinstance(value, float) else escaped(value)
+    return escaped(number(value, digits))
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -76,24 +81,13 @@ def _quality(facts: Mapping[str, Any]) -> str:
 
 
 def _fidelity(facts: Mapping[str, Any]) -> str:
-    names = {
-        "rbo": "RBO of the top 30 (identical 1, disjoint 0)",
-        "rbo_p5": "RBO that one user in twenty stays below",
-        "rbo_ablated": "RBO with every vector replaced by its side's mean: biases alone",
-        "tau": "Kendall's tau of the top 30 (identical 1, disjoint about -0.67)",
-        "overlap": "share of the top 30 that stays",
-        "affinity_r2": "affinity R² (predicting the mean scores 0)",
-        "explained_items": "variance of item vectors explained",
-        "explained_users": "variance of user vectors explained",
-        "ndcg_kept": "share of NDCG@10 kept",
-        "ndcg_recovered": "share kept of what vectors add to biases' NDCG@10",
-        "l0_items": "active neurons of an item",
-        "l0_users": "active neurons of a user",
-    }
-    rows = [(label, _number(facts["fidelity"][name])) for name, label in names.items()]
+    rows = [
+        (escaped(label), _number(facts["fidelity"][name]), escaped(reference))
+        for name, (label, reference) in FIDELITY.items()
+    ]
     return (
         f"## Fidelity\n\nOriginal against reconstruction, mean over {facts['fidelity']['users']} users that the "
-        "autoencoder did not train on.\n\n" + _table(("what", "value"), rows)
+        "autoencoder did not train on.\n\n" + _table(("what", "value", "reference"), rows)
     )
 
 
@@ -191,31 +185,15 @@ def _edits(facts: Mapping[str, Any]) -> str:
     if not facts["edits"]:
         return ""
     rows = [
-        (str(number), *_edit(edit), escaped(_for(edit)), "" if edit.get("on", True) else "switched off")
-        for number, edit in enumerate(facts["edits"], 1)
+        (
+            str(place),
+            *map(escaped, edit_words(edit)),
+            escaped(edit_for(edit)),
+            "" if edit.get("on", True) else "switched off",
+        )
+        for place, edit in enumerate(facts["edits"], 1)
     ]
     return "## Edits of the session\n\nIn order.\n\n" + _table(("n", "edit", "amount", "for", ""), rows)
-
-
-def _edit(edit: Mapping[str, Any]) -> tuple[str, str]:
-    """What an edit does, and how much."""
-    if "goal" in edit:
-        few = edit.get("neurons_at_most")
-        return f"solved for {escaped(edit['goal'])}", f"at most {few} neurons a user" if few else "all neurons"
-    if edit["operation"] == "off":
-        return f"neuron {edit['neuron']} off", ""
-    unit = "times" if edit["operation"] == "scale" else str(edit.get("unit", "p99"))
-    return f"neuron {edit['neuron']} {edit['operation']}", f"{_number(edit.get('amount'), 2)} {unit}"
-
-
-def _for(edit: Mapping[str, Any]) -> str:
-    side = edit.get("side", "users")
-    ids = edit.get("ids")
-    if isinstance(ids, str):
-        return ids
-    if ids is not None:
-        return f"{side} {', '.join(ids[:3])}{f' and {len(ids) - 3} more' if len(ids) > 3 else ''}"
-    return f"{side} where {edit['where']}" if edit.get("where") else f"all {side}"
 
 
 def _methods() -> str:

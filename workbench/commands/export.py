@@ -11,8 +11,10 @@ from workbench.commands.common import SessionName, group, session_state
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from engine.report.formats import About
     from engine.report.vectors import Wanted
     from engine.run import Run
+    from engine.session import State
 
 export_app = group("")
 
@@ -28,9 +30,9 @@ Name = Annotated[
 def export(
     ctx: typer.Context,
     name: Name,
-    kind: Annotated[str, typer.Option("--format", help="md, json, or vectors.")] = "md",
+    kind: Annotated[str, typer.Option("--format", help="html, md, json, svg, png, or vectors.")] = "md",
     output: Annotated[
-        Path | None, typer.Option(help="The file to write, else standard output; a folder for vectors.")
+        Path | None, typer.Option(help="The file to write, else standard output; a folder for svg, png and vectors.")
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Write over a file that is no earlier report; one that is gives way.")
@@ -42,14 +44,17 @@ def export(
     ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Length of the lists that vectors' effect is measured on.")] = 30,
     with_users: Annotated[
-        bool, typer.Option("--with-users", help="Ids of users may leave: with the vectors of theirs that edits change.")
+        bool,
+        typer.Option("--with-users", help="Ids of users may leave: in a page, and with the vectors that edits change."),
     ] = False,
 ) -> None:
     """A report of a run, or the vectors of users and items under a session's edits.
 
-    A report holds no user ids and no histories, and takes the place of an earlier one; any other file that is there is
-    left alone without --overwrite. Vectors come with their ids, biases and scorer, whom a filter serves,
-    and a manifest of the edits, their measured effect and the files' hashes; `monoscope adopt` reads them.
+    A report holds no user ids, no histories and no group of fewer than ten users. html is one page that needs nothing
+    else; svg and png are a file for each of its figures, with its numbers beside. A report takes the place of an
+    earlier one; any other file that is there is left alone without --overwrite. Vectors come with their ids, biases and
+    scorer, whom a filter serves, and a manifest of the edits, their measured effect and the files' hashes;
+    `monoscope adopt` reads them.
     """
     run, session = _opened(ctx, name, session)
     if kind == "vectors":
@@ -59,18 +64,46 @@ def export(
 
         wanted = Wanted(rows or "changed", file_format or "parquet", with_users, k)
         return _export_vectors(run, session or run.name, output, wanted)
-    if rows or file_format or with_users:
-        raise typer.BadParameter("--rows, --file-format and --with-users go with --format vectors")
     from engine.report import earlier, formats
 
+    if rows or file_format or (with_users and kind not in ("html", *formats.PICTURES)):
+        raise typer.BadParameter(
+            "--rows and --file-format go with --format vectors, --with-users with that, html, svg and png"
+        )
+    if kind in formats.PICTURES and output is None:
+        raise typer.BadParameter(f"{kind} is a file for each figure: name a folder for them with --output")
+    state, about = session_state(ctx, session, run.name), formats.About(session, with_users)
+    if kind in formats.PICTURES and output is not None:
+        return _export_pictures(run, state, kind, output.absolute(), about, overwrite)
     if output is not None:
         earlier.check(output, overwrite=overwrite)
-    text = formats.render(run, session_state(ctx, session, run.name), kind)
+    text = _rendered(run, state, kind, about)
     if output is None:
         return typer.echo(text, nl=False)
     from engine.home import write_whole
 
     return write_whole(output.absolute(), text)
+
+
+def _rendered(run: "Run", state: "State", kind: str, about: "About") -> str:
+    from engine.report import formats
+    from workbench.tables import progress_bar
+
+    if kind != "html":
+        return formats.render(run, state, kind, about)
+    with progress_bar("Writing the report") as progress:
+        return formats.render(run, state, kind, about, progress)
+
+
+def _export_pictures(run: "Run", state: "State", kind: str, folder: Path, about: "About", overwrite: bool) -> None:
+    from engine.report import formats
+    from workbench.tables import progress_bar, say
+
+    with progress_bar("Drawing figures") as progress:
+        drawn = formats.write_pictures(run, state, kind, folder, about, progress, overwrite=overwrite)
+    say(f"Wrote {len(drawn.written)} figures to {folder}: {', '.join(path.name for path in drawn.written)}.")
+    for title, reason in drawn.missing:
+        say(f"Not drawn: {title} ({reason}).")
 
 
 def _opened(ctx: typer.Context, name: str, session: str | None) -> tuple["Run", str | None]:

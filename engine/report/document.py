@@ -1,0 +1,250 @@
+"""All that the HTML report says, as plain data for its template: the facts, and what only a longer look finds."""
+
+import os
+import shlex
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from engine.actions import now
+from engine.errors import MonoscopeError
+from engine.inspector import Inspector
+from engine.neurons.profile import SEGMENT_MINIMUM
+from engine.neurons.standing import READINGS
+from engine.neurons.table import CHOICE_DEPTH
+from engine.opening import sentences
+from engine.progress import Progress, silent
+from engine.report.cards import CARDS_AT_MOST, Cards, chosen
+from engine.report.effects import USERS, DoseCurve, Effect, K, doses, effects
+from engine.report.facts import report_facts
+from engine.report.markdown import escaped
+from engine.report.pictures import Figure, figures
+from engine.report.wording import FIDELITY, FLAGS, LIMITS, METRICS, edit_for, edit_words, toml
+from engine.run import Run
+from engine.session import State
+from engine.steering.edits import Step
+from engine.steering.kept import steps_of
+
+MATRIX_CONCEPTS = 40
+CONTENTS = (
+    ("summary", "Summary"),
+    ("data", "Data and recommender"),
+    ("fidelity", "Fidelity"),
+    ("neurons", "Neurons"),
+    ("concepts", "Concepts by neurons"),
+    ("figures", "Figures"),
+    ("edits", "Edits of the session"),
+    ("cards", "Neuron by neuron"),
+    ("methods", "Methods and limits"),
+    ("provenance", "Provenance"),
+)
+
+
+@dataclass(frozen=True)
+class About:
+    """What is exported beside the run."""
+
+    session: str | None = None
+    """None: the run's own."""
+    with_users: bool = False
+    """Ids of users, and groups of fewer than ten, may leave."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the edits of a session do, and the curves; `problem` says why there is nothing."""
+
+    steps: list[Step]
+    alone: list[Effect | None]
+    together: Effect | None
+    curves: list[DoseCurve]
+    groups: list[int]
+    """For each step how many users it is for; of items, how many items."""
+    problem: str | None = None
+
+
+def document(run: Run, state: State, about: About, progress: Progress = silent) -> dict[str, Any]:
+    """Everything that the template shows. What needs the data set is None where it is not here, with the reason."""
+    facts = report_facts(run, state)
+    with Inspector.open(run) as inspector:
+        numbers = chosen(run, state)
+        cards = Cards(inspector, about.with_users).all(
+            numbers, lambda done, of: progress(0.35 * done / of, f"neuron {done} of {of}")
+        )
+        progress(0.4, "measuring edits")
+        measured = _measured(inspector, state, about)
+        drawn = figures(inspector, measured.curves, measured.problem, _counted(progress))
+    progress(1.0, "writing")
+    rows = {neuron["neuron"]: neuron for neuron in facts["neurons"]}
+    return {
+        **facts,
+        "about": about,
+        "session": about.session or run.name,
+        "exported": exported(),
+        "sentences": [*sentences(run), *_missing_concepts(facts)],
+        "cards": [{**rows[n], **cards[n], "label": state.labels.get(n)} for n in numbers],
+        "carded": set(numbers),
+        "cards_at_most": CARDS_AT_MOST,
+        "chance": run.manifest.get("chance") or {},
+        "matrix": _matrix(run, numbers),
+        "figures": drawn,
+        "edits": _edits(run, facts, measured, about),
+        "together": measured.together,
+        "edits_problem": measured.problem,
+        "notes": [note for note in state.notes if about.with_users or not _names_user(note.about)],
+        "metrics": METRICS,
+        "fidelity_words": FIDELITY,
+        "flags": FLAGS,
+        "limits": LIMITS,
+        "minimum": SEGMENT_MINIMUM,
+        "missing": inspector.missing,
+        "settings": toml(facts["config"]),
+        "commands": _commands(run, state, about),
+        "contents": CONTENTS,
+        "named": sum(neuron.named_by is not None for neuron in run.neurons),
+        "readings": READINGS,
+        "seeds": [(facts["config"].get(part) or {}).get("seed") for part in ("recommender", "sae")],
+        "k": K,
+        "effect_users": USERS,
+    }
+
+
+def exported() -> str:
+    """When: now, or what SOURCE_DATE_EPOCH says, so that the same session makes the same file twice."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(epoch))) if epoch.isdigit() else now()
+
+
+def _counted(progress: Progress) -> Callable[[str], None]:
+    drawn: list[str] = []
+
+    def told(name: str) -> None:
+        drawn.append(name)
+        progress(min(0.5 + 0.08 * len(drawn), 0.99), f"drawing {name}")
+
+    return told
+
+
+def _measured(inspector: Inspector, state: State, about: About) -> Measured:
+    nothing = Measured([], [], None, [], [])
+    if inspector.joined is None:
+        return Measured([], [], None, [], [], inspector.missing)
+    run = inspector.run
+    try:
+        steering = run.steering(inspector.joined.catalogue)
+        steps = steps_of(steering, state.edits, run.home.amounts(about.session or run.name))
+        alone, together = effects(steering, steps, about.with_users)
+        groups = [len(step.rows) if step.edit.on else 0 for step in steps]
+        return Measured(steps, alone, together, doses(steering, steps), groups)
+    except MonoscopeError as error:  # edits of another training, or without their amounts: the report says so
+        return Measured([], [], None, nothing.curves, [], str(error))
+
+
+def _edits(run: Run, facts: Mapping[str, Any], measured: Measured, about: About) -> list[dict[str, Any]]:
+    told = []
+    for place, edit in enumerate(facts["edits"]):
+        effect = measured.alone[place] if place < len(measured.alone) else None
+        what, amount = edit_words(edit)
+        users = edit.get("side", "users") == "users"
+        small = users and effect is not None and effect.facts is None
+        unseen = users and effect is None and edit.get("where") and not about.with_users
+        whom = edit_for(edit)
+        if small:
+            whom = f"fewer than {SEGMENT_MINIMUM} users"
+        elif unseen:
+            whom = "users by a condition"
+        elif not users and edit.get("ids"):
+            whom = f"items {_titles(run, edit['ids'])}"
+        told.append(
+            {
+                "what": what,
+                "amount": amount,
+                "whom": whom,
+                "on": edit.get("on", True),
+                "small": small,
+                "effect": effect,
+                "rows": measured.groups[place] if place < len(measured.groups) else None,
+            }
+        )
+    return told
+
+
+def _titles(run: Run, ids: list[str]) -> str:
+    place = run.recommender.items.place
+    titles = [run.texts["title"][place[one]] if one in place else one for one in ids[:3]]
+    return ", ".join(titles) + (f" and {len(ids) - 3} more" if len(ids) > 3 else "")
+
+
+def _names_user(about: str | None) -> bool:
+    return about is not None and about.casefold().startswith("user")
+
+
+def _missing_concepts(facts: Mapping[str, Any]) -> list[str]:
+    missing = [one["concept"] for one in facts["concepts"] if not one["reached"] and one["kind"] in _KINDS]
+    return [f"No neuron stands for {', '.join(missing)}."] if missing else []
+
+
+_KINDS = ("genre", "tag", "era", "own")
+
+
+def _matrix(run: Run, numbers: list[int]) -> dict[str, Any] | None:
+    """Purity@20 of every neuron with a card for every concept of the panel; None without concepts."""
+    hits = run.screen.get(f"hits{CHOICE_DEPTH}")
+    if hits is None or not run.reach:
+        return None
+    column = {entry.concept: number for number, entry in enumerate(run.reach)}
+    panel = (run.manifest.get("comparison") or {}).get("panel") or [
+        one.concept for one in sorted(run.reach, key=lambda one: (-one.items, one.concept)) if one.kind in _KINDS
+    ]
+    concepts = [run.reach[column[name]] for name in panel if name in column][:MATRIX_CONCEPTS]
+    shown = [n for n in numbers if not run.neurons[n].dead]
+    if not concepts or not shown:
+        return None
+    counts = hits[np.ix_(shown, [column[one.concept] for one in concepts])].astype(int)
+    rows = [
+        {
+            "concept": one.concept,
+            "base_rate": one.base_rate,
+            "reached": one.reached,
+            "neuron": one.neuron,
+            "purity": [None if count < 0 else count / CHOICE_DEPTH for count in counts[:, place].tolist()],
+        }
+        for place, one in enumerate(concepts)
+    ]
+    return {"neurons": shown, "rows": rows, "left_out": len(panel) - len(concepts)}
+
+
+def _commands(run: Run, state: State, about: About) -> list[tuple[str, str]]:
+    """What brings this report about again, with a word on each."""
+    name, dataset = shlex.quote(run.name), shlex.quote(run.manifest["dataset"])
+    session = shlex.quote(about.session or run.name)
+    told = [("the data set", f"monoscope datasets fetch {dataset}")]
+    if run.manifest["recommender"].get("source") is None:
+        told.append(("the run", f"monoscope train {dataset} --config settings.toml --name {name}"))
+    else:
+        told.append(("the run, from the vectors that were adopted", f"monoscope adopt {dataset} --name {name} …"))
+    if state.edits:
+        told.append(("the session, checked against the figures that were kept", f"monoscope sessions replay {session}"))
+    users = " --with-users" if about.with_users else ""
+    told.append(
+        ("this report", f"monoscope export {name} --session {session} --format html --output report.html{users}")
+    )
+    return told
+
+
+def figures_of(run: Run, state: State, about: About, progress: Progress = silent) -> list[Figure]:
+    """The figures of the report alone."""
+    with Inspector.open(run) as inspector:
+        progress(0.1, "measuring edits")
+        measured = _measured(inspector, state, about)
+        return figures(inspector, measured.curves, measured.problem, _counted(progress))
+
+
+def figure_table(run: Run, figure: Figure) -> str:
+    """A figure's words and numbers as Markdown."""
+    assert figure.picture is not None
+    head = f"# {escaped(run.name)}: what the model has learned\n\n## {figure.title}"
+    return f"{head}\n\n{figure.meaning}\n\n{escaped(figure.picture.alt)}\n\n{figure.picture.markdown()}"

@@ -1,0 +1,272 @@
+"""The figures of one run: what the paper shows of its models, drawn from this run's own neurons, sweeps and edits."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine.experiments.drawing import BLUE, FAINT, INK, VERMILION, Picture, Value, grid, picture, shortened
+from engine.experiments.figures import ConceptProfile, DecadeProfile, NeuronProfile, figure2, figure3
+from engine.experiments.frontier import MEASURES, MODEL_NAMES, BetaCurve, Tradeoff, figure4, pareto
+from engine.neurons.profile import concept_means, decade_shares
+from engine.neurons.standing import panel
+from engine.report.effects import DoseCurve, K
+from engine.run import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+
+    from engine.inspector import Inspector
+
+PROFILES, DECADES, PANEL = 2, 4, 30
+"""Concepts and neurons of the profiles, neurons of the decades, concepts of the comparison."""
+READING, DEPTH = "split-half", "20"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of the report, or why there is none."""
+
+    id: str
+    title: str
+    meaning: str
+    """What to look for, in a sentence or two."""
+    picture: Picture | None
+    reason: str | None = None
+
+
+def figures(
+    inspector: "Inspector", doses: Sequence[DoseCurve], unknown_doses: str | None, told: Callable[[str], None]
+) -> list[Figure]:
+    """Every figure of the report in its order; `told` hears which is being drawn."""
+    drawn = []
+    for name, make in _FIGURES.items():
+        told(name)
+        drawn.append(make(inspector))
+    told("doses")
+    return [*drawn, _doses(doses, unknown_doses)]
+
+
+def _comparison(inspector: "Inspector") -> Figure:
+    title = "Are the neurons purer than random directions?"
+    meaning = (
+        "A dot is the share of the 20 most active items that carry the concept, for the neuron that was chosen on the "
+        "other half of the items; the diamond is what as many random directions of the same vectors reach on average, "
+        "and the tick what any items would. A neuron tells something where its dot is well to the right of the diamond."
+    )
+    compared = inspector.run.manifest.get("comparison")
+    concepts = [] if not compared else [one for one in compared["concepts"] if one["concept"] in compared["panel"]]
+    ranges = {} if not compared else compared["random"]["by_concept"].get(READING, {})
+    known = [row for row in (_standing(one, ranges.get(one["concept"])) for one in concepts) if row[1] is not None]
+    rows = sorted(known, key=lambda row: (-float(row[1] or 0), str(row[0])))[:PANEL]
+    if not rows:
+        reason = "this run was not compared with baselines, or its data set has no concept with enough items"
+        return Figure("comparison", title, meaning, None, reason)
+
+    def draw(canvas: "Canvas") -> None:
+        axes, at = canvas.add_subplot(), range(len(rows))
+        for y, row in enumerate(rows):
+            purity, base, chance = (None if value is None else float(value) for value in row[1:])
+            axes.plot([base or 0.0], [y], "|", color=FAINT, markersize=8, label="base rate" if y == 0 else "_")
+            if chance is not None:
+                axes.plot([chance], [y], "D", color=FAINT, markersize=5, markerfacecolor="white")
+            axes.plot([purity or 0.0], [y], "o", color=BLUE, markersize=6, label="neuron" if y == 0 else "_")
+        axes.plot([], [], "D", color=FAINT, markerfacecolor="white", label="random directions, mean")
+        axes.set_yticks(at, [shortened(str(row[0])) for row in rows])
+        axes.set(xlabel=f"purity@{DEPTH}, {READING}", xlim=(-0.02, 1.02), ylim=(len(rows) - 0.4, -0.6))
+        axes.tick_params(axis="y", length=0)
+        grid(axes, "x")
+        canvas.legend(loc="outside lower left", ncols=3)
+
+    better = sum(1 for _, purity, _, chance in rows if chance is not None and float(purity or 0) > float(chance or 0))
+    alt = f"Purity@{DEPTH} of {len(rows)} concepts: {better} have a neuron purer than random directions are on average."
+    columns = ("concept", "neuron", "base rate", "random directions, mean")
+    height = 1.1 + 0.2 * len(rows)
+    return Figure("comparison", title, meaning, picture("comparison", height, draw, alt, columns, rows))
+
+
+def _standing(concept: Mapping[str, Any], chance: float | None) -> tuple[Value, ...]:
+    return concept["concept"], concept["readings"][READING]["purity"][DEPTH], concept["base_rate"], chance
+
+
+def _profiles(inspector: "Inspector") -> Figure:
+    title = "Concepts across neurons, and neurons across concepts"
+    meaning = (
+        "Above, how active every neuron is on the items of one concept; below, how active one neuron is on the items "
+        "of every concept. A neuron that stands for a concept alone towers over the line of the whole catalogue (the "
+        "paper's Figure 2)."
+    )
+    joined = inspector.joined
+    among = [] if joined is None else panel(joined.concepts, inspector.eligible)
+    if not among:
+        return Figure("profiles", title, meaning, None, inspector.missing or "no concept has enough items")
+    names = [concept.name for concept in among]
+    means, catalogue = concept_means(inspector.z_im, inspector.eligible, np.array([one.member for one in among]))
+    named = [one for one in inspector.run.neurons if one.named_by in names]
+    purest = sorted(named, key=lambda one: (-(one.purity50 or 0.0), one.neuron))
+    first = list({one.named_by: one for one in reversed(purest)}.values())[::-1][:PROFILES]
+    if not first:
+        return Figure("profiles", title, meaning, None, "no neuron is named by a genre, tag or era")
+    concepts = [ConceptProfile(str(one.named_by), means[names.index(str(one.named_by))], catalogue) for one in first]
+    neurons = [
+        NeuronProfile(one.neuron, one.named_by, names, means[:, one.neuron], float(catalogue[one.neuron]))
+        for one in first
+    ]
+    return Figure("profiles", title, meaning, replace(figure2(concepts, neurons), name="profiles"))
+
+
+def _decades(inspector: "Inspector") -> Figure:
+    title = "Decades of the most active items"
+    meaning = (
+        "Of each neuron's 200 most active items, how many are from which decade, beside what any 200 items of the "
+        "catalogue would have; the neurons furthest from it (the paper's Figure 3)."
+    )
+    joined = inspector.joined
+    if joined is None:
+        return Figure("decades", title, meaning, None, inspector.missing)
+    found = []
+    for neuron in inspector.run.neurons:
+        shares = decade_shares(inspector.z_im[:, neuron.neuron], inspector.eligible, joined.year)
+        furthest = max((one.share - one.catalogue for one in shares), default=0.0)
+        found.append((furthest, DecadeProfile(neuron.neuron, neuron.named_by, shares)))
+    if not any(profile.decades for _, profile in found):
+        return Figure("decades", title, meaning, None, "the items of this data set have no year")
+    first = [profile for _, profile in sorted(found, key=lambda pair: -pair[0])[:DECADES]]
+    return Figure("decades", title, meaning, replace(figure3(first), name="decades"))
+
+
+def _beta(inspector: "Inspector") -> Figure:
+    title = "Fidelity against beta"
+    meaning = (
+        "What the weight of the loss on predictions (beta) buys in fidelity and costs in readability, over "
+        "autoencoders of this recommender (the paper's Figure 4)."
+    )
+    run = inspector.run
+    for sweep in _sweeps(run):
+        curves = _curves(sweep["trials"])
+        if curves and run.manifest["recommender"]["kind"] in MODEL_NAMES:
+            drawn = figure4(run.manifest["recommender"]["kind"], curves, None)
+            return Figure("beta", title, meaning, replace(drawn, name="beta"))
+    command = f"monoscope sweep {run.manifest['dataset']} --base {run.name} --beta 0,0.5,1,2,5"
+    return Figure("beta", title, meaning, None, f"no sweep over beta is stored for this run; make one with `{command}`")
+
+
+def _front(inspector: "Inspector") -> Figure:
+    title = "Readable against faithful"
+    meaning = "Every autoencoder of the latest sweep: further right keeps more of the lists, higher is purer."
+    for sweep in _sweeps(inspector.run):
+        points = [
+            Tradeoff(
+                ", ".join(f"{key.removeprefix('sae.')} {value}" for key, value in one.get("changed", {}).items())
+                or one["name"],
+                "autoencoder" if "changed" in one else "needs no training",
+                one["purity"][READING][DEPTH],
+                one["rbo"],
+                one["passes_through"],
+            )
+            for one in (*sweep["trials"], *sweep["baselines"])
+            if one["rbo"] is not None and one["purity"]
+        ]
+        if points:
+            drawn = pareto(points, f"{READING} purity@{DEPTH}")
+            return Figure("front", title, meaning, replace(drawn, name="front"))
+    return Figure("front", title, meaning, None, "no sweep is stored for this run")
+
+
+_FIGURES: Mapping[str, Callable[["Inspector"], Figure]] = {
+    "comparison": _comparison,
+    "profiles": _profiles,
+    "decades": _decades,
+    "beta": _beta,
+    "front": _front,
+}
+
+
+def _sweeps(run: Run) -> list[dict[str, Any]]:
+    """Stored sweeps over this run's recommender, in the order of their names."""
+    wanted = run.name, run.manifest["hashes"]["recommender.safetensors"]
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in _stored(run)]
+    return [sweep for sweep in found if (sweep["base"], sweep["base_hash"]) == wanted]
+
+
+def _stored(run: Run) -> list[Path]:
+    return sorted((run.home.root / "sweeps").glob("[!.]*.json"))
+
+
+def _curves(trials: Sequence[Mapping[str, Any]]) -> list[BetaCurve]:
+    """The trials by beta, a curve for each way of training the rest; trials of one curve differ by seed alone."""
+    ways: dict[str, dict[tuple[float, int], Mapping[str, Any]]] = {}
+    for trial in trials:
+        changed = dict(trial["changed"])
+        if "sae.beta" not in changed:
+            return []
+        beta, seed = float(changed.pop("sae.beta")), int(changed.pop("sae.seed", 0))
+        name = ", ".join(f"{key.removeprefix('sae.')} {value}" for key, value in changed.items()) or "this recommender"
+        ways.setdefault(name, {})[beta, seed] = trial
+    curves = []
+    for name, by_place in ways.items():
+        betas, seeds = sorted({beta for beta, _ in by_place}), sorted({seed for _, seed in by_place})
+        measured = {
+            key: np.array([[_measure(by_place.get((beta, seed)), key) for beta in betas] for seed in seeds])
+            for key in MEASURES
+        }
+        if len(betas) > 1:
+            curves.append(BetaCurve(name, betas, measured))
+    return curves
+
+
+def _measure(trial: Mapping[str, Any] | None, key: str) -> float:
+    value = None if trial is None else trial[key]
+    if isinstance(value, list):
+        value = value[1]  # on the half of the items that tuned nothing
+    return float("nan") if value is None else float(value)
+
+
+def _doses(curves: Sequence[DoseCurve], unknown: str | None) -> Figure:
+    title = "Dose and response"
+    meaning = (
+        f"The share of the neuron's concept in the top {K}, and how much of the lists stays (RBO: 1 is unchanged), as "
+        "one neuron is moved further. A useful edit moves the first line before the second one falls."
+    )
+    if not curves:
+        return Figure("doses", title, meaning, None, unknown or "no neuron that stands for a concept can be moved")
+    rows: list[tuple[Value, ...]] = [
+        (one.title, amount, share, kept, ndcg10)
+        for one in curves
+        for amount, share, kept, ndcg10 in zip(one.amounts, one.share, one.rbo, one.ndcg10, strict=True)
+    ]
+    words = [
+        f"{one.title}: the share of {one.concept} is {_told(one.share[0])} at {one.amounts[0]:g} and "
+        f"{_told(one.share[-1])} at {one.amounts[-1]:g} ({one.unit}); the lists of {one.users} users keep an RBO of "
+        f"{_told(one.rbo[0])} and {_told(one.rbo[-1])}."
+        for one in curves
+    ]
+
+    def draw(canvas: "Canvas") -> None:
+        rows_of = -(-len(curves) // 2)
+        for place, one in enumerate(curves):
+            _dose_panel(canvas.add_subplot(rows_of, 2 if len(curves) > 1 else 1, place + 1), one, place == 0)
+
+    height = 0.4 + 2.4 * -(-len(curves) // 2)
+    columns = ("curve", "amount", f"share in the top {K}", "RBO", "NDCG@10")
+    return Figure("doses", title, meaning, picture("doses", height, draw, " ".join(words), columns, rows))
+
+
+def _told(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2f}"
+
+
+def _dose_panel(axes: "Axes", one: DoseCurve, first: bool) -> None:
+    shares = [float("nan") if value is None else value for value in one.share]
+    axes.plot(one.amounts, shares, color=BLUE, marker="o", markersize=4, label="share of the concept")
+    axes.plot(one.amounts, one.rbo, color=VERMILION, marker="s", markersize=4, linestyle="--", label="RBO of the lists")
+    if one.at is not None:
+        axes.axvline(one.at, color=INK, linewidth=1, linestyle=":", label="as edited")
+    axes.set(title=f"{one.title}, {shortened(one.concept)}", xlabel=f"amount ({one.unit})", ylim=(-0.03, 1.05))
+    grid(axes)
+    if first:
+        axes.legend(loc="best", fontsize=8)

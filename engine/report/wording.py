@@ -1,0 +1,88 @@
+"""Edits, settings and commands in words, for every format of the report."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+METRICS = {
+    "ndcg10": ("NDCG@10", "1 is perfect, 0 finds nothing; positions count"),
+    "hr10": ("hit rate@10", "share of users with a held-out item in their top 10"),
+    "recall20": ("recall@20", "share of held-out items in the top 20"),
+    "mrr10": ("MRR@10", "one over the place of the first held-out item"),
+    "mpr": ("mean percentile rank", "0 is best, 0.5 is random"),
+    "coverage10": ("coverage@10", "share of the items that anybody is shown"),
+}
+FIDELITY = {
+    "rbo": ("RBO of the top 30", "identical 1, disjoint 0"),
+    "rbo_p5": ("RBO that one user in twenty stays below", "identical 1, disjoint 0"),
+    "rbo_ablated": ("RBO of biases alone: every vector is its side's mean", "what is left without any neuron"),
+    "tau": ("Kendall's tau of the top 30", "identical 1, disjoint about −0.67"),
+    "overlap": ("share of the top 30 that stays", "identical 1"),
+    "affinity_r2": ("R² of the affinities", "exact 1, predicting the mean 0"),
+    "explained_items": ("variance of item vectors explained", "exact 1, predicting the mean 0"),
+    "explained_users": ("variance of user vectors explained", "exact 1, predicting the mean 0"),
+    "ndcg_kept": ("share of NDCG@10 kept", "all of it 1"),
+    "ndcg_recovered": ("share kept of what vectors add to biases' NDCG@10", "all of it 1, biases alone 0"),
+    "l0_items": ("active neurons of an item", "fewer is more readable"),
+    "l0_users": ("active neurons of a user", "fewer is more readable"),
+}
+FLAGS = {
+    "dead": "nothing activates it",
+    "dense": "active for more than half of the items or users: it tells little apart",
+    "duplicate": "another neuron points the same way and has half of its items",
+    "item-only": "no user activates it: an edit of users would be its first activation",
+    "user-only": "no item activates it",
+    "popularity": "it follows how popular items are",
+}
+LIMITS = (
+    "Purity says what the most active items have in common, not why the model put them there.",
+    "Random directions of the same vectors are often pure: trust what beats them, and q below 0.05.",
+    "Labels of the data set decide what can be found; a neuron without a name may stand for what nobody labelled.",
+    "An edit is measured on lists, on held-out items where there are any, and not on people's behaviour.",
+    "Neuron numbers mean nothing in another run, and one training is one sample: compare with `runs compare`.",
+)
+
+
+def edit_words(edit: Mapping[str, Any]) -> tuple[str, str]:
+    """What an edit does, and how much."""
+    if "goal" in edit:
+        few = edit.get("neurons_at_most")
+        return f"solved for {edit['goal']}", f"at most {few} neurons a user" if few else "all neurons"
+    if edit["operation"] == "off":
+        return f"neuron {edit['neuron']} off", ""
+    unit = "times" if edit["operation"] == "scale" else str(edit.get("unit", "p99"))
+    return f"neuron {edit['neuron']} {edit['operation']}", f"{number(edit.get('amount'), 2)} {unit}"
+
+
+def edit_for(edit: Mapping[str, Any]) -> str:
+    """Whom an edit is for; `ids` is a list of ids, or already a few words in their place."""
+    side, ids = edit.get("side", "users"), edit.get("ids")
+    if isinstance(ids, str):
+        return ids
+    if ids is not None:
+        return f"{side} {', '.join(ids[:3])}{f' and {len(ids) - 3} more' if len(ids) > 3 else ''}"
+    return f"{side} where {edit['where']}" if edit.get("where") else f"all {side}"
+
+
+def number(value: object, digits: int = 3) -> str:
+    """A number with so many decimals, a dash where it is unknown; a text stays as it is."""
+    if value is None:
+        return "–"
+    return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+
+
+def toml(config: Mapping[str, Any]) -> str:
+    """Settings as a file that `monoscope train --config` takes; those that are None are left out."""
+    plain = [f"{key} = {_value(value)}" for key, value in config.items() if not isinstance(value, Mapping | None)]
+    parts = ["\n".join(plain)]
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            lines = [f"{name} = {_value(one)}" for name, one in value.items() if one is not None]
+            parts.append("\n".join([f"[{key}]", *lines]))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,201 @@
+"""The report as a page: complete, closed, the same twice, and silent about single users."""
+
+import base64
+import hashlib
+import itertools
+import json
+import re
+import shutil
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from engine.errors import HomeError
+from engine.home import Home
+from engine.report.document import About, document
+from engine.report.facts import report_facts
+from engine.report.formats import render, write_pictures
+from engine.report.html import as_html, count, num, signed, small
+from engine.run import Run
+from engine.session import Label, Note, State
+
+EVIL = "<script>alert('x')</script> & \"Ünïcode\" 浜崎"
+VOID = {"meta", "link", "input"}
+STATE = State(
+    labels={0: Label(EVIL, "human", None, None, None, "t")},
+    edits=(
+        {"side": "users", "neuron": 3, "operation": "add", "amount": 1.5, "unit": "p99"},
+        {"side": "users", "neuron": 4, "operation": "off", "ids": ["v0001", "v0002"]},
+        {"side": "items", "neuron": 5, "operation": "set", "amount": 1.0, "unit": "p99", "ids": ["f001"]},
+        {"side": "users", "neuron": 6, "operation": "off", "where": "age_band = 'under 18'", "on": False},
+    ),
+    watched=("v0003",),
+    notes=(Note("Looks right.", "neuron 3"), Note("Asked v0004 in person.", "user v0004")),
+)
+
+
+class Parsed(HTMLParser):
+    """Tags with their attributes, the text of each, and what is not closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.open: list[str] = []
+        self.texts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+    def named(self, *names: str) -> list[dict[str, str]]:
+        return [attrs for tag, attrs in self.tags if tag in names]
+
+
+@pytest.fixture(scope="module")
+def page(demo_run: Run) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOURCE_DATE_EPOCH", "1790000000")
+        return render(demo_run, STATE, "html")
+
+
+@pytest.fixture(scope="module")
+def parsed(page: str) -> Parsed:
+    return Parsed(page)
+
+
+def test_the_page_is_well_formed_and_every_reference_leads_somewhere(parsed: Parsed) -> None:
+    assert parsed.open == []
+    ids = [attrs["id"] for _, attrs in parsed.tags if "id" in attrs]
+    assert [name for name, times in Counter(ids).items() if times > 1] == []
+    wanted = [attrs["href"][1:] for attrs in parsed.named("a", "use") if attrs.get("href", "").startswith("#")]
+    wanted += [attrs["xlink:href"][1:] for attrs in parsed.named("use")]
+    wanted += [name for _, attrs in parsed.tags for name in attrs.get("aria-labelledby", "").split()]
+    wanted += [attrs["for"] for attrs in parsed.named("label")]
+    assert len(wanted) > 100
+    assert set(wanted) <= set(ids)
+
+
+def test_headings_go_down_one_level_at_a_time_and_heads_of_tables_say_what_they_head(parsed: Parsed) -> None:
+    levels = [int(tag[1]) for tag, _ in parsed.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(below - above <= 1 for above, below in itertools.pairwise(levels))
+    assert all("scope" in attrs for attrs in parsed.named("th"))
+    charts = [attrs for attrs in parsed.named("svg") if attrs.get("class") == "chart"]
+    assert len(charts) >= 4
+    assert all(attrs["role"] == "img" and attrs["aria-labelledby"] for attrs in charts)
+
+
+def test_the_page_asks_nobody_for_anything(page: str, parsed: Parsed) -> None:
+    assert not any("src" in attrs for _, attrs in parsed.tags)
+    assert [attrs["href"] for attrs in parsed.named("link")] == ["data:,"]
+    assert not re.search(r"@import|url\((?!#)", page)
+    (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = [attrs["content"] for attrs in parsed.named("meta") if "http-equiv" in attrs]
+    assert policy.startswith("default-src 'none'")
+    assert f"script-src 'sha256-{digest}'" in policy
+
+
+def test_text_of_labels_and_data_is_text(page: str, parsed: Parsed) -> None:
+    assert len(parsed.named("script")) == 1
+    assert "alert('x')" not in page
+    assert any(EVIL in text for text in parsed.texts)
+
+
+def test_no_user_and_no_small_group_leaves(demo_run: Run, page: str) -> None:
+    assert not re.search(r"\bv0\d{3}\b", page)
+    assert "For fewer than 10 users." in page
+    assert "leaves this machine with" in page
+    assert "Looks right." in page
+    allowed = as_html(document(demo_run, STATE, About(None, with_users=True)))
+    assert "v0001" in allowed
+    assert "Asked v0004 in person." in allowed
+    assert "Top users" in allowed
+    assert "Top users" not in page
+
+
+def test_every_edit_comes_with_its_effect_and_one_that_waits_without(demo_run: Run, page: str) -> None:
+    told = document(demo_run, STATE, About())
+    plain, ids, items, waiting = told["edits"]
+    assert plain["effect"].facts["collateral"]["lists_changed"] > 0
+    assert (plain["effect"].users, plain["effect"].asked) == (1000, 2000)
+    assert ids["small"]
+    assert ids["effect"].facts is None
+    assert items["whom"].startswith("items ")
+    assert demo_run.texts["title"][demo_run.recommender.items.place["f001"]] in items["whom"]
+    assert waiting["effect"] is None
+    assert "Switched off, so it changes nothing." in page
+    rbo = told["together"].facts["collateral"]["rbo"]
+    assert f"lists keep an RBO of {rbo:.2f}" in page
+
+
+def test_the_figures_are_those_of_the_run(demo_run: Run, page: str) -> None:
+    assert f"{demo_run.manifest['fidelity']['rbo']:.3f}" in page
+    assert demo_run.manifest["catalogue_hash"] in page
+    assert all(f'id="neuron-{neuron.neuron}"' in page for neuron in demo_run.neurons)
+    assert "monoscope train demo --config settings.toml --name demo" in page
+    assert "\n[sae]\n" in page
+    assert "2026-09-21T14:13:20Z" in page  # what SOURCE_DATE_EPOCH says
+
+
+def test_the_same_session_makes_the_same_bytes(demo_run: Run, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1790000000")
+    assert render(Run.open(demo_run.home, demo_run.name), STATE, "html") == page
+
+
+def test_without_the_data_set_the_page_says_what_is_missing(demo_run: Run, tmp_path: Path) -> None:
+    home = Home(tmp_path / "elsewhere")
+    shutil.copytree(demo_run.folder, home.run("demo"))
+    page = render(Run.open(home, "demo"), STATE, "html")
+    Parsed(page)
+    assert "The data set is not here:" in page
+    assert "What the edits do could not be measured" in page
+    assert "Not drawn:" in page
+
+
+def test_figures_leave_as_files_and_nobody_elses_file_is_lost(demo_run: Run, tmp_path: Path) -> None:
+    drawn = write_pictures(demo_run, State(), "svg", tmp_path, About())
+    names = {path.name for path in drawn.written}
+    assert {"comparison.svg", "profiles.svg", "decades.svg", "doses.svg"} <= names
+    assert [title for title, _ in drawn.missing] == ["Fidelity against beta", "Readable against faithful"]
+    assert "| concept | neuron |" in (tmp_path / "comparison.md").read_text()
+    before = (tmp_path / "doses.svg").read_bytes()
+    (tmp_path / "profiles.md").write_text("my notes\n")
+    with pytest.raises(HomeError, match="no report"):
+        write_pictures(demo_run, State(), "svg", tmp_path, About())
+    assert (tmp_path / "profiles.md").read_text() == "my notes\n"
+    assert (tmp_path / "doses.svg").read_bytes() == before
+
+
+def test_numbers_read_well_and_the_unknown_says_why() -> None:
+    assert (signed(-0.0001), signed(-0.25, 2), signed(0.1, 1)) == ("0.000", "−0.25", "+0.1")
+    assert (small(1e-9), small(0.04)) == ("below 0.001", "0.040")
+    assert (count(3), count(3, exact=True), count(0), count(1234)) == ("fewer than 10", "3", "0", "1,234")
+    assert "unknown: nobody knows" in num(None, 2, "nobody knows")
+
+
+def test_facts_for_programs_keep_to_the_published_schema(demo_run: Run) -> None:
+    import jsonschema
+
+    from engine.report.markdown import as_json, schema
+
+    told = json.loads(as_json(report_facts(demo_run, STATE)))
+    jsonschema.validate(told, schema(), cls=jsonschema.Draft202012Validator)
+    assert told["schema"] == schema()["properties"]["schema"]["const"]
+    for break_ in ({"schema": 2}, {"neurons": [{}]}, {"run": None}, {"surprise": 1}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({**told, **break_}, schema())
