@@ -6,6 +6,7 @@ No numpy at import: the first paint comes before it.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal
 
 from workbench.model import Neurons
@@ -194,6 +195,9 @@ def find_column(name: str) -> Column | None:
 
 def no_column(name: str) -> str:
     """The sentence for a name that is none."""
+    close = get_close_matches(_bare(name), _BY_NAME, 1, 0.7)
+    if close:
+        return f"no column {name!r} (did you mean {_BY_NAME[close[0]].id}?)"
     return f"no column {name!r}; there are {', '.join(column.id for column in COLUMNS)}"
 
 

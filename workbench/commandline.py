@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from engine.errors import MonoscopeError
-from workbench.verbs import Argument, Option, Verb, Verbs, load
+from workbench.verbs import Argument, Kind, Option, Verb, Verbs, load
 
 NAMED_BY_HAND = frozenset({("runs", "remove"), ("runs", "trust"), ("sessions", "remove"), ("sessions", "copy")})
 """Commands for which nothing is filled in: what they do is not to be done by accident."""
@@ -20,6 +20,15 @@ UNDER_EDITS = frozenset({"recommend", "why", "dose"})
 """Commands whose --session means "under its edits"; of all others without one, it is the run's own."""
 KEEPS = "steer"
 """Its --session keeps the edit there: on the bench, where it is the session that is open."""
+MEANT: dict[Kind, str] = {
+    "neuron": "the number of a neuron",
+    "neuron column": "a column of the list of neurons",
+    "item": "an item's id or title",
+    "user": "a user's id",
+    "concept": "a concept's name",
+    "file": "a file's name",
+}
+"""What a value is, for the sentence on one that is missing."""
 _LABELS_WRITE = frozenset({"set", "accept", "reject", "clear", "resolve", "score", "import"})
 _SESSIONS_WRITE = frozenset({"undo", "redo", "switch", "drop", "note", "bookmark", "watch", "remove"})
 
@@ -135,7 +144,8 @@ def _check_count(verb: Verb, given: Sequence[str], takes: Sequence[Argument]) ->
     needed = [argument for argument in takes if argument.required]
     if len(given) < len(needed):
         missing = needed[len(given)]
-        about = f", {missing.help.rstrip('.')[:1].lower()}{missing.help.rstrip('.')[1:]}" if missing.help else ""
+        about = missing.help.rstrip(".") or next((MEANT[kind] for kind in missing.value.kinds if kind in MEANT), "")
+        about = f", {about[:1].lower()}{about[1:]}" if about else ""
         raise MonoscopeError(f"{verb.name} needs {missing.value.metavar}{about}.")
     if len(given) > len(takes) and not any(argument.many for argument in takes):
         takes_words = " ".join(argument.value.metavar for argument in takes) or "nothing"

@@ -33,6 +33,7 @@ async def test_sort_and_filter_by_name(demo: Home) -> None:
         assert await say(driver, "sort q") == ""
         assert driver.screen.table.sort == "q"
         assert "no column 'beauty'" in await say(driver, "sort beauty")
+        assert await say(driver, "sort puryty20") == "no column 'puryty20' (did you mean p20?)."
         assert "unknown for every neuron" in await say(driver, "sort detection")
         await say(driver, "filter p20>.9 sci")
         assert list(driver.screen.table.order) == [3]
@@ -184,7 +185,8 @@ async def test_colours_change_by_name(demo: Home) -> None:
         await driver.press("tab", "enter")
         assert driver.app.theme == "nord"
         assert "The colours are nord; there are" in await say(driver, "theme")
-        assert "there are" in await say(driver, "theme mauve")
+        assert "There are no colours 'mauve'; there are" in await say(driver, "theme mauve")
+        assert await say(driver, "theme nrod") == "There are no colours 'nrod'; did you mean nord?"
         await driver.press("j")
         assert driver.app.theme == "nord"
 

@@ -262,13 +262,37 @@ def test_the_workbenchs_own_commands(typed: str, verb: str, args: tuple[str, ...
         ("runs trust", "runs trust needs RUN, a run's name."),
         ("runs remove ml-1m-mf --yes", "Run ml-1m-mf is open here; leave it before you remove it."),
         ("neuron x", "neuron needs the number of a neuron, not 'x'."),
-        ("curve", "curve needs J."),
+        ("curve", "curve needs J, the number of a neuron."),
         ("tab lable", "There is no tab 'lable'; did you mean label?"),
         ("undo 3", "undo takes nothing, so '3' is too much."),
     ],
 )
 def test_each_mistake_is_one_sentence(typed: str, sentence: str) -> None:
     assert refusal(typed) == sentence
+
+
+@pytest.mark.parametrize("verb", [*VERBS.outer.values(), *INNER.values()], ids=lambda verb: verb.name)
+def test_of_every_command_a_slip_is_one_sentence_with_the_nearest_name(verb: Verb) -> None:
+    *group, last = verb.words
+    if len(last) > 3:
+        slip = last[:-2] + last[-1] + last[-2] if last[-1] != last[-2] else last[:-1]
+        known = VERBS.second_words(group[0]) if group else VERBS.first_words()
+        if slip not in known:
+            said = refusal(" ".join([*group, slip]))
+            assert said.startswith(f"There is no command {' '.join([*group, slip])!r}; did you mean ")
+    options = () if verb.name in INNER else verb.options  # the workbench takes the rest of those lines as a name
+    for option in options:
+        long = next((name for name in option.names if name.startswith("--") and len(name) > 5), None)
+        if long is not None and verb.option(long[:-1]) is None:
+            said = refusal(f"{verb.name} {long[:-1]}")
+            assert said.startswith(f"{verb.name} has no option {long[:-1]}; did you mean --"), said
+        if long is not None and option.value is not None:
+            assert refusal(f"{verb.name} {long}").startswith(f"{option.names[0]} needs "), long
+    missing = [one for one in verb.arguments if one.required and "run" not in one.value.kinds]
+    if missing and verb in INNER.values():
+        said = refusal(verb.name)
+        assert said.startswith(f"{verb.name} needs {missing[0].value.metavar}")
+        assert ", " in said or missing[0].value.metavar in ("TEXT", "NAME"), said
 
 
 @given(st.text())

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from engine.errors import MonoscopeError
@@ -248,7 +249,9 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
     def do_theme(self, name: str = "") -> None:
         known = sorted(self.app.available_themes)
         if name not in known:
-            self.say(f"The colours are {self.app.theme}; there are {', '.join(known)}.")
+            close = get_close_matches(name, known, 1)
+            unknown = f"There are no colours {name!r}" if name else f"The colours are {self.app.theme}"
+            self.say(f"{unknown}; " + (f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}."))
             return
         self.app.theme = name
 
