@@ -231,7 +231,6 @@ async def test_what_is_wrong_is_a_sentence(demo: Home, jobs_that: JobsThat, line
 @pytest.mark.parametrize(
     "line",
     [
-        "steer --neuron 1 --users 'true' --off --session demo-mf",
         "labels set 3 Mine",
         "sessions undo demo-mf",
         "label --neurons 3",
