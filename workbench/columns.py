@@ -126,12 +126,12 @@ COLUMNS: tuple[Column, ...] = (
         "Neither end is good; where it is 0% an edit would be its first activation.",
     ), figure="density_users", write=percent),
     Column("pop", "pop%", 4, "percentile", (
-        "mean popularity percentile of the neuron's top items: 0 is the most popular item",
+        "mean popularity percentile of the neuron's 10 strongest items: 0 is the most popular item",
         "Random items would have 50.",
         "Neither end is good; from 5 down the neuron may stand for popularity and nothing else.",
     ), figure="popularity_percentile", write=whole),
     Column("coherence", "coh", 4, "number", (
-        "monosemanticity: how alike the recommender's vectors of its top items are, 1 is identical",
+        "monosemanticity: mean cosine of the recommender's vectors of its 30 strongest items, 1 is identical",
         "Random items would have the mean cosine of all items, which is not in this table.",
         "High is good, but circular: the neuron reads the very vectors that are compared.",
     ), figure="monosemanticity", better="high"),
@@ -156,7 +156,7 @@ COLUMNS: tuple[Column, ...] = (
         "Chance is 0.20.",
         "High is good: the items belong together, whatever the label says.",
     ), ()),
-    _score("held", "held", "held-out", 4, (
+    _score("held", "held", "held_out", 4, (
         "held-out purity: share of the label's concept among the 20 strongest items the labeller did not see",
         "Chance is the concept's base rate{example}.",
         "High is good, beside that base rate.",

@@ -9,6 +9,7 @@ import pytest
 
 from engine.actions import Label
 from engine.home import Home
+from engine.labels.exchange import flat_scores
 from tests.workbench.fake_run import DEAD, RARE, make_run
 from workbench.column_help import column_help
 from workbench.columns import BY_ID, COLUMNS, find_column, flags_of
@@ -165,3 +166,8 @@ def test_an_empty_run_has_an_empty_sheet(home: Home) -> None:
     make_run(home.root, neurons=0)
     view = View(read_card(home, "demo-mf"), "s", neurons=read_neurons(home, "demo-mf"))
     assert all(len(Sheet(view).rows(column, True)) == 0 for column in COLUMNS)
+
+
+def test_every_column_of_a_score_is_a_figure_of_a_labels_tests() -> None:
+    told = set(flat_scores({}))
+    assert {column.score for column in COLUMNS if column.score} <= told

@@ -67,7 +67,7 @@ class Lookups:
         if method == "neuron":
             return replace(view, facts={**view.facts, int(params["neuron"]): {"fault": message}})
         if method == "pairs":
-            return replace(view, pairs={**view.pairs, **dict.fromkeys(combinations(params["neurons"], 2), {})})
+            return replace(view, pairs={**view.pairs, **{pair: {} for pair in combinations(params["neurons"], 2)}})
         return _with(view, method, fault=message) if _same(method, params, view) else view
 
 

@@ -98,8 +98,8 @@ def _evidence(view: View, neurons: Neurons, shown: Sequence[int], width: int) ->
         *(Column(str(neuron), column) for neuron, column in zip(shown, cells, strict=True)),
     )
     untested = [neuron for neuron in shown if not view.scores.get(neuron)]
-    told = f"Label not tested: {', '.join(map(str, untested))} (l tests it)." if untested else ""
-    return [(), *lines, *prose(told, width)]
+    remark = f"Label not tested: {', '.join(map(str, untested))} (l tests it)." if untested else ""
+    return [(), *lines, *prose(remark, width)]
 
 
 def _bounds(figures: Facts) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from workbench.view import View
 from workbench.widgets.answers import number, part
 from workbench.widgets.inspector.head import label_notes
 from workbench.widgets.inspector.parts import pairs, prose
-from workbench.widgets.line import UNKNOWN, Line, decimal, ends, fit, percent, right, small, times
+from workbench.widgets.line import UNKNOWN, Line, cut, decimal, ends, fit, percent, right, small, times, width_of
 
 DETAIL_FROM_CELLS = 60
 """Width from which the items' genres or tags are shown."""
@@ -52,13 +52,17 @@ def _evidence(view: View, neurons: Neurons, row: int, width: int) -> list[Line]:
     concept = neurons.concept[row]
     lines: list[Line] = []
     if concept is not None:
-        weak = "" if neurons.named[row] else "too weak to name it"
-        lines.append(ends((("best concept  ", "dim"), (concept, "")), ((weak, "warn"),), width))
+        weak = "" if neurons.named[row] else " too weak to name it"
+        best: Line = (("best concept  ", "dim"), (concept, ""))
+        if width_of(best) + len(weak) <= width:
+            lines.append(ends(best, ((weak, "warn"),), width))
+        else:
+            lines += [cut(best, width), *prose(weak, width, "warn")]
         depths = ((10, "purity @10"), (20, "@20"), (50, "@50"))
         lines += pairs(width, *((name, decimal(figure(f"purity{depth}"))) for depth, name in depths))
         lines += pairs(
             width,
-            ("base rate", decimal(figure("base_rate"))),
+            ("base rate", percent(figure("base_rate"))),
             ("lift", times(figure("lift"))),
             ("q", small(figure("q"))),
         )

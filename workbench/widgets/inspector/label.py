@@ -124,7 +124,8 @@ def _judges(made: Mapping[str, Facts]) -> str:
     scored = {kind: score for kind, score in made.items() if kind in words and score.get("state") == "scored"}
     told = [words[kind](score, part(score, "figures")) for kind, score in scored.items()]
     if part(made, "moves").get("state") == "scored":
-        told.append("moves: of users' lists; its chance is the mean of random directions.")
+        k, concept = whole(number(part(made, "moves", "figures"), "k")), text_in(part(made, "moves"), "concept")
+        told.append(f"moves: gain of {concept} in users' top {k}; chance: random directions as pure, on average.")
     return " ".join(told)
 
 

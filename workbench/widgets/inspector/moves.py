@@ -22,15 +22,16 @@ BAR_CELLS = 8
 
 
 def moves(view: View, _neuron: int, facts: Facts, width: int) -> list[Line]:
-    """Items and concepts when users are raised, users when items are."""
+    """Concepts beside chance and items when users are raised, users when items are."""
     word = view.card.item_word
     half = half_of(width)
     raised, items = part(facts, "moves", "users"), part(facts, "moves", "items")
     if not raised and not items:
         return prose("No user and no item activates it, so there is nothing to raise.", width, "warn")
-    lines = [*_how(raised, "users", width), *_sides(raised, f"{word.capitalize()}s", "title", word, width, half)]
+    lines = _how(raised, "users", width)
     if raised:
         lines += _concepts(raised, facts, width, half)
+    lines += _sides(raised, f"{word.capitalize()}s", "title", word, width, half)
     people = {**items, **{side: parts(items, side)[:MOST_USERS] for side in ("gained", "lost")}}
     return [*lines, (), *_how(items, f"{word}s", width), *_sides(people, "Users", "user_id", "user", width, half)]
 
@@ -39,7 +40,8 @@ def _how(told: Facts, raised: str, width: int) -> list[Line]:
     """What was done, and over whom it is a mean."""
     if not told:
         return prose(f"None of the {raised} activates it, so none can be raised.", width, "warn")
-    unit = f"Change of affinity when {raised} are raised by one p99 ({decimal(number(told, 'unit'))})"
+    p99 = decimal(number(told, "unit"))
+    unit = f"Change of affinity when {raised} are raised by one p99, their 99th percentile ({p99})"
     if told.get("exact"):
         return prose(f"{unit}: the same for all of them.", width)
     spread = "low, high: its quartiles; same: share of them that move the same way."
@@ -86,7 +88,7 @@ def _concepts(raised: Facts, facts: Facts, width: int, half: int) -> list[Line]:
         [*heading(f"Concepts that {verb}", half), *_excess(parts(told, side), half)]
         for side, verb in (("gained", "gain"), ("lost", "lose"))
     )
-    return [*beside(gained, lost, width), *prose(_null(told, text_in(facts, "concept")), width)]
+    return [*prose(_null(told, text_in(facts, "concept")), width), *beside(gained, lost, width)]
 
 
 def _excess(rows: Sequence[Facts], width: int) -> list[Line]:

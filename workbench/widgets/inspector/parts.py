@@ -56,7 +56,7 @@ def pairs(width: int, *named: tuple[str, str]) -> list[Line]:
         if lines[-1] and width_of((*lines[-1], *spans)) - 2 > width:
             lines.append([])
         lines[-1] += spans
-    return [cut(tuple(line), width) for line in lines]
+    return [cut((*line[:-1], (line[-1][0].rstrip(), "")), width) if line else () for line in lines]
 
 
 @dataclass(frozen=True)

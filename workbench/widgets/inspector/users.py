@@ -43,10 +43,10 @@ def _groups(facts: Facts, width: int) -> list[Line]:
     told = part(facts, "segments")
     rows = parts(told, "segments")
     skipped = part(told, "skipped")
-    lines = _table(rows, width) if rows else prose("There is no group to compare.", width)
+    lines = [] if rows else prose("There is no group to compare.", width)
     if rows:
         words = f"d: mean less that of all other users, in standard deviations; q: corrected for {len(rows)} groups."
-        lines += prose(f"{words} Groups under 10 users are never shown.", width)
+        lines += [*prose(words, width), *_table(rows, width), *prose("Groups under 10 users are never shown.", width)]
     if skipped:
         named = ", ".join(f"{name} ({text_in(skipped, name)})" for name in skipped)
         lines += prose(f"Not compared: {named}.", width, "warn")
