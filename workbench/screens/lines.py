@@ -366,7 +366,7 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
     def action_pick_user(self) -> None:
         page = self.view.page
         looked_at = page.id if page is not None and page.kind == "user" and page.facts is not None else ""
-        self.ask("watch (user, cohort or SQL):", looked_at, self.desk.watch, complete=self._names("watch"))
+        self.ask("watch (id, cohort or SQL):", looked_at, self.desk.watch, complete=self._names("watch"))
 
     def action_open_page(self) -> None:
         """An item, a user or a concept: the first that the name fits."""
