@@ -182,10 +182,13 @@ def _show_list(facts: Mapping[str, Any]) -> None:
     )
 
 
-def show_compared(runs: Sequence[Mapping[str, Any]], matchings: Sequence[Mapping[str, Any]]) -> None:
-    """Runs side by side, and how the neurons of the first are found again in each other one."""
+def show_compared(facts: Mapping[str, Any]) -> None:
+    """Runs side by side, how the neurons of the first are found again in each other one, and what came and went."""
+    from engine.report.compared import matching_words
+
+    say(facts["comparable"])
     rows = []
-    for run in runs:
+    for run in facts["runs"]:
         kept = run["fidelity"]
         rows.append(
             [
@@ -196,22 +199,40 @@ def show_compared(runs: Sequence[Mapping[str, Any]], matchings: Sequence[Mapping
                 *(_two(kept[name]) for name in ("rbo", "tau", "ndcg_kept")),
                 f"{kept['l0_items']:.1f}/{kept['l0_users']:.1f}",
                 run["dead"],
+                "front" if run["front"] else f"under {', '.join(run['beaten_by'])}" if run["beaten_by"] else "",
             ]
         )
-    columns = ("run", "model", "m", "chosen", "split", "1-to-1", "RBO", "tau", "NDCG kept", "L0 i/u", "dead")
-    show("Purity@20 over the panel, and what is kept", columns, rows, ", ".join(columns[2:]))
-    say("RBO: identical lists 1, disjoint 0. tau: identical lists 1, disjoint about -0.67.")
-    for one in matchings:
+    columns = ("run", "model", "m", "chosen", "split", "1-to-1", "RBO", "tau", "NDCG kept", "L0 i/u", "dead", "")
+    show("Purity@20 over the panel, and what is kept", columns, rows, ", ".join(columns[2:-1]))
+    say(
+        "RBO: identical lists 1, disjoint 0. tau: identical lists 1, disjoint about -0.67. front: no run here has more "
+        "of both split-half purity and RBO; under: those that have."
+    )
+    first = facts["runs"][0]["name"]
+    for one, concepts in zip(facts["matchings"], facts["concepts"], strict=True):
+        if one["a"] != first:
+            continue
         say("")
-        share = "unknown" if one["matched"] is None else f"{one['matched']:.0%}"
-        say(
-            f"{share} of the neurons of {one['a']} are found again in {one['b']} (correlation of item activations 0.7 "
-            f"or more, one to one, {one['items']} items; with permuted items {one['chance_matched']:.0%}, and no "
-            f"correlation above {one['chance']:.2f})."
-        )
-        pairs = sorted(one["pairs"], key=lambda pair: -pair["correlation"])
-        cells = [[p["a"], p["concept_a"], p["b"], p["concept_b"], p["correlation"]] for p in pairs]
-        show("", (one["a"], "", one["b"], " ", "correlation"), cells, f"{one['a']}, {one['b']}, correlation")
+        say(matching_words(one))
+        _show_gone(concepts)
+        if one["unknown"] is None:
+            pairs = sorted(one["pairs"], key=lambda pair: -pair["correlation"])
+            cells = [[p["a"], p["concept_a"], p["b"], p["concept_b"], p["correlation"]] for p in pairs]
+            show("", (one["a"], "", one["b"], " ", "correlation"), cells, f"{one['a']}, {one['b']}, correlation")
+    if facts["settings"]:
+        cells = [[one["setting"], *one["values"]] for one in facts["settings"]]
+        show("Settings that differ", ("setting", *(run["name"] for run in facts["runs"])), cells)
+
+
+def _show_gone(concepts: Mapping[str, Any]) -> None:
+    """Concepts with a neuron in one of two runs alone."""
+    for name, run in (("vanished", concepts["a"]), ("appeared", concepts["b"])):
+        told = [
+            f"{one['concept']} ({_two(one['purity20'])}, else {_two(one['purity20_elsewhere'])})"
+            for one in concepts[name]
+        ]
+        if told:
+            say(f"With a neuron in {run} alone, its purity@20 and the best in the other: {', '.join(told)}.")
 
 
 def _two(value: float | None) -> str:

@@ -1,6 +1,5 @@
 """What the reading commands say, as plain data: the same facts for tables and for --json."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -62,36 +61,14 @@ def label_purity(
     return (whole["purity10"], whole["purity20"], whole["purity50"]) if whole else (None, None, None)
 
 
-def compared_facts(run: Run) -> dict[str, Any]:
-    """One run of `runs compare`; purities are means over its own panel, None where it has none."""
-    comparison = run.manifest.get("comparison")
-    means = comparison["rows"][0]["purity"] if comparison and comparison["panel"] else {}
-    readings = ("label-chosen", "split-half", "one-to-one")
-    return {
-        **run_facts({**run.manifest, "name": run.name}),
-        "purity20": {reading: means[reading]["20"] if means else None for reading in readings},
-        "dead": sum(neuron.dead for neuron in run.neurons),
-    }
-
-
-def matched(a: Run, b: Run) -> dict[str, Any]:
-    """The neurons of two runs, paired one to one by what items activate them; see `engine.neurons.matching`."""
-    from dataclasses import asdict
-
-    from engine.neurons.matching import match_runs
-
-    found = asdict(match_runs(a, b))
-    for pair in found["pairs"]:
-        pair |= {"concept_a": a.neurons[pair["a"]].named_by, "concept_b": b.neurons[pair["b"]].named_by}
-    return {"a": a.name, "b": b.name, **found}
-
-
 def concept_matrix(run: Run) -> dict[str, Any]:
     """Every concept that a mean is over, with its neuron by each reading, and the purity@20 of every neuron for it.
 
     A concept that no neuron is half of the top 20 of, at twice its base rate, is `missing`: the paper's dash.
     """
-    found = (run.manifest.get("comparison") or {}).get("concepts") or _standings(run)
+    from engine.compared import standings_of
+
+    found = standings_of(run)
     if not found:
         raise MonoscopeError(
             f"The data set {run.manifest['dataset']} of run {run.name} has no concept with enough items to set neurons "
@@ -108,21 +85,6 @@ def concept_matrix(run: Run) -> dict[str, Any]:
             {**concept, "missing": name not in reach or not reach[name].reached, "purity20": _shares(counts, 20)}
         )
     return {"run": run.name, "neurons": len(run.neurons), "concepts": rows}
-
-
-def _standings(run: Run) -> list[dict[str, Any]]:
-    """What a run trained without baselines does not keep: the concepts of its panel, each with its neurons."""
-    from engine.neurons.standing import panel, standing
-
-    if not run.reach:
-        return []
-    z_im = run.sae.encode(run.recommender.items.vectors, "items")
-    with run.catalogue() as catalogue:
-        steering, popularity = run.steering(catalogue), catalogue.items().popularity
-    eligible = steering.candidates.eligible
-    chosen = panel(steering.concepts, eligible)
-    concepts = standing(z_im, eligible, chosen, popularity, run.manifest["sae"]["seed"]).as_dict()["concepts"]
-    return json.loads(json.dumps(concepts))  # depths become text, as they are where a run keeps them
 
 
 def _shares(counts: Sequence[int], depth: int) -> list[float | None]:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from engine.errors import HomeError
 
-_HEADING = "what the model has learned"
+COMPARED = ", runs compared"
+_HEADINGS = ("what the model has learned", COMPARED)
 """What a report that is read says at its top."""
-_KEYS = {"run", "provenance", "neurons"}
+_KEYS = ({"run", "provenance", "neurons"}, {"runs", "matchings", "settings"})
 """What a report for programs holds."""
 _TOP = 4096
 
@@ -27,10 +28,10 @@ def check(path: Path, *, overwrite: bool) -> None:
 
 
 def _is_report(text: str) -> bool:
-    if _HEADING in text[:_TOP]:
+    if any(heading in text[:_TOP] for heading in _HEADINGS):
         return True
     try:
         told = json.loads(text)
     except ValueError:
         return False
-    return isinstance(told, dict) and told.keys() >= _KEYS
+    return isinstance(told, dict) and any(told.keys() >= keys for keys in _KEYS)

@@ -1,8 +1,10 @@
 """Several runs at once: over one recommender, beside each other, concept by concept."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -192,15 +194,59 @@ def test_runs_are_compared_side_by_side(monoscope: Monoscope, here: Home) -> Non
     facts = monoscope("runs", "compare", "demo", "other", "--json").json
     assert [run["name"] for run in facts["runs"]] == ["demo", "other"]
     whole = Run.open(here, "demo").manifest["comparison"]["rows"][0]["purity"]
-    assert facts["runs"][0]["purity20"] == {reading: whole[reading]["20"] for reading in whole}
-    assert set(facts["runs"][1]["purity20"].values()) == {None}  # its baselines were not measured
+    assert facts["runs"][0]["purity20"] == pytest.approx({reading: whole[reading]["20"] for reading in whole})
+    assert None not in facts["runs"][1]["purity20"].values()  # measured now: its baselines were not
     (matching,) = facts["matchings"]
     assert (matching["a"], matching["b"], matching["items"]) == ("demo", "other", 893)
     assert matching["chance_matched"] < 0.05 < matching["matched"] <= 1
     answer = monoscope("runs", "compare", "demo", "other")
     assert f"{matching['matched']:.0%} of the neurons of demo are found again in other" in answer.out
-    assert monoscope("runs", "compare", "demo").code == 2
+    assert "one frozen recommender" in answer.out
+    settings = {row["setting"]: row["values"] for row in facts["settings"]}
+    assert settings["sae.seed"] == [0, 1]
+    assert "sae.neurons" not in settings  # the same in both
+    assert "sae.seed" in answer.out
+    assert monoscope("runs", "compare", "demo").code == monoscope("runs", "compare", "demo", "demo").code == 2
     assert "no run 'nope'" in monoscope("runs", "compare", "demo", "nope").err
+
+
+def test_a_comparison_is_written_as_a_report_that_is_the_same_twice(
+    monoscope: Monoscope, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    words = ("runs", "compare", "demo", "other", "--output")
+    for name in ("one", "two"):
+        for kind in ("html", "md", "json"):
+            answer = monoscope(*words, tmp_path / name / f"report.{kind}")
+            assert answer.code == 0, answer.err
+    pairs = [(tmp_path / "one" / path.name, path) for path in (tmp_path / "two").iterdir()]
+    assert {path.name for path, _ in pairs} == {"report.html", "report.md", "report.json", "demo-other-front.svg"}
+    assert all(first.read_bytes() == second.read_bytes() for first, second in pairs)
+    page = (tmp_path / "one" / "report.html").read_text(encoding="utf-8")
+    assert "<svg" in page
+    assert "1970-01-01" in page
+    assert not re.search(r'(src|href)="(?!#|data:)', page)
+    assert "![2 points" in (tmp_path / "one" / "report.md").read_text(encoding="utf-8")
+    facts = json.loads((tmp_path / "one" / "report.json").read_text(encoding="utf-8"))
+    assert facts == monoscope("runs", "compare", "demo", "other", "--json").json
+    assert monoscope(*words, tmp_path / "one" / "report.json").code == 0  # an earlier report gives way
+    (tmp_path / "mine.md").write_text("my own notes")
+    refused = monoscope(*words, tmp_path / "mine.md")
+    assert (refused.code, "exists and is no report" in refused.err) == (1, True)
+    assert monoscope(*words, tmp_path / "mine.md", "--overwrite").code == 0
+    assert "needs --output" in monoscope("runs", "compare", "demo", "other", "--format", "md").err
+    assert "html, md or json" in monoscope(*words, tmp_path / "report.pdf").err
+
+
+def test_runs_of_different_data_sets_are_compared_by_what_they_keep(monoscope: Monoscope, tmp_path: Path) -> None:
+    facts = monoscope("runs", "compare", "demo", "bare", "--json").json
+    assert "different data sets (demo, bare)" in facts["comparable"]
+    assert [run["front"] for run in facts["runs"]] == [None, None]
+    assert "0 ranked items in common" in facts["matchings"][0]["unknown"]
+    answer = monoscope("runs", "compare", "demo", "bare")
+    assert (answer.code, "neurons cannot be matched" in answer.out) == (0, True)
+    assert monoscope("runs", "compare", "demo", "bare", "--output", tmp_path / "apart.md").code == 0
+    assert "![" not in (tmp_path / "apart.md").read_text(encoding="utf-8")  # no plane of what is not comparable
 
 
 def test_the_users_whose_lists_change_most_are_named(monoscope: Monoscope, here: Home) -> None:

@@ -1,13 +1,17 @@
 """`monoscope sweep` and `monoscope reproduce`: several runs at once."""
 
+import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from engine.errors import MonoscopeError
 from workbench.choices import complete_dataset, home_of, setting
 from workbench.commands.common import AsJson, DatasetName, emit_json, group
+
+if TYPE_CHECKING:
+    from engine.experiments.reproduce import Order
 
 experiments_app = group("")
 
@@ -88,7 +92,7 @@ def reproduce(
         str,
         typer.Argument(
             metavar="WHAT",
-            help="table1, figure2, figure3, figure4, figure5, interventions, steering or matryoshka.",
+            help="all, table1, figure2, figure3, figure4, figure5, interventions, steering or matryoshka.",
         ),
     ],
     dataset: Annotated[str, typer.Option(help="ml-1m, lastfm-2k or lastfm-msd.", autocompletion=complete_dataset)],
@@ -108,26 +112,61 @@ def reproduce(
 ) -> None:
     """Make a table or figure of the paper from this data set, ours beside the published one.
 
-    Trains what is missing, over recommenders that are here; an interrupted command goes on where it was.
+    Trains what is missing, over recommenders that are here; an interrupted command goes on where it was. `all` makes
+    every one that the data set allows, what costs least first, keeps each as soon as it is done, and writes one
+    document (all.html, all.md) with our pictures beside the published figures, and where and why they differ.
     """
-    from engine.experiments.reproduce import MAKERS, Order, needed, write
-    from engine.experiments.reproduce import reproduce as make
+    from engine.experiments.reproduce import MAKERS, Order, needed
     from engine.experiments.trained import MODELS
+    from engine.experiments.whole import make
     from workbench.tables import progress_bar, say
 
     chosen = [model for model in MODELS if model in models.split(",")]
-    if what not in MAKERS:
-        raise typer.BadParameter(f"WHAT is one of {', '.join(MAKERS)}")
+    if what not in ("all", *MAKERS):
+        raise typer.BadParameter(f"WHAT is one of all, {', '.join(MAKERS)}")
     if not chosen or set(models.split(",")) - set(MODELS):
         raise typer.BadParameter("--models is mf, ncf or mf,ncf")
     order = Order(home_of(ctx), dataset, chosen, range(seeds))
+    folder = output or order.folder
+    if what == "all":
+        return reproduce_all(order, folder, as_json)
     if not as_json:
         say(needed(order, what))
     with progress_bar(f"{what} of {dataset}") as progress:
-        result = make(order, what, progress)
-    files = write(result, output or order.folder)
+        files = make(order, what, folder, progress)
     if as_json:
-        return emit_json({**result.facts, "files": [str(file) for file in files]})
-    for line in result.markdown.splitlines():
+        facts = json.loads((folder / f"{what}.json").read_text(encoding="utf-8"))
+        return emit_json({**facts, "files": [str(file) for file in files]})
+    for line in (folder / f"{what}.md").read_text(encoding="utf-8").splitlines():
         say(line)
     return say("Written: " + ", ".join(str(file) for file in files))
+
+
+def reproduce_all(order: "Order", folder: Path, as_json: bool) -> None:
+    """Say what is going to be made, make it, and write the document; exits with 1 if a part failed."""
+    from engine.experiments.whole import Part, make_all, stated, steps
+    from engine.report.documents import FORMATS, write_document
+    from engine.report.paper import paper_document
+    from workbench.tables import progress_bar, say, show
+
+    planned = steps(order, folder)
+
+    def told(part: Part) -> None:
+        if not as_json and part.state in ("made", "failed"):
+            say(f"{part.name}: {part.state}{'. ' + part.reason if part.reason else ''}")
+
+    if not as_json:
+        for sentence in stated(order, planned, folder):
+            say(sentence)
+    with progress_bar(f"The paper on {order.dataset}") as progress:
+        parts = make_all(order, planned, folder, progress, told)
+    document = paper_document(order, parts, folder)
+    files = [write_document(document, folder / f"all.{kind}", kind)[0] for kind in FORMATS]
+    if as_json:
+        emit_json({**document.facts, "files": [str(file) for file in files]})
+    else:
+        rows = [[one["what"], one["paper"], one["ours"], one["verdict"]] for one in document.facts["differences"]]
+        show("Published figures beside ours", ("what", "paper", "ours", ""), rows, "paper, ours")
+        say("Written: " + ", ".join(str(file) for file in files))
+    if any(part.state == "failed" for part in parts):
+        raise typer.Exit(1)

@@ -31,7 +31,7 @@ def neurons(
     as_json: AsJson = False,
 ) -> None:
     """The neuron table: what each neuron stands for, with its evidence."""
-    from workbench.facts import filtered_rows, matched, neuron_facts, sorted_rows
+    from workbench.facts import filtered_rows, neuron_facts, sorted_rows
 
     opened = open_run(ctx, run)
     state = session_state(ctx, session, run)
@@ -39,6 +39,8 @@ def neurons(
         return _matrix(opened, as_json)
     everyone = [neuron_facts(opened, n.neuron, state) for n in opened.neurons]
     if match is not None:
+        from engine.compared import matched
+
         found = {one["a"]: one for one in matched(opened, open_run(ctx, match))["pairs"]}
         for row in everyone:
             pair = found.get(row["neuron"])

@@ -208,23 +208,57 @@ def runs_show(
 def runs_compare(
     ctx: typer.Context,
     names: Annotated[list[str], typer.Argument(metavar="RUN...", autocompletion=complete_run)],
+    kind: Annotated[
+        str | None, typer.Option("--format", help="html, md or json: the comparison as a report, into --output.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="File of the report; its ending can stand for --format.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write over a file that is no earlier report; one that is gives way.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Runs side by side, and which neuron of the first is which of the others."""
-    from itertools import combinations
+    """Runs side by side: fidelity against purity, which neuron of one is which of another, which concepts came and
+    went, and what was set differently.
+    """
+    from engine.compared import compared
 
-    from workbench.facts import compared_facts, matched
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise typer.BadParameter("give two runs or more, each once")
+    chosen = report_format(kind, output)
+    if output is not None:
+        from engine.report import earlier
 
-    if len(names) < 2:
-        raise typer.BadParameter("give two runs or more")
+        earlier.check(output, overwrite=overwrite)
     opened = [open_run(ctx, name) for name in names]
-    found = [compared_facts(run) for run in opened]
-    matchings = [matched(a, b) for a, b in combinations(opened, 2)]
+    facts = compared(opened)
+    if chosen is not None and output is not None:
+        from engine.report.compared import compared_document
+        from engine.report.documents import write_document
+        from workbench.tables import say
+
+        files = write_document(compared_document(opened, facts), output, chosen)
+        return (
+            emit_json({**facts, "files": [str(file) for file in files]})
+            if as_json
+            else say("Written: " + ", ".join(str(file) for file in files))
+        )
     if as_json:
-        return emit_json({"runs": found, "matchings": matchings})
+        return emit_json(facts)
     from workbench.comparison import show_compared
 
-    return show_compared(found, [one for one in matchings if one["a"] == names[0]])
+    return show_compared(facts)
+
+
+def report_format(kind: str | None, output: Path | None) -> str | None:
+    """html, md or json: as it was asked for, else by the file's ending; None where no report was asked for."""
+    if kind is None and output is None:
+        return None
+    if output is None:
+        raise typer.BadParameter(f"--format {kind} needs --output FILE")
+    found = kind or output.suffix.removeprefix(".")
+    if found not in ("html", "md", "json"):
+        raise typer.BadParameter(f"--format is html, md or json, not {found!r}")
+    return found
 
 
 @runs_app.command("trust")

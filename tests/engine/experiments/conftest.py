@@ -8,6 +8,9 @@ import pytest
 
 from engine import presets
 from engine.catalogue.fetch import fetch
+from engine.experiments import whole
+from engine.experiments.drawing import picture
+from engine.experiments.reproduce import Order, Reproduced
 from engine.home import Home
 from engine.progress import silent
 
@@ -68,3 +71,27 @@ def short_recipes() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(presets, "_tables", short)
         yield
+
+
+class Makers:
+    """Stand-ins that make a part at once; `broken` says what comes of one instead."""
+
+    def __init__(self) -> None:
+        self.made: list[str] = []
+        self.broken: dict[str, BaseException] = {}
+
+    def __call__(self, order: Order, name: str, _progress: object) -> Reproduced:
+        self.made.append(name)
+        if name in self.broken:
+            raise self.broken[name]
+        drawn = picture(f"{name}-drawn", 2, lambda canvas: canvas.add_subplot().plot([0, 1]), "A line.", ("a",), [(1,)])
+        facts = {"dataset": order.dataset, "columns": [], "cases": [], "curves": [], "paper": {}, "name": name}
+        return Reproduced(name, facts, f"# {name}\n\nWords.\n", [drawn])
+
+
+@pytest.fixture
+def makers(monkeypatch: pytest.MonkeyPatch) -> Makers:
+    found = Makers()
+    monkeypatch.setattr(whole, "reproduce", found)
+    monkeypatch.setattr(whole, "wanted", lambda _order, _name: [])
+    return found

@@ -10,41 +10,17 @@ import pytest
 
 from engine.errors import CatalogueError, HomeError, RunError
 from engine.experiments import whole
-from engine.experiments.drawing import picture
 from engine.experiments.pace import Pace, minutes
 from engine.experiments.protocol import truncated
-from engine.experiments.reproduce import MAKERS, Order, Reproduced
+from engine.experiments.reproduce import MAKERS, Order
 from engine.experiments.trained import Stock, Wanted, plan
 from engine.experiments.whole import Part, is_kept, key, make_all, stated, steps
 from engine.home import Home
 from engine.report.blocks import Heading, Listing, Table, Words, read_markdown
+from tests.engine.experiments.conftest import Makers
 
 APPLY = {"table1", "figure2", "figure4", "figure5", "interventions", "matryoshka", "steering"}
 """What music without years can have."""
-
-
-class Makers:
-    """Stand-ins that make a part at once; `broken` says what comes of one instead."""
-
-    def __init__(self) -> None:
-        self.made: list[str] = []
-        self.broken: dict[str, BaseException] = {}
-
-    def __call__(self, order: Order, name: str, _progress: object) -> Reproduced:
-        self.made.append(name)
-        if name in self.broken:
-            raise self.broken[name]
-        drawn = picture(f"{name}-drawn", 2, lambda canvas: canvas.add_subplot().plot([0, 1]), "A line.", ("a",), [(1,)])
-        facts = {"dataset": order.dataset, "columns": [], "cases": [], "curves": [], "paper": {}, "name": name}
-        return Reproduced(name, facts, f"# {name}\n\nWords.\n", [drawn])
-
-
-@pytest.fixture
-def makers(monkeypatch: pytest.MonkeyPatch) -> Makers:
-    found = Makers()
-    monkeypatch.setattr(whole, "reproduce", found)
-    monkeypatch.setattr(whole, "wanted", lambda _order, _name: [])
-    return found
 
 
 stand_ins = pytest.mark.usefixtures("makers")

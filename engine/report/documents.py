@@ -1,0 +1,83 @@
+"""A document of blocks as files: Markdown with its pictures beside it, a page that needs nothing else, or its facts."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from engine import __version__
+from engine.experiments.drawing import Picture
+from engine.home import write_whole
+from engine.report.blocks import Block, Document, Drawing, Folded, Heading, Listing, Table, Words, as_markdown
+from engine.report.document import exported
+from engine.report.html import TEMPLATES, environment, inline_svg
+from engine.report.markdown import as_json
+from engine.report.pictures import Figure
+
+_FIGURE = re.compile(r"[-+]?[\d.,]+( ?[%s]|\*)?( \[.*\])?|–|")
+"""A cell that is a number, perhaps with its interval, or unknown."""
+
+
+def as_page(document: Document) -> str:
+    """The document as one HTML file: no network, no script, its pictures within. Text never acts as markup."""
+    headings = [block for block in document.blocks if isinstance(block, Heading) and block.level == 2]
+    text = (
+        environment()
+        .get_template("blocks.html")
+        .render(
+            title=document.title,
+            version=__version__,
+            exported=exported(),
+            contents=[(_anchor(block.text), block.text) for block in headings],
+            blocks=_plain(document.blocks),
+            style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        )
+    )
+    return "\n".join(line for line in map(str.rstrip, text.splitlines()) if line) + "\n"
+
+
+FORMATS: Mapping[str, Callable[[Document], str]] = {
+    "html": as_page,
+    "md": as_markdown,
+    "json": lambda document: as_json(document.facts),
+}
+
+
+def write_document(document: Document, path: Path, kind: str) -> list[Path]:
+    """Write one of `FORMATS` to `path`, and the pictures of a Markdown file beside it; returns what was written."""
+    drawings = [block for block in document.blocks if isinstance(block, Drawing)] if kind == "md" else []
+    files = {path: FORMATS[kind](document)}
+    files |= {path.with_name(f"{drawing.name}.svg"): drawing.svg for drawing in drawings}
+    for file, text in files.items():
+        write_whole(file, text)
+    return list(files)
+
+
+def _plain(blocks: Sequence[Block]) -> list[dict[str, Any]]:
+    """As the template takes them."""
+    found: list[dict[str, Any]] = []
+    section = ""
+    for block in blocks:
+        match block:
+            case Heading(text, level):
+                section = text
+                found.append({"kind": "heading", "text": text, "level": level, "anchor": _anchor(text) * (level == 2)})
+            case Words(text, strong):
+                found.append({"kind": "words", "text": text, "strong": strong})
+            case Listing(items):
+                found.append({"kind": "listing", "texts": list(items)})
+            case Table(header, rows):
+                right = [all(_FIGURE.fullmatch(row[n]) for row in rows) for n in range(len(header))]
+                found.append({"kind": "table", "header": header, "rows": rows, "right": right, "name": section})
+            case Drawing(name, svg, alt):
+                picture = Picture(name, svg.encode(), b"", alt, (), ())
+                found.append({"kind": "drawing", "svg": inline_svg(Figure(name, section, "", picture)), "alt": alt})
+            case Folded(title, inner, _):
+                found.append({"kind": "folded", "title": title, "blocks": _plain(inner)})
+    return found
+
+
+def _anchor(text: str) -> str:
+    return "-".join(re.findall(r"[a-z0-9]+", text.lower()))

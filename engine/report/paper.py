@@ -1,0 +1,204 @@
+"""The paper's tables and figures in one document: our pictures beside its published figures, and where they differ."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine import __version__
+from engine.catalogue.catalogue import Catalogue
+from engine.experiments import tables
+from engine.experiments.differences import FEWEST_USERS, Difference, differences
+from engine.experiments.published import published
+from engine.experiments.reproduce import Order
+from engine.experiments.whole import Kept, Part
+from engine.report.blocks import (
+    Block,
+    Document,
+    Drawing,
+    Folded,
+    Heading,
+    Listing,
+    Table,
+    Words,
+    read_markdown,
+)
+
+TITLES = {
+    "table1": "Table 1: purity of concept neurons",
+    "figure2": "Figure 2: what neurons respond to",
+    "figure3": "Figure 3: decades",
+    "figure4": "Figure 4: the weight of the prediction loss",
+    "figure5": "Figure 5: an artist promoted to three audiences",
+    "interventions": "Interventions",
+    "matryoshka": "Matryoshka levels",
+    "steering": "What reaching a goal costs",
+}
+NOTHING_PRINTED = {
+    "figure2": "The paper has a picture alone and prints no figure for it, so there is nothing to set beside ours but "
+    "the catalogue's own mean.",
+    "figure3": "The paper has a picture alone and prints no figure for it; beside each bar stands what any items of "
+    "the catalogue would have.",
+    "matryoshka": "The paper says in words what nesting does and prints no figure for it; beside the nested "
+    "dictionaries stand flat ones, cut into quarters by number.",
+    "steering": "The paper has no such table: it sets one neuron to a level, and does not ask what a goal costs.",
+}
+
+
+def paper_document(order: Order, parts: Sequence[Part], folder: Path) -> Document:
+    """Everything that lies in `folder` for the data set, part by part."""
+    facts = published()
+    with Catalogue.open(order.home, order.dataset) as catalogue:
+        notices = [catalogue.meta[name] for name in ("notice", "source_notice") if catalogue.meta[name]]
+    kept = {one.name: Kept.read(folder, one.name) for one in parts if one.here}
+    found = differences({name: one.facts for name, one in kept.items()})
+    seeds = ", ".join(str(seed) for seed in order.seeds)
+    blocks: list[Block] = [
+        Words(
+            f"Beside “{facts.source.title}” ({facts.source.authors}, {facts.source.venue}). Data set {order.dataset}; "
+            f"recommenders {', '.join(tables.NAMES[model] for model in order.models)}; seeds {seeds}. The paper has "
+            "one run and no spread. Published figures are those that it prints or its released notebooks hold; where "
+            "it has a picture alone, that is said."
+        ),
+        *(Words(f"Note: {notice}", strong=True) for notice in notices),
+        Heading("What is here"),
+        Table(("part", "state", "why"), [[TITLES[one.name], one.state, one.reason or ""] for one in parts]),
+        Heading("Where we differ, and why"),
+        *_differing(found, kept),
+    ]
+    for one in parts:
+        blocks.append(Heading(TITLES[one.name]))
+        if one.name in kept:
+            blocks += _part(order, kept[one.name], folder)
+        else:
+            blocks.append(Words(f"{one.state.capitalize()}. {one.reason}"))
+    whole = {
+        "dataset": order.dataset,
+        "models": list(order.models),
+        "seeds": list(order.seeds),
+        "version": __version__,
+        "parts": [vars(one) for one in parts],
+        "differences": [{**vars(one), "verdict": one.verdict} for one in found],
+        "facts": {name: dict(one.facts) for name, one in kept.items()},
+    }
+    return Document(f"The paper's tables and figures on {order.dataset}", blocks, whole)
+
+
+def _differing(found: Sequence[Difference], kept: Mapping[str, Kept]) -> list[Block]:
+    silent = [TITLES[name] for name in kept if name in NOTHING_PRINTED]
+    if not found:
+        return [Words("Nothing that the paper prints a figure of is here, so nothing can differ.")]
+    rows = [
+        [
+            one.what,
+            f"{one.paper:.2f}",
+            _range(one),
+            f"{one.ours - one.paper:+.2f}",
+            one.verdict.partition("; ")[2] or "–",
+        ]
+        for one in found
+    ]
+    said: list[Block] = [
+        Table(("what", "paper", "ours", "ours - paper", "beside our spread"), rows),
+        Words(
+            "Reasons are named where the difference they make was measured here, with its size. What was not measured "
+            "(how the paper's vectors were scaled, its optimiser, how long it trained) is not blamed."
+        ),
+    ]
+    for one in found:
+        if one.reasons:
+            told = one.verdict[0].upper() + one.verdict[1:]
+            said += [Heading(one.what, 4), Words(f"{told}."), Listing(one.reasons)]
+    if silent:
+        said.append(Words(f"Nothing printed to differ from: {'; '.join(silent)}."))
+    return said
+
+
+def _range(one: Difference) -> str:
+    if one.low == one.high:
+        return f"{one.ours:.2f}"
+    return f"{one.ours:.2f} [{one.low:.2f}, {one.high:.2f}]"
+
+
+def _part(order: Order, one: Kept, folder: Path) -> list[Block]:
+    drawings = [Drawing(name, (folder / f"{name}.svg").read_text(encoding="utf-8"), alt) for name, alt in one.pictures]
+    whole = read_markdown(_without_small_groups(one))
+    if one.name in NOTHING_PRINTED:
+        said: list[Block] = [Words(NOTHING_PRINTED[one.name])]
+        return [*said, *drawings, Folded("All figures of this part", whole, f"{one.name}.md")]
+    if one.name == "table1":
+        return _table1(order, one)
+    if one.name in ("figure5", "interventions"):
+        beside = [*_doses(one.facts), *drawings]
+        return [*beside, Folded("All figures of this part", whole, f"{one.name}.md")]
+    return [*drawings, *whole]
+
+
+def _table1(order: Order, one: Kept) -> list[Block]:
+    columns = [
+        column
+        for column in one.facts["columns"]
+        if column["dataset"] == order.dataset and column["model"] in order.models
+    ]
+    said: list[Block] = [Words(tables.TABLE1)]
+    for column in columns:
+        head = f"{tables.NAMES[column['model']]} on {order.dataset}"
+        said += [Heading(head, 3), *read_markdown("\n".join(tables.table1_column(column)))]
+    return said
+
+
+def _doses(facts: Mapping[str, Any]) -> list[Block]:
+    """Each published bar beside ours at the ends of the dose: unedited, reconstructed, and the last level."""
+    rows, few = [], []
+    for one in facts["cases"]:
+        name = f"{tables.NAMES[one['model']]}: {one['title']}"
+        if one["unknown"] is not None:
+            rows.append([name, "", "", "", "", f"unknown: {one['unknown']}"])
+            continue
+        if any(way["users"] < FEWEST_USERS for way in one["ways"]):
+            few.append(name)
+            continue
+        paper = one["paper"]
+        for way in one["ways"]:
+            printed = "–" if paper is None else f"{_first(paper):.2f} to {paper['shares'][-1]:.2f}"
+            last = way["levels"][-1]
+            control = "–" if last["control"] is None else f"{last['control']:.2f}"
+            rest = "–" if last["rbo_rest"] is None else f"{last['rbo_rest']:.2f}"
+            served = "ours" if way["name"] == "ours" else "the paper's way"
+            rows.append([name, served, printed, f"{_share(way['original'])} to {_share(last)}", control, rest])
+    header = (
+        "case",
+        "served",
+        "paper, first to last",
+        "ours, unedited to last level (95 %)",
+        "random neuron",
+        "rest, RBO",
+    )
+    said: list[Block] = [Table(header, rows)]
+    if few:
+        said.append(Words(f"Left out, with fewer than {FEWEST_USERS} users to count: {', '.join(few)}."))
+    return said
+
+
+def _first(paper: Mapping[str, Any]) -> float:
+    arms = [paper["unedited"], paper["original"], paper["shares"][0]]
+    return float(next(value for value in arms if value is not None))
+
+
+def _share(row: Mapping[str, Any]) -> str:
+    if row["share"] is None:
+        return "–"
+    mean, low, high = row["share"]
+    return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _without_small_groups(one: Kept) -> str:
+    """The part's Markdown without the sections of cases that count fewer than `FEWEST_USERS` users."""
+    small = [
+        f"## {tables.NAMES[case['model']]}: {case['title']}"
+        for case in one.facts.get("cases", [])
+        if any(way["users"] < FEWEST_USERS for way in case["ways"])
+    ]
+    sections = ("\n" + one.markdown).split("\n## ")
+    return "\n## ".join(
+        section for section in sections if f"## {section.splitlines()[0] if section else ''}" not in small
+    )
