@@ -164,13 +164,13 @@ def test_a_theme_has_as_many_colours_as_are_asked_for(tmp_path: Path, ptys: list
 def test_ascii_is_drawn_where_it_is_wanted_or_nothing_else_can_be(tmp_path: Path, ptys: list[Pty]) -> None:
     make_run(tmp_path)
     latin = {"PYTHONIOENCODING": "latin-1"}
-    for options, environment in (
-        (("--ascii",), {}),
-        ((), {"MONOSCOPE_ASCII": "1"}),
-        ((), latin),
-        ((), {"TERM": "linux"}),
+    for session, options, environment in (
+        ("a", ("--ascii",), {}),
+        ("b", (), {"MONOSCOPE_ASCII": "1"}),
+        ("c", (), latin),
+        ("d", (), {"TERM": "linux"}),
     ):
-        ptys.append(terminal := Pty(workbench(tmp_path, *options), environment))
+        ptys.append(terminal := Pty(workbench(tmp_path, *options, "--session", session), environment))
         terminal.shows("p@20v")
         terminal.shows("1.00 ######")
         terminal.press("jjj")
