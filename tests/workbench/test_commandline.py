@@ -144,7 +144,7 @@ def test_the_open_run_is_filled_in_where_none_is_named(typed: str, run: str | No
         ("sessions replay", "sessions replay tuesday"),
     ],
 )
-def test_the_open_session_is_filled_in_but_an_edit_is_kept_only_on_demand(typed: str, run: str) -> None:
+def test_the_open_session_is_filled_in(typed: str, run: str) -> None:
     assert words(typed, "tuesday") == run
 
 
