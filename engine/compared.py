@@ -162,9 +162,10 @@ def matched_or_not(a: Run, b: Run) -> dict[str, Any]:
 
 
 def _concepts(a: Run, b: Run) -> dict[str, Any]:
-    """Concepts with a neuron in one run and none in the other, of those that both data sets have."""
+    """Concepts with a neuron in one run and none in the other; between two data sets a name is no concept shared."""
     reach_a, reach_b = ({one.concept: one for one in run.reach} for run in (a, b))
-    shared = [name for name in reach_a if name in reach_b]
+    together = a.manifest["dataset"] == b.manifest["dataset"]
+    shared = [name for name in reach_a if together and name in reach_b]
     vanished = [name for name in shared if reach_a[name].reached and not reach_b[name].reached]
     appeared = [name for name in shared if reach_b[name].reached and not reach_a[name].reached]
     return {

@@ -220,7 +220,10 @@ def show_compared(facts: Mapping[str, Any]) -> None:
             cells = [[p["a"], p["concept_a"], p["b"], p["concept_b"], p["correlation"]] for p in pairs]
             show("", (one["a"], "", one["b"], " ", "correlation"), cells, f"{one['a']}, {one['b']}, correlation")
     if facts["settings"]:
-        cells = [[one["setting"], *one["values"]] for one in facts["settings"]]
+        cells = [
+            [one["setting"], *(None if value is None else str(value) for value in one["values"])]
+            for one in facts["settings"]
+        ]
         show("Settings that differ", ("setting", *(run["name"] for run in facts["runs"])), cells)
 
 

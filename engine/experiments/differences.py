@@ -11,6 +11,7 @@ from engine.experiments.published import RBO_P, published
 from engine.experiments.table1 import BEST, BEST_SMALL, PAPER
 from engine.experiments.tables import NAMES
 
+RECIPES = {PAPER: "the paper's recipe", BEST: "our recipe", BEST_SMALL: "our recipe"}
 CLEAR = 0.01
 """A measured difference smaller than this is no reason for anything."""
 DEPTH = "20"
@@ -65,7 +66,9 @@ def _table1(one: Mapping[str, Any]) -> list[Difference]:
     found = []
     for variant in (PAPER, BEST_SMALL, BEST):
         ours, low, high = one["filled"][variant][DEPTH]
-        what = f"{title}: mean purity@20 over the concepts it fills, {variant}, {one['neurons'][variant]} neurons"
+        what = (
+            f"{title}: mean purity@20 over the concepts it fills, {RECIPES[variant]}, {one['neurons'][variant]} neurons"
+        )
         reasons = [*_of_choice(one, variant), *_of_number(one, variant), *(shared if variant == PAPER else [])]
         found.append(Difference(what, printed, ours, low, high, seeds, reasons))
     for variant in (PAPER, BEST):

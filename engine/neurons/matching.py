@@ -80,10 +80,12 @@ def match(za_im: np.ndarray, zb_im: np.ndarray, seed: int = 0) -> Matching:
 
 
 def match_runs(a: "Run", b: "Run", seed: int = 0) -> Matching:
-    """Pair the neurons of two runs over the ranked items whose ids both have. Raises `RunError` for too few of them."""
-    known_a, known_b = (
-        {one: n for n, one in enumerate(run.recommender.items.ids) if run.screen["ranked"][n]} for run in (a, b)
-    )
+    """Pair the neurons of two runs over the ranked items whose ids both have. Raises `RunError` for too few of them.
+
+    Between data sets of different names an id is the same item only where its title is the same too.
+    """
+    apart = a.manifest["dataset"] != b.manifest["dataset"]
+    known_a, known_b = (_known(run, with_titles=apart) for run in (a, b))
     shared = [one for one in known_a if one in known_b]
     if len(shared) < FEWEST_ITEMS:
         raise RunError(
@@ -96,6 +98,12 @@ def match_runs(a: "Run", b: "Run", seed: int = 0) -> Matching:
     za_im, zb_im = (run.sae.encode(e_id, "items") for run, e_id in zip((a, b), vectors, strict=True))
     best, share = random_directions(za_im, vectors[1], zb_im.shape[1], seed)
     return replace(match(za_im, zb_im, seed), random=best, random_matched=share)
+
+
+def _known(run: "Run", *, with_titles: bool) -> dict[tuple[str, str], int]:
+    """The number of each ranked item, by its id and, if asked for, its title."""
+    ids, titles = run.recommender.items.ids, run.texts["title"]
+    return {(one, titles[n] if with_titles else ""): n for n, one in enumerate(ids) if run.screen["ranked"][n]}
 
 
 def random_directions(za_im: np.ndarray, e_id: np.ndarray, neurons: int, seed: int) -> tuple[float, float]:

@@ -131,7 +131,7 @@ def _concepts(one: Facts) -> list[Block]:
     a, b = one["a"], one["b"]
     said: list[Block] = [Heading(f"From {a} to {b}", 3)]
     if not one["shared"]:
-        return [*said, Words("The runs know no concept in common.")]
+        return [*said, Words("The runs have no concept in common: a name in two data sets need not mean the same.")]
     told = (
         f"{one['both']} of {one['shared']} concepts have a neuron in both (half of its top 20, at twice the base rate)."
     )

@@ -80,6 +80,17 @@ def test_concepts_come_and_go_as_the_two_runs_reach_them(pair: tuple[Run, Run]) 
         assert pair[0].label_purity(one["neuron"], one["concept"])[1] == one["purity20"] >= 0.5
 
 
+def test_equal_ids_of_different_data_sets_are_no_shared_items_unless_their_titles_agree(pair: tuple[Run, Run]) -> None:
+    a = b = pair[0]
+    elsewhere = replace(b, manifest={**b.manifest, "dataset": "elsewhere", "catalogue_hash": "another"})
+    assert matched(a, elsewhere)["items"] == matched(a, b)["items"]  # the same films under another name
+    elsewhere.__dict__["texts"] = {**b.texts, "title": [f"Song {n}" for n in range(len(b.texts["title"]))]}
+    facts = compared([a, elsewhere])
+    assert "0 ranked items in common" in facts["matchings"][0]["unknown"]
+    assert facts["concepts"][0]["shared"] == 0
+    assert not facts["same_catalogue"]
+
+
 def test_settings_that_differ_are_told_and_no_others() -> None:
     a = {"dataset": "x", "versions": {"torch": "1"}, "config": {"sae": {"seed": 0, "beta": 1.0}, "recipe": "best"}}
     b = {"dataset": "x", "versions": {"torch": "1"}, "config": {"sae": {"seed": 1, "beta": 1.0, "rho": 0.1}}}

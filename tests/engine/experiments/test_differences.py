@@ -59,7 +59,7 @@ def test_without_a_measured_difference_there_is_no_reason() -> None:
 
 def test_the_means_stand_beside_the_papers_of_the_same_rows() -> None:
     found = of_table1(column())
-    mean = found["mean purity@20 over the concepts it fills, paper"]
+    mean = found["mean purity@20 over the concepts it fills, the paper's recipe"]
     assert (mean.paper, mean.ours, mean.low, mean.high, mean.seeds) == (0.85, 0.8, 0.7, 0.9, 3)
     (popular,) = [one for name, one in found.items() if "popularity percentile" in name]  # None is told of by nothing
     assert (popular.paper, popular.ours) == (6.3, 7.0)
@@ -76,7 +76,7 @@ def test_each_reason_appears_with_the_figure_that_measures_it() -> None:
     one["rows"].append({**one["rows"][0], "name": "Gone", "looser": None, "items": None})
     one["rows"][1] |= {"ours": {"paper": None}, "ours_looser": {"paper": None}, "impossible": [20]}
     found = of_table1(one)
-    said = "\n".join(found["mean purity@20 over the concepts it fills, paper"].reasons)
+    said = "\n".join(found["mean purity@20 over the concepts it fills, the paper's recipe"].reasons)
     for words in (
         "0.80, and 0.70 where one half of the items chooses",
         "22 random directions of the same vectors, chosen by the labels too, reach 0.69 [0.60, 0.75]",
@@ -87,7 +87,7 @@ def test_each_reason_appears_with_the_figure_that_measures_it() -> None:
         "no multiple of 1/K, so no purity of K items: Gone@20",
     ):
         assert words in said
-    best = "\n".join(found["mean purity@20 over the concepts it fills, best"].reasons)
+    best = "\n".join(found["mean purity@20 over the concepts it fills, our recipe"].reasons)
     assert "40 neurons to choose from, where the paper has 22: with as many as the paper 0.80" in best
 
 
