@@ -12,7 +12,7 @@ define timed
 	echo "== $(1): $$(( $$(date +%s) - start )) s"; exit $$status
 endef
 
-.PHONY: demo test test-ssh test-all bench lint types install clean
+.PHONY: demo test test-ssh test-browser test-all bench lint types install clean
 demo: $(VENV)/.installed
 	@$(BIN)/monoscope demo
 
@@ -34,7 +34,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	@touch $@
 
 # Small steps shared out to several threads are five times slower on a busy machine.
-test test-ssh test-all: export OMP_NUM_THREADS = 1
+test test-ssh test-browser test-all: export OMP_NUM_THREADS = 1
 
 # Two workers, a file each at a time, so that what a file sets up is set up once.
 PARALLEL := -q -n 2 --dist loadfile
@@ -48,6 +48,10 @@ test: $(VENV)/.installed-dev
 # Needs sshd, ssh and tmux.
 test-ssh: $(VENV)/.installed-dev
 	$(call timed,over SSH,$(BIN)/pytest -q -m ssh -rs)
+
+# Needs Chromium.
+test-browser: $(VENV)/.installed-dev
+	$(call timed,in a browser,$(BIN)/pytest -q -m browser -rs)
 
 test-all: test
 	$(call timed,ssh$(comma) browser$(comma) soak and three seeds,$(BIN)/pytest -q -m "ssh or browser or soak or seeds" -rs || [ $$? -eq 5 ])

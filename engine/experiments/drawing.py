@@ -6,7 +6,9 @@ same bytes for the same data (the SVG's ids are salted with its name, and no fil
 
 import io
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from xml.sax.saxutils import quoteattr
@@ -76,6 +78,19 @@ class Picture:
         return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+_VECTORS_ALONE: ContextVar[bool] = ContextVar("vectors_alone", default=False)
+
+
+@contextmanager
+def vectors_alone() -> Iterator[None]:
+    """Pictures that are drawn within have an empty PNG, which is a quarter of the work."""
+    token = _VECTORS_ALONE.set(True)
+    try:
+        yield
+    finally:
+        _VECTORS_ALONE.reset(token)
+
+
 def picture(
     name: str,
     height: float,
@@ -103,7 +118,8 @@ def picture(
         draw(figure)
         _settle(figure)
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None, "Title": name})
-        figure.savefig(png, format="png", dpi=DOTS, metadata={"Software": None})
+        if not _VECTORS_ALONE.get():
+            figure.savefig(png, format="png", dpi=DOTS, metadata={"Software": None})
     alt = plain(alt)
     labelled = svg.getvalue().replace(b"<svg ", f'<svg role="img" aria-label={quoteattr(alt)} '.encode(), 1)
     return Picture(name, labelled, png.getvalue(), alt, tuple(columns), tuple(tuple(row) for row in rows))

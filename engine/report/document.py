@@ -11,6 +11,7 @@ import numpy as np
 
 from engine.actions import now
 from engine.errors import MonoscopeError
+from engine.experiments.drawing import vectors_alone
 from engine.inspector import Inspector
 from engine.neurons.profile import SEGMENT_MINIMUM
 from engine.neurons.standing import READINGS
@@ -76,7 +77,8 @@ def document(run: Run, state: State, about: About, progress: Progress = silent) 
         )
         progress(0.4, "measuring edits")
         measured = _measured(inspector, state, about)
-        drawn = figures(inspector, measured.curves, measured.problem, _counted(progress))
+        with vectors_alone():
+            drawn = figures(inspector, measured.curves, measured.problem, _counted(progress))
     progress(1.0, "writing")
     rows = {neuron["neuron"]: neuron for neuron in facts["neurons"]}
     return {

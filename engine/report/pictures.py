@@ -151,8 +151,8 @@ def _beta(inspector: "Inspector") -> Figure:
         if curves and run.manifest["recommender"]["kind"] in MODEL_NAMES:
             drawn = figure4(run.manifest["recommender"]["kind"], curves, None)
             return Figure("beta", title, meaning, replace(drawn, name="beta"))
-    command = f"monoscope sweep {run.manifest['dataset']} --base {run.name} --beta 0,0.5,1,2,5"
-    return Figure("beta", title, meaning, None, f"no sweep over beta is stored for this run; make one with `{command}`")
+    command = f"monoscope sweep {run.manifest['dataset']} --base {run.name} --grid sae.beta=0,1,10 --name NAME"
+    return Figure("beta", title, meaning, None, f"no sweep over beta is stored for this run; make one with: {command}")
 
 
 def _front(inspector: "Inspector") -> Figure:

@@ -96,6 +96,7 @@ def opened(profile: Path) -> Iterator[Page]:
     """A tab of a Chromium of its own, which ends with it; `profile` is a folder for its files."""
     to_browser, from_us = os.pipe()
     from_browser, to_us = os.pipe()
+    # A plain sh may take one digit alone.
     shell = f'exec "$@" 3<&{to_browser} 4>&{to_us}'
     words = [
         str(program()),
@@ -110,7 +111,7 @@ def opened(profile: Path) -> Iterator[Page]:
         "about:blank",
     ]
     process = subprocess.Popen(
-        ["sh", "-c", shell, "sh", *words], pass_fds=(to_browser, to_us), stderr=subprocess.DEVNULL
+        ["bash", "-c", shell, "bash", *words], pass_fds=(to_browser, to_us), stderr=subprocess.DEVNULL
     )
     os.close(to_browser)
     os.close(to_us)
