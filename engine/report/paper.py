@@ -154,7 +154,7 @@ def _doses(facts: Mapping[str, Any]) -> list[Block]:
         if one["unknown"] is not None:
             rows.append([name, "", "", "", "", f"unknown: {one['unknown']}"])
             continue
-        if any(way["users"] < FEWEST_USERS for way in one["ways"]):
+        if _small(one):
             few.append(name)
             continue
         paper = one["paper"]
@@ -179,6 +179,11 @@ def _doses(facts: Mapping[str, Any]) -> list[Block]:
     return said
 
 
+def _small(case: Mapping[str, Any]) -> bool:
+    """Whether a case counts a group that is too small to be told of: its users, or those who had a promoted item."""
+    return any(way["users"] < FEWEST_USERS or 0 < (way["present_had"] or 0) < FEWEST_USERS for way in case["ways"])
+
+
 def _first(paper: Mapping[str, Any]) -> float:
     arms = [paper["unedited"], paper["original"], paper["shares"][0]]
     return float(next(value for value in arms if value is not None))
@@ -196,7 +201,7 @@ def _without_small_groups(one: Kept) -> str:
     small = [
         f"## {tables.NAMES[case['model']]}: {case['title']}"
         for case in one.facts.get("cases", [])
-        if any(way["users"] < FEWEST_USERS for way in case["ways"])
+        if case["unknown"] is None and _small(case)
     ]
     sections = ("\n" + one.markdown).split("\n## ")
     return "\n## ".join(
