@@ -4,6 +4,7 @@ A method takes its parameters, a progress, and whether the request was cancelled
 the same time (see `engine.serve`): what they share is read, or kept behind a lock of its own.
 """
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -231,6 +232,8 @@ class Answers:
 
 
 CONCEPT_NEURONS = 5
+SILENT_SECONDS = 5.0
+"""After so long without a word a request that still works repeats its last one."""
 LONGEST_NUMBER = 10**9
 
 
@@ -259,10 +262,22 @@ def _unless(stop: Stop) -> None:
 
 
 def _watched(progress: Progress, stop: Stop) -> tuple[Progress, Callable[[], None]]:
-    """A progress, and a tick, that end the work of a request which was cancelled."""
+    """A progress, and a tick, that end the work of a request which was cancelled.
+
+    Whoever waits takes silence for a hang: a tick says again how far it is, where nothing was said for a while.
+    """
+    said: tuple[float, str] = (0.0, "")
+    at = time.monotonic()
 
     def tell(share: float, text: str) -> None:
+        nonlocal said, at
         _unless(stop)
+        said, at = (share, text), time.monotonic()
         progress(share, text)
 
-    return tell, lambda: _unless(stop)
+    def tick() -> None:
+        _unless(stop)
+        if time.monotonic() - at > SILENT_SECONDS:
+            tell(*said)
+
+    return tell, tick

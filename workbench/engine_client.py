@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
@@ -25,11 +25,15 @@ GRACE_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Asked:
-    """A request that has no answer yet; `due` is None if it may take as long as it likes."""
+    """A request that has no answer yet.
+
+    `limit` is how many seconds the engine may be silent about it, None if as long as it likes; `due` is when they end.
+    """
 
     id: int
     method: str
     params: Mapping[str, Any]
+    limit: float | None
     due: float | None
 
 
@@ -111,16 +115,18 @@ class EngineClient:
             threading.Thread(target=work, args=(self._child, self._outgoing), daemon=True).start()
 
     def ask(self, method: str, params: Mapping[str, Any], limit_seconds: float | None, *, newest: bool = False) -> int:
-        """Send a request. `newest`: earlier ones of the same method are cancelled and their answers dropped."""
+        """Send a request that may be silent for `limit_seconds`, counted anew from each word on its progress.
+
+        `newest`: earlier ones of the same method are cancelled and their answers dropped.
+        """
         if newest:
             with self._lock:
                 old = [asked.id for asked in self._asked.values() if asked.method == method]
             for number in old:
                 self.cancel(number, forget=True)
         number = next(self._ids)
-        due = None if limit_seconds is None else time.monotonic() + limit_seconds
         with self._lock:
-            self._asked[number] = Asked(number, method, params, due)
+            self._asked[number] = Asked(number, method, params, limit_seconds, _due(limit_seconds))
         self._outgoing.put({"id": number, "method": method, "params": dict(params)})
         return number
 
@@ -208,6 +214,8 @@ class EngineClient:
         final = "progress" not in body
         with self._lock:
             asked = self._asked.pop(body["id"], None) if final else self._asked.get(body["id"])
+            if asked is not None and not final:
+                asked = self._asked[asked.id] = replace(asked, due=_due(asked.limit))
         if asked is None:
             return  # cancelled, or the answer to a cancel
         if "result" in body:
@@ -233,6 +241,10 @@ def _pipe(stream: IO[bytes] | None) -> BinaryIO:
     if stream is None:
         raise ValueError("the child was started without a pipe")
     return cast(BinaryIO, stream)
+
+
+def _due(limit_seconds: float | None) -> float | None:
+    return None if limit_seconds is None else time.monotonic() + limit_seconds
 
 
 def _exit_words(code: int) -> str:

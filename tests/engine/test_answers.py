@@ -4,12 +4,13 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from engine import opening
+from engine import answers, opening
 from engine.errors import MonoscopeError
 from engine.run import Run
 from engine.steering.cohort import Cohort
@@ -501,3 +502,14 @@ def test_a_label_by_hand_is_tested_and_not_named_anew(peer: Peer) -> None:
     tested = {told["kind"]: told for told in actions if told["action"] == "score" and told["neuron"] == 2}
     assert tested["held-out"]["concept"] == "Horror"
     assert tested["held-out"]["state"] == "scored"
+
+
+def test_long_work_says_again_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(answers, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    told: list[tuple[float, str]] = []
+    tell, tick = answers._watched(lambda share, text: told.append((share, text)), lambda: False)
+    tell(0.3, "the lists")
+    for now[0] in (1.0, 4.0, 6.0, 7.0, 12.0):
+        tick()
+    assert told == [(0.3, "the lists")] * 3

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -100,6 +101,27 @@ def test_a_child_that_hangs_is_killed_when_its_time_is_up(client: Client, monkey
     ended = events.get(timeout=5)
     assert isinstance(ended, Ended)
     assert ended.reason == "did not answer (rank) and was killed"
+
+
+def test_progress_counts_as_an_answer_and_silence_after_it_does_not(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MONOSCOPE_FAKE", "slow-label")
+    asked, told, checks = 0.0, 8.0, (15.0, 19.0)
+    moments = iter((asked, told, *checks))
+    monkeypatch.setattr("workbench.engine_client.time", SimpleNamespace(monotonic=lambda: next(moments)))
+    engine, events = client
+    engine.start()
+    engine.ask("label", {"run": "r", "neurons": [3]}, 10.0)
+    assert isinstance(events.get(timeout=5), Progressed)
+    pid = engine.pid
+    engine.check()
+    assert events.empty()
+    assert engine.pid == pid
+    engine.check()
+    ended = events.get(timeout=5)
+    assert isinstance(ended, Ended)
+    assert ended.reason == "did not answer (label) and was killed"
 
 
 def test_a_long_label_does_not_get_the_engine_killed(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
