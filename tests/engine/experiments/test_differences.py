@@ -116,7 +116,8 @@ def test_what_beta_buys_is_told_beside_what_is_left_at_equal_sparsity() -> None:
     assert "have 0.72 by it and 0.76 by ours, on the same 12 users" in said
     assert "identical lists then have 0.953" in said
     assert "(+7.4 a user): RBO changes by +0.21 that way (printed +0.32), and by -0.01 where" in said
-    equal = figure4(protocol={})
+    same = {"run": "r", "users": 12, "rbo": 0.76, "rbo_truncated": 0.76, "rbo_theirs": 0.757}
+    equal = figure4(protocol={"mf": same})
     equal["curves"][0]["measures"]["l0_users"] = [[10.0, 10.0]]
     assert [one.reasons for one in differences({"figure4": equal})] == [[]] * 4  # nothing measured, nothing blamed
 
