@@ -69,7 +69,7 @@ class Measured:
 
 def document(run: Run, state: State, about: About, progress: Progress = silent) -> dict[str, Any]:
     """Everything that the template shows. What needs the data set is None where it is not here, with the reason."""
-    facts = report_facts(run, state)
+    facts = report_facts(run, state, with_users=about.with_users)
     with Inspector.open(run) as inspector:
         numbers = chosen(run, state)
         cards = Cards(inspector, about.with_users).all(

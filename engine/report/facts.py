@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.labels.exchange import flat_scores
+from engine.neurons.profile import SEGMENT_MINIMUM
 from engine.run import Run
 from engine.session import State
 
@@ -11,8 +12,8 @@ TOP_ITEMS = 10
 LEFT_OUT = ("config", "concepts", "recommender", "sae", "fidelity")
 
 
-def report_facts(run: Run, state: State) -> dict[str, Any]:
-    """Everything that a report shows of a run and of its session's labels and edits. No user ids."""
+def report_facts(run: Run, state: State, *, with_users: bool = False) -> dict[str, Any]:
+    """Everything that a report shows of a run and of its session's labels and edits; ids of users if `with_users`."""
     manifest = run.manifest
     return {
         "schema": 1,
@@ -24,16 +25,18 @@ def report_facts(run: Run, state: State) -> dict[str, Any]:
         "fidelity": manifest["fidelity"],
         "neurons": [_neuron(run, neuron.neuron, state) for neuron in run.neurons],
         "concepts": manifest["concepts"],
-        "edits": [_without_users(edit) for edit in state.edits],
+        "edits": [dict(edit) if with_users else _without_users(edit) for edit in state.edits],
     }
 
 
 def _without_users(edit: Mapping[str, Any]) -> dict[str, Any]:
-    """An edit with the number of its users in the place of their ids; a predicate over ids is left out too."""
+    """An edit with the number of its users in the place of their ids, where they are ten or more; a predicate over ids
+    is left out too."""
     told = dict(edit)
     if told.get("side", "users") == "users":
         if told.get("ids") is not None:
-            told["ids"] = f"{len(told['ids'])} users"
+            few = len(told["ids"]) < SEGMENT_MINIMUM
+            told["ids"] = f"fewer than {SEGMENT_MINIMUM} users" if few else f"{len(told['ids'])} users"
         if "user_id" in str(told.get("where") or "").casefold():
             told |= {"where": None, "ids": "users by id"}
     return told

@@ -157,7 +157,7 @@ def _beta(inspector: "Inspector") -> Figure:
 
 def _front(inspector: "Inspector") -> Figure:
     title = "Readable against faithful"
-    meaning = "Every autoencoder of the latest sweep: further right keeps more of the lists, higher is purer."
+    meaning = "Every autoencoder of a sweep: further right keeps more of the lists, higher is purer."
     for sweep in _sweeps(inspector.run):
         points = [
             Tradeoff(

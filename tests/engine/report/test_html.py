@@ -122,7 +122,7 @@ def test_no_user_and_no_small_group_leaves(demo_run: Run, page: str) -> None:
     assert "leaves this machine with" in page
     assert "Looks right." in page
     allowed = as_html(document(demo_run, STATE, About(None, with_users=True)))
-    assert "v0001" in allowed
+    assert "For users v0001, v0002 (2)." in allowed
     assert "Asked v0004 in person." in allowed
     assert "Top users" in allowed
     assert "Top users" not in page

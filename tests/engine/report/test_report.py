@@ -46,11 +46,13 @@ def test_edits_of_all_kinds_are_told_without_ids_of_users(demo_run: Run) -> None
         {"goal": "share(Sci-Fi | x)<=0.1", "where": "age_band = 'under 18'", "amounts": "a", "neurons_at_most": 4},
     )
     text = render(demo_run, State(edits=edits), "md")
-    assert "| 1 | neuron 3 off |  | 2 users |  |" in text
+    assert "| 1 | neuron 3 off |  | fewer than 10 users |  |" in text
     assert "| 2 | neuron 3 off |  | users by id | switched off |" in text
     assert "| 3 | neuron 3 off |  | items f001 |  |" in text
     assert r"| 4 | solved for share(Sci-Fi \| x)\<=0.1 | at most 4 neurons a user | users where age" in text
     assert "v0001" not in text + render(demo_run, State(edits=edits), "json")
+    many = ({**off, "ids": [f"v{n:04}" for n in range(1, 13)]},)
+    assert "| 1 | neuron 3 off |  | 12 users |  |" in render(demo_run, State(edits=many), "md")
 
 
 def test_every_row_of_every_table_has_as_many_cells_as_its_head(demo_run: Run) -> None:
