@@ -81,6 +81,8 @@ class Step:
     training: float = 0.0
     own: float = 0.0
     missing: Sequence[Wanted] = ()
+    kinds: Sequence[str] = ()
+    """Of the trainings, as their pace is remembered."""
 
     @property
     def seconds(self) -> float:
@@ -120,7 +122,8 @@ def _step(order: Order, name: str, trained_by_then: Sequence[Wanted], stock: Sto
     missing = [one for one in dict.fromkeys(planned.missing) if one not in trained_by_then]
     pace = planned.pace
     training = sum(pace.expected(*planned.guesses[one]) for one in missing)
-    return Step(name, "to make", None, training, pace.expected(*own_work(order, name)), missing)
+    kinds = [planned.guesses[one][0] for one in missing]
+    return Step(name, "to make", None, training, pace.expected(*own_work(order, name)), missing, kinds)
 
 
 def own_work(order: Order, name: str) -> tuple[str, float]:
@@ -155,9 +158,10 @@ def stated(order: Order, planned: Sequence[Step], folder: Path) -> list[str]:
     recommenders = {wanted.base for wanted in missing}
     runs = f"{len(missing)} run{'s' if len(missing) != 1 else ''} of {len(recommenders)} recommenders to train"
     said += [f"{one.name}: about {minutes(one.seconds)}{_trains(one)}." for one in to_make]
+    kinds = [own_work(order, one.name)[0] for one in to_make] + [kind for one in to_make for kind in one.kinds]
     pace = Pace.of(order.home)
-    known = sum(pace.measured(own_work(order, one.name)[0]) for one in to_make)
-    source = f"{known} of {len(to_make)} by what they took on this machine before" if known else "guessed for two cores"
+    known = any(pace.measured(kind) for kind in kinds)
+    source = "by what such work took here before, where it was measured" if known else "guessed for two cores"
     said.append(
         f"{len(to_make)} parts, {runs if missing else 'all runs are here'}, about "
         f"{minutes(sum(one.seconds for one in to_make))} in all ({source}). Interrupted, the same command goes on; one "

@@ -36,7 +36,7 @@ def made(order: Order, folder: Path, told: Callable[[Part], None] = lambda _part
 
 
 def test_what_costs_least_comes_first_and_what_the_data_cannot_have_says_why(
-    order: Order, makers: Makers, tmp_path: Path
+    order: Order, makers: Makers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planned = steps(order, tmp_path)
     seconds = [one.seconds for one in planned if one.state == "to make"]
@@ -46,6 +46,14 @@ def test_what_costs_least_comes_first_and_what_the_data_cannot_have_says_why(
     said = "\n".join(stated(order, planned, tmp_path))
     assert "figure3: left out." in said
     assert "7 parts, all runs are here, about" in said
+    (order.home.root / "reproductions" / "pace.json").unlink(missing_ok=True)
+    assert "guessed for two cores" in stated(order, steps(order, tmp_path), tmp_path)[-1]
+    with monkeypatch.context() as patch:
+        patch.setattr(Pace, "read", lambda _self: {"lastfm-msd, mf, figure2": [(1.0, 1000.0)]})
+        slow = {one.name: one for one in steps(order, tmp_path)}
+        assert slow["figure2"].own == 1000 * whole.SECONDS["figure2"][0]
+        assert list(slow)[-1] == "figure2"  # what was cheap by the guess comes last
+        assert "where it was measured" in stated(order, list(slow.values()), tmp_path)[-1]
     states = made(order, tmp_path)
     assert makers.made == [one.name for one in planned if one.state == "to make"]
     assert list(states) == list(MAKERS)
