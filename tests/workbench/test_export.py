@@ -157,3 +157,19 @@ def test_an_edited_perceptron_is_adopted_again_and_ranks_as_the_session_did(
     run, again = Run.open(monoscope.home, "ncf"), Run.open(monoscope.home, "again")
     assert again.recommender.scorer.kind == "mlp"
     assert shown(again, "none", 30) == shown(run, "ncf", 30) != shown(run, "none", 30)
+
+
+def test_figures_need_a_folder_and_a_page_takes_the_place_of_an_earlier_one(
+    served: str, monoscope: Monoscope, tmp_path: Path
+) -> None:
+    answer = monoscope("export", served, "--format", "svg")
+    assert answer.code == 2
+    assert "name a folder" in answer.err
+    page = tmp_path / "report.html"
+    for _ in range(2):
+        assert monoscope("export", served, "--format", "html", "--output", page).code == 0
+    assert page.read_text().startswith("<!doctype html>")
+    page.write_text("mine")
+    answer = monoscope("export", served, "--format", "html", "--output", page)
+    assert answer.code == 1
+    assert page.read_text() == "mine"
