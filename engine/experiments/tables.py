@@ -13,6 +13,8 @@ from engine.neurons.standing import READINGS
 
 COLUMNS = (("films", "mf"), ("films", "ncf"), ("music", "mf"), ("music", "ncf"))
 NAMES = {"mf": "MF", "ncf": "NCF", "films": "films", "music": "music"}
+RECIPES = {"paper": "the paper's recipe"}
+"""Variants whose own name would be taken for something else at the head of a column."""
 DEPTHS = ("10", "20", "50")
 Stored = Mapping[str, Any]
 """A column as JSON has it: depths are text."""
@@ -22,7 +24,7 @@ TABLE1 = (
     "Share of a neuron's 10, 20 and 50 most active items that carry the concept. Ours: each concept's purest "
     "neuron, chosen by these labels as in the paper (label-chosen), mean over seeds of the recommender; concepts "
     "are strict (90's Drama is the decade and the genre), items without training interactions are left out. "
-    "`*`: the printed figure is no multiple of 1/K. cap: the highest purity@50 that so few items allow."
+    "A star: the printed figure is no multiple of 1/K. cap: the highest purity@50 that so few items allow."
 )
 """What stands over the table."""
 
@@ -48,8 +50,8 @@ def table1(columns: Mapping[tuple[str, str], Stored]) -> str:
 def table1_column(one: Stored) -> list[str]:
     """One model on one data set as lines of Markdown."""
     variants = list(one["neurons"])
-    titles = [f"{variant} (m {one['neurons'][variant]})" for variant in variants]
-    lines = _rule(["concept", "items", "cap", "paper", *titles])
+    titles = [f"ours: {RECIPES.get(variant, variant)} (m {one['neurons'][variant]})" for variant in variants]
+    lines = _rule(["concept", "items", "cap", "printed", *titles])
     for row in one["rows"]:
         paper = (
             "–"

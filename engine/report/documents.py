@@ -16,8 +16,8 @@ from engine.report.html import TEMPLATES, environment, inline_svg
 from engine.report.markdown import as_json
 from engine.report.pictures import Figure
 
-_FIGURE = re.compile(r"[-+]?[\d.,]+( ?[%s]|\*)?( \[.*\])?|–|")
-"""A cell that is a number, perhaps with its interval, or unknown."""
+_FIGURE = re.compile(r"[-+]?[\d.,]+[%*]?( [-+]?[\d.,]+\*?)*( \[.*\])?|–|")
+"""A cell of numbers, perhaps with an interval, or unknown."""
 
 
 def as_page(document: Document) -> str:
