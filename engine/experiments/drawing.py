@@ -131,7 +131,8 @@ def _settle(figure: "Figure") -> None:
     The layout's solver differs in the last bits from call to call, and the SVG's ids are hashes of those numbers.
     """
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    # With None, unlike "none", nothing is left that would have each file drawn twice.
+    figure.set_layout_engine(None)
     for axes in figure.axes:
         left, bottom, width, height = (round(float(value), 4) for value in axes.get_position(original=True).bounds)
         axes.set_position((left, bottom, width, height))
