@@ -288,7 +288,7 @@ def written_to(words: Sequence[str], file: str, path: str, *, agreed: bool) -> t
     """The command with `path` in the place of `file`, which it writes; `agreed`: it may write over what is there."""
     forms = {file: path, f"--output={file}": f"--output={path}"}
     at = max(place for place, word in enumerate(words) if word in forms)
-    over = ["--overwrite"] if agreed and words[0] == "export" and "--overwrite" not in words else []
+    over = ["--overwrite"] if agreed and "--overwrite" not in words else []
     return (*words[:at], forms[words[at]], *words[at + 1 :], *over)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.actions import BY_AN_ANALYST, Label, LabelState, State
 from engine.errors import LabelError, MonoscopeError
-from engine.labels.exchange import FORMATS, LONGEST, read_labels, with_concept
+from engine.labels.exchange import FORMATS, LONGEST, check_file, read_labels, with_concept
 from engine.labels.metadata import NO_CONCEPT
 from engine.labels.purest import is_purest
 from engine.labels.resolve import resolve
@@ -114,8 +114,11 @@ def _append(journal: Session, number: int, label: Label) -> None:
     journal.append("label", neuron=number, **told)
 
 
-def export_labels(run: Run, state: State, path: Path | None) -> str | None:
-    """Write labels to a file whose name says how, beside and renamed; without a file, JSON as text."""
+def export_labels(run: Run, state: State, path: Path | None, *, overwrite: bool = False) -> str | None:
+    """Write labels to a file whose name says how, beside and renamed; without a file, JSON as text.
+
+    An earlier export gives way; any other file does only with `overwrite`.
+    """
     from engine.home import write_whole
 
     origin = Origin.of(run.home, run.name)
@@ -124,6 +127,7 @@ def export_labels(run: Run, state: State, path: Path | None) -> str | None:
     written = FORMATS.get(path.suffix.lower())
     if written is None:
         raise LabelError(f"{path} says not which format: end it in {' or '.join(FORMATS)}.")
+    check_file(path, overwrite=overwrite)
     write_whole(path, written(state, origin))
     return None
 

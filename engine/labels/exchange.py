@@ -26,9 +26,26 @@ COLUMNS = ("run", "content", *_LABEL, *_SCORES)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _QUOTED = (*_FORMULA, "'")
 """What a ' goes before: what a spreadsheet would run, and a ' that would be taken for one of ours."""
+_TOP = 4096
 LARGEST = 64 << 20
 LONGEST = 200
 """Characters of a label, at most."""
+
+
+def check_file(path: Path, *, overwrite: bool) -> None:
+    """Raise a `LabelError` where `path` is a file, not empty, that is no export of labels; never if `overwrite`."""
+    if overwrite or not path.is_file():
+        return
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            start = file.read(_TOP)
+    except OSError as error:
+        raise LabelError(f"Cannot read {path}: {error.strerror}.") from error
+    exported = json.dumps(FORMAT) in start or start.startswith(",".join(COLUMNS[:4]))
+    if start.strip() and not exported:
+        raise LabelError(
+            f"{path} exists and is no export of labels; name another file, or write over it with --overwrite."
+        )
 
 
 def as_json(state: State, origin: Origin) -> str:

@@ -137,7 +137,7 @@ async def test_a_file_that_is_there_is_written_over_only_on_a_yes(demo: Home, tm
             "export demo-mf --output={0}/r.md --overwrite",
             "export demo-mf --output={0}/s.md",
         ),
-        ("labels export {0}/r.md", "labels demo-mf export {0}/r.md", "labels demo-mf export {0}/s.md"),
+        ("labels export {0}/r.md", "labels demo-mf export {0}/r.md --overwrite", "labels demo-mf export {0}/s.md"),
         (
             "export --format vectors --output {0}",
             "export demo-mf --format vectors --output {0} --overwrite",

@@ -530,6 +530,24 @@ def test_a_file_that_does_not_fit_is_refused_whole_with_its_place(
     assert monoscope("labels", "demo", "--session", "refusing").code == 1  # nothing was written, so there is none
 
 
+@pytest.mark.parametrize("name", ["l.json", "l.csv"])
+def test_an_export_writes_over_an_earlier_one_and_over_nothing_else(
+    monoscope: Monoscope, tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / name
+    monoscope("labels", "demo", "set", "0", "Laughs", "--session", "over")
+    for _ in range(2):
+        assert monoscope("labels", "demo", "export", file, "--session", "over").code == 0
+    exported = file.read_text()
+    file.write_text("somebody's work\n")
+    refused = monoscope("labels", "demo", "export", file, "--session", "over")
+    assert refused.code == 1
+    assert "is no export of labels; name another file, or write over it with --overwrite." in refused.err
+    assert file.read_text() == "somebody's work\n"
+    assert monoscope("labels", "demo", "export", file, "--session", "over", "--overwrite").code == 0
+    assert file.read_text() == exported
+
+
 def test_an_export_needs_to_know_its_format_and_leaves_no_half_of_a_file(monoscope: Monoscope, tmp_path: Path) -> None:
     monoscope("labels", "demo", "set", 1, "Mine", "--session", "format")
     assert (

@@ -100,6 +100,9 @@ def labels(
     replace: Annotated[
         bool, typer.Option("--replace", help="With import: a label by hand takes the place of one by hand.")
     ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="With export: write over a file that is no earlier export.")
+    ] = False,
     shuffled: Annotated[
         bool, typer.Option("--shuffled", help="With score: on shuffled metadata, where each score must be chance.")
     ] = False,
@@ -121,7 +124,8 @@ def labels(
     Without an action it lists them; `show J` tells everything about one, `set J TEXT` names a neuron by hand, which
     wins over any other (`set J -- TEXT` where the text begins with "-"), `accept` and `reject` decide on labels,
     `clear` takes them away, `resolve J CONCEPT` says which concept a label means, `score` tests labels (again),
-    `export` and `import` write and read .json and .csv; scores are written and not read.
+    `export` and `import` write and read .json and .csv; scores are written and not read. An export takes the place of
+    an earlier one; any other file that is there is left alone without --overwrite.
     """
     from workbench import labels as shown
     from workbench.labelling import Asked, counted, score_session
@@ -165,7 +169,8 @@ def labels(
             state, failures = score_session(opened, some, asked, here, shuffled=shuffled)
             return _show(opened, state, some, failures, as_json=as_json, shuffled=shuffled)
         case ["export", *files] if len(files) < 2:
-            out = shown.export_labels(opened, session_state(ctx, session, run), Path(files[0]) if files else None)
+            state, file = session_state(ctx, session, run), Path(files[0]) if files else None
+            out = shown.export_labels(opened, state, file, overwrite=overwrite)
             return typer.echo(out, nl=False) if out is not None else None
         case ["import", file]:
             found = shown.import_labels(opened, Path(file), here, overwrite=replace)
