@@ -20,7 +20,7 @@ def column_help(view: View, column: Column, values: "np.ndarray | None" = None) 
     meaning, chance, reading = column.help
     sentences = [f"{column.title}: {meaning}."]
     if chance:
-        sentences.append(chance.format(example=_example(view), range=_base_rates(view)))
+        sentences.append(_chance(view, chance))
     if values is None and view.neurons is not None:
         values = Sheet(view).values(column)
     if column.kind != "text" and column.id != "number":
@@ -44,6 +44,12 @@ def _spread(column: Column, values: "np.ndarray | None") -> str:
     missing = len(values) - len(known)
     unknown = f"; unknown for {missing:,} of {len(values):,}" if missing else ""
     return f"Here the median is {median}, {ends}{unknown}."
+
+
+def _chance(view: View, told: str) -> str:
+    coherence = view.card.chance.get("monosemanticity")
+    known = "unknown" if coherence is None else decimal(coherence)
+    return told.format(example=_example(view), range=_base_rates(view), coherence=known)
 
 
 def _example(view: View) -> str:

@@ -38,6 +38,8 @@ class RunCard:
     accuracy: Mapping[str, float] = field(default_factory=dict)
     popularity: Mapping[str, float] = field(default_factory=dict)
     fidelity: Mapping[str, float] = field(default_factory=dict)
+    chance: Mapping[str, float] = field(default_factory=dict)
+    """What random items would have, by measure."""
     fault: str | None = None
 
 
@@ -72,6 +74,7 @@ def _card(name: str, manifest: Mapping[str, Any]) -> RunCard:
         accuracy=_numbers(recommender.get("metrics")),
         popularity=_numbers(recommender.get("popularity")),
         fidelity=_numbers(manifest["fidelity"]),
+        chance=_numbers(manifest.get("chance")),
     )
 
 

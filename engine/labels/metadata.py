@@ -156,7 +156,7 @@ def _most_surprising(tested: Sequence[Enrichment], depth: int) -> Enrichment | N
 
 
 def _note(first: Enrichment, second: Enrichment | None, depth: int) -> str:
-    told = f"{first.concept} {first.hits} of {depth} (catalogue {_percent(first.base_rate)})"
+    told = f"{first.concept} {first.hits} of {depth} ({_percent(first.base_rate)} of all that are looked at)"
     if second is not None:
         rate = f"{_percent(second.base_rate)} of {first.concept}"
         told += f", {second.concept} {second.hits} of these {first.hits} ({rate})"
@@ -167,13 +167,13 @@ def _note(first: Enrichment, second: Enrichment | None, depth: int) -> str:
 def _nothing(tested: Sequence[Enrichment], depth: int) -> str:
     nearest = _most_surprising(tested, depth)
     said = (
-        f"No concept is on half of its {depth} most active items, at twice its rate in the catalogue and a corrected p "
-        f"below {FIRST_Q}"
+        f"No concept is on half of its {depth} most active items, at twice its rate among all that are looked at and a "
+        f"corrected p below {FIRST_Q}"
     )
     if nearest is None:
         return f"{said}."
-    return f"{said}; the nearest is {nearest.concept}, {nearest.hits} of {depth} ({_percent(nearest.base_rate)})."
+    return f"{said}; the nearest is {nearest.concept}, {nearest.hits} of {depth} ({_percent(nearest.base_rate)} of all)."
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.{0 if share >= 0.01 else 1}f} %"
+    return f"{100 * share:.{0 if share >= 0.01 else 1}f}%"

@@ -133,6 +133,13 @@ def test_help_tells_of_this_run(view: View) -> None:
     assert "eight of ten lie between" in " ".join(column_help(view, BY_ID["items"]))
 
 
+@pytest.mark.parametrize(("chance", "told"), [({"monosemanticity": 0.2994}, "0.30"), ({}, "unknown")])
+def test_coherence_stands_beside_what_random_items_have(view: View, chance: dict[str, float], told: str) -> None:
+    seen = replace(view, card=replace(view.card, chance=chance))
+    said = " ".join(column_help(seen, BY_ID["coherence"]))
+    assert f"Random items would have the mean cosine of all items: {told} in this run." in said
+
+
 def test_help_is_there_whatever_is_known(view: View) -> None:
     assert view.neurons is not None
     empty = replace(view.neurons, figures={name: values * math.nan for name, values in view.neurons.figures.items()})

@@ -63,7 +63,7 @@ def test_a_neuron_of_one_theme_is_named_by_it() -> None:
     named = label(firing(*range(10, 30)))
     assert (named.text, named.state, named.concept) == ("Horror", "metadata", "Horror")
     assert named.note is not None
-    assert named.note.startswith("Horror 20 of 20 (catalogue 10 %); corrected p against random items ")
+    assert named.note.startswith("Horror 20 of 20 (10% of all that are looked at); corrected p against random items ")
     assert named.time
 
 
@@ -71,7 +71,7 @@ def test_a_decade_joins_a_theme_and_the_label_resolves_to_both() -> None:
     named = label(firing(*range(18), 30, 31))
     assert (named.text, named.concept) == ("Horror, 1980s", "Horror + 1980s")
     assert named.note is not None
-    assert "1980s 18 of these 20 (45 % of Horror)" in named.note
+    assert "1980s 18 of these 20 (45% of Horror)" in named.note
     composite = concept("80's Horror", "genre-decade", range(18))
     assert label(firing(*range(18), 30, 31), [*CONCEPTS, composite]).concept == "80's Horror"
 
@@ -84,7 +84,7 @@ def test_the_theme_comes_first_whichever_surprises_more() -> None:
     named = label(firing(*range(10, 30)), [HORROR, rare])
     assert named.text == "Horror, 1910s"
     assert named.note is not None
-    assert named.note.startswith("1910s 20 of 20 (catalogue 6 %), Horror 20 of these 20 (91 % of 1910s)")
+    assert named.note.startswith("1910s 20 of 20 (6% of all that are looked at), Horror 20 of these 20 (91% of 1910s)")
 
 
 def test_a_second_part_that_the_first_implies_is_not_added_nor_one_that_implies_it() -> None:
@@ -119,7 +119,7 @@ def test_a_concept_that_most_of_the_catalogue_has_names_nothing() -> None:
     named = label(firing(*range(100, 120)), [common, HORROR])
     assert (named.text, named.concept) == (NO_CONCEPT, None)
     assert named.note is not None
-    assert named.note.endswith("the nearest is Common, 20 of 20 (75 %).")
+    assert named.note.endswith("the nearest is Common, 20 of 20 (75% of all).")
 
 
 def test_less_than_half_of_the_items_name_nothing() -> None:
