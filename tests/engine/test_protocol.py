@@ -1,4 +1,6 @@
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -54,3 +56,11 @@ def test_an_array_of_objects_is_refused() -> None:
     header = b'{"arrays": [{"name": "a", "dtype": "O", "shape": [1]}]}'
     with pytest.raises(ProtocolError):
         read_message(io.BytesIO(len(header).to_bytes(4, "big") + header + b"12345678"))
+
+
+def test_a_peer_that_sends_no_array_needs_no_numpy() -> None:
+    code = (
+        "import os, sys; from engine.protocol import Message, write_message;"
+        "write_message(open(os.devnull, 'wb'), Message({'id': 1})); sys.exit('numpy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
