@@ -96,6 +96,11 @@ class Session:
         return self._refusal is not None
 
     @property
+    def refusal(self) -> str | None:
+        """Why it may not be written here, in a sentence; None where it may."""
+        return self._refusal
+
+    @property
     def content(self) -> str | None:
         """The hash of what the run holds; None: not known."""
         return self._here.content

@@ -145,6 +145,8 @@ class View:
     picked: int | None = None
     """Position of the edit that the bench's cursor was put on."""
     read_only: bool = False
+    refusal: str = ""
+    """Why it is read-only, in a sentence."""
     saved: str = ""
     user: str | None = None
     ranking: Ranking | None = None

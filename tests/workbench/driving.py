@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 
 from engine.home import Home
 from workbench.screens.application import MonoscopeApp
+from workbench.screens.panes import PanesScreen
 from workbench.screens.run import RunScreen
 from workbench.terminal import Terminal
 
@@ -44,14 +45,20 @@ class Driver:
 
     @property
     def rows(self) -> list[str]:
-        """The terminal's rows as they would be drawn now."""
+        """The terminal's rows as they would be drawn now, with what waits for the next frame."""
+        self._settle()
         return [strip.text for strip in self.app.screen._compositor.render_strips()]
 
     @property
     def text(self) -> str:
         return "\n".join(self.rows)
 
+    def _settle(self) -> None:
+        if isinstance(self.app.screen, PanesScreen):
+            self.app.screen.settle()
+
     def pane(self, name: str) -> list[str]:
+        self._settle()
         pane = self.screen.pane(name)
         return [pane.render_line(y).text for y in range(pane.size.height)]
 
@@ -90,6 +97,7 @@ class Driver:
     async def ready(self) -> None:
         await until(lambda: isinstance(self.app.screen, RunScreen) and self.screen.view.neurons is not None)
         await self.ranked()
+        self._settle()
 
 
 @asynccontextmanager

@@ -147,7 +147,7 @@ async def test_an_unknown_user_is_a_sentence_and_nothing_changes(demo: Home) -> 
         await driver.ready()
         await driver.press("p")
         await driver.type("nobody")
-        await driver.shows("There is no user 'nobody'; this run has 40 users, 1 to 40.")
+        await driver.shows("There is no user 'nobody'; this run has 40 users, 1 to 40, and no cohort")
         assert driver.screen.view.user == "1"
         await driver.press("p", "escape")
         assert driver.screen.view.user == "1"
@@ -182,10 +182,33 @@ async def test_a_second_terminal_reads_the_session_and_says_so(demo: Home) -> No
             assert "0 Laughs" in driver.pane("neurons")[1]
             await driver.press("plus")
             assert driver.screen.view.edits == ()
+            assert "read-only here. Session demo-mf is open in another terminal" in driver.screen.status.message
             await driver.press("n")
             await until(lambda: driver.screen.view.user == "2")
             await driver.ranked()
         assert first.state.edits == ()
+
+
+async def test_a_session_that_cannot_be_written_names_that_and_no_other_terminal(demo: Home) -> None:
+    (demo.sessions / ".demo-mf.lock").mkdir(parents=True)
+    async with opened(demo) as driver:
+        await driver.ready()
+        await driver.press("plus")
+        assert "read-only here. Session demo-mf can be read, not changed" in driver.screen.status.message
+        assert "another terminal" not in driver.screen.status.message
+
+
+async def test_undo_brings_the_bench_up_where_the_neurons_have_all_of_the_screen(demo: Home) -> None:
+    async with opened(demo) as driver:
+        await driver.ready()
+        await driver.press("plus", "z")
+        for keys in ("u", "U"):
+            await driver.press("1")
+            if not driver.screen.arrangement[2]:
+                await driver.press("z")
+            assert not driver.screen.pane("bench").display
+            await driver.press(keys)
+            assert driver.screen.pane("bench").display, keys
 
 
 async def test_a_session_of_another_run_is_refused_and_neurons_still_open(demo: Home) -> None:

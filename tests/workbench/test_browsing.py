@@ -4,8 +4,9 @@ import pytest
 from rich.cells import cell_len
 
 from engine.home import Home
-from tests.workbench.driving import opened
+from tests.workbench.driving import opened, until
 from tests.workbench.fake_run import DEAD, RARE, UNNAMED, make_run
+from workbench.screens import panes
 
 
 async def test_the_first_paint_shows_run_notice_and_keys_before_anything_is_read(demo: Home) -> None:
@@ -34,7 +35,7 @@ async def test_the_inspector_shows_purity_beside_its_base_rate_and_the_top_items
         assert pane[0].startswith("│ 2 ‹ Items 1/11 ›")
         assert pane[1].startswith("│ 1 Horror")
         assert "purity @10 0.98  @20 0.97  @50 0.95" in pane[3]
-        assert "base rate 0.10  lift 9.7  q .001" in pane[4]
+        assert "base rate 10%  lift 9.7  q .001" in pane[4]
         assert "fires on 15% of films  for 37% of users" in pane[5]
         assert [row.split()[-1] for row in pane[9:14]] == ["●", "●", "●", "●", "4.80"]
         assert driver.screen.command == "monoscope neuron demo-mf 1 -k 50"
@@ -199,6 +200,49 @@ async def test_a_long_table_follows_its_cursor(home: Home) -> None:
         assert table.cursor == 1999 - (table.rows_height - 1)
         await driver.press("g")
         assert driver.pane("neurons")[1].startswith("▸")
+
+
+async def test_of_views_within_a_frame_the_newest_alone_is_drawn(demo: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(demo) as driver:
+        await driver.ready()
+        screen, drawn = driver.screen, list[int | None]()
+        draw = screen._draw
+
+        def heard() -> None:
+            drawn.append(screen.view.current)
+            draw()
+
+        monkeypatch.setattr(screen, "_draw", heard)
+        monkeypatch.setattr(panes, "FRAME_SECONDS", 3600.0)
+        screen._drawn_at = -1e9
+        await driver.press("j")
+        assert drawn == [1], "a key after a pause is drawn at once"
+        await driver.press("j", "j", "k")
+        assert screen.view.current == 2, "every key counts"
+        assert drawn == [1]
+        screen.settle()
+        screen.settle()
+        assert drawn == [1, 2], "once, with the next frame"
+
+
+async def test_a_key_that_needs_what_is_drawn_is_late_for_nothing(demo: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An edit and a step on the bench in one burst: the step knows the edit."""
+    async with opened(demo) as driver:
+        await driver.ready()
+        monkeypatch.setattr(panes, "FRAME_SECONDS", 3600.0)
+        await driver.press("+", "j", "+", "3", "k")
+        assert driver.screen.view.picked == 0
+        await driver.press("j")
+        assert driver.screen.view.picked == 1
+
+
+async def test_the_next_frame_comes_by_itself(demo: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(demo) as driver:
+        await driver.ready()
+        monkeypatch.setattr(panes, "FRAME_SECONDS", 0.2)
+        await driver.press("j", "j")
+        title = driver.screen.pane("inspector")
+        await until(lambda: title.render_line(1).text.startswith("│ 2 "))
 
 
 async def test_q_quits_with_exit_code_0(demo: Home) -> None:

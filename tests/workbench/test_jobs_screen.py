@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from engine.home import Home
-from tests.workbench.driving import Driver, opened, until
+from tests.workbench.driving import Driver, listen, opened, until
 from workbench.view import Job
 
 JobsThat = Callable[[str], None]
@@ -127,3 +127,19 @@ async def test_jobs_survive_the_engines_death(demo: Home, jobs_that: JobsThat) -
         await driver.shows("was ended for a test")
         await driver.ranked()
         assert jobs(driver)[0].state == "running"
+
+
+async def test_names_are_asked_for_again_once_a_job_has_ended(demo: Home, jobs_that: JobsThat) -> None:
+    jobs_that("")
+    async with opened(demo) as driver:
+        await driver.ready()
+        desk = driver.screen.desk
+        desk.found("cohorts", "")
+        await until(lambda: desk.found("cohorts", ""))
+        asked = listen(driver)
+        assert desk.found("cohorts", "")
+        assert asked == []
+        await start(driver)
+        await driver.shows("Job 1 done")
+        desk.found("cohorts", "")
+        assert [params["kind"] for method, params in asked if method == "find"] == ["cohorts"]

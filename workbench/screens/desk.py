@@ -110,6 +110,10 @@ class Desk(Seat):
             self._engine.ask("find", wanted, ANSWER_SECONDS)
         return self._found[name, text]
 
+    def forget_found(self) -> None:
+        """Names may have come or gone: they are asked for again."""
+        self._found.clear()
+
     def close_page(self) -> bool:
         """Back to the neuron; False where no page is open."""
         shown = self.view.page is not None

@@ -206,7 +206,7 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
     def start_edit(self, words: Sequence[str]) -> None:
         """Run a command whose edit comes to the bench when it is done."""
         if self.view.read_only:
-            self.say("This session cannot be changed here; --dry-run shows what the edit would do.")
+            self.say(f"--dry-run shows what the edit would do; it cannot be kept. {self.view.refusal}".rstrip())
             return
         handing = self.handed.asked_of(words)
         job = self.runner.start(handing, words)
@@ -309,10 +309,17 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
         self.show_tab("bench")
 
     def do_undo(self) -> None:
-        self.desk.undo()
+        self.travel_back(self.desk.undo)
 
     def do_redo(self) -> None:
-        self.desk.redo()
+        self.travel_back(self.desk.redo)
+
+    def travel_back(self, travel: Callable[[], None]) -> None:
+        """Undo or redo; where that changes edits the bench comes up to show it, as where an edit is made."""
+        before = self.view.edits
+        travel()
+        if self.view.edits != before:
+            self.show_tab("bench")
 
     def do_note(self, text: str) -> None:
         self.desk.note(text)

@@ -1,10 +1,12 @@
 """The three panes of a run: laid out by width, tab and zoom, and filled from a view."""
 
+import time
 from collections.abc import Sequence
 
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.timer import Timer
 
 from workbench.equivalents import cohort_command, curve_command, lists_command, neuron_command, page_command
 from workbench.screens.base import BaseScreen
@@ -26,6 +28,8 @@ LEAST_LEFT, SIDE_CELLS, RULE_CELLS = 34, 40, 2
 """Cells of the neurons and of the inspector where several users' lists stand side by side."""
 TALL_ROWS, JOB_ROWS, LOG_ROWS = 40, 7, 9
 """From this height on a wide terminal has jobs and journal below the neurons."""
+FRAME_SECONDS = 1 / 60
+"""Views that follow each other faster than this are not drawn but for the last."""
 
 
 class PanesScreen(BaseScreen, inherit_bindings=False):
@@ -46,6 +50,9 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         self._page = PageLines([])
         self._came_from: str | None = None
         """The pane that had the focus before the page that is open."""
+        self._drawn_at = 0.0
+        self._drawing: Timer | None = None
+        """Draws with the next frame what changed since the last."""
 
     @property
     def view(self) -> View:
@@ -114,22 +121,54 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         yield footer
 
     def show(self, view: View) -> None:
-        """Show a view everywhere; each pane draws only what differs."""
+        """Show a view everywhere, now; each pane draws only what differs."""
+        if not self._arranged(view):
+            self.table.show_view(view)
+            self._draw()
+
+    def show_soon(self, view: View) -> None:
+        """Show a view: now, or with the next frame where another was drawn within this one.
+
+        So of a burst of keys the newest view alone is drawn, and a single key waits for nothing. What the next key
+        builds on is never late: the focus, the tab that is up, and the table's rows and order.
+        """
+        if self._arranged(view):
+            return
+        self.table.show_view(view)
+        wait = self._drawn_at + FRAME_SECONDS - time.monotonic()
+        if wait <= 0:
+            self._draw()
+        elif self._drawing is None:
+            self._drawing = self.set_timer(wait, self.settle)
+
+    def settle(self) -> None:
+        """Draw now what waits for the next frame."""
+        if self._drawing is not None:
+            self._draw()
+
+    def _arranged(self, view: View) -> bool:
+        """Lay out anew and move the focus where a view asks for that; True where that showed the view."""
         if self._several != self._laid_for_several:
             if self._several and self.focused_pane != "inspector":
                 self._tab = "bench"
             self.lay_out()
-            return
-        if self._turned(view):
-            return
+            return True
+        return self._turned(view)
+
+    def _draw(self) -> None:
+        """Fill the panes beside the table from the newest view."""
+        view = self.view
+        if self._drawing is not None:
+            self._drawing.stop()
+            self._drawing = None
         self.pane("title").set_top([frame.title(view, self.pane("title").text_width)])
-        self.table.show_view(view)
         for name in (*PANES[1:], "jobs", "log"):
             if self.pane(name).display:
                 self._fill(name)
         saved = "read-only" if view.read_only else f"saved {view.saved}" if view.saved else ""
         self.status.show_command(self.command, saved)
         self.pane("footer").set_top([self._keys(self.pane("footer").text_width)])
+        self._drawn_at = time.monotonic()
 
     def _turned(self, view: View) -> bool:
         """A page that opens gets the focus, and gives it back when it goes; True where that showed the view."""
@@ -205,6 +244,7 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
 
     def texts(self) -> list[str]:
         """What the panes show, without colours, each pane whole."""
+        self.settle()
         return [text_of(line) for name in PANES if self.pane(name).display for line in self.pane(name).lines]
 
     def lay_out(self) -> None:
@@ -319,10 +359,12 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         if pane is self.table:
             pane.travel(direction * rows)
         else:  # a page's cursor goes through its neurons alone; all else scrolls
+            self.settle()
             pane.scroll_rows_to(min(max(pane.scroll_offset.y + direction * rows, 0), pane.max_scroll_y))
 
     def next_edit(self, direction: int) -> int | None:
         """The position of the next edit on the bench; None where the list should scroll instead."""
+        self.settle()
         first: dict[int, int] = {}
         for row, edit in self._bench.edit_at.items():
             first.setdefault(edit, row)
@@ -331,6 +373,7 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
 
     def next_neuron(self, direction: int, last: bool = False) -> int | None:
         """The next neuron on the open page, or the `last` that way; None where the page should scroll instead."""
+        self.settle()
         rows, neurons = list(self._page.neuron_at), list(self._page.neuron_at.values())
         chosen = self.view.page_neuron
         at = neurons.index(chosen) if chosen in neurons else None

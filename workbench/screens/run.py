@@ -116,6 +116,8 @@ class RunScreen(LinesScreen, inherit_bindings=False):
 
     def on_job_moved(self, message: JobMoved) -> None:
         self.desk.show_jobs(self.runner.jobs)
+        if message.job.state != "running":
+            self.desk.forget_found()
         handed = self.handed.of(message.job)
         if handed is not None:
             self.say(self.desk.take_edit(handed, message.job))
@@ -128,7 +130,7 @@ class RunScreen(LinesScreen, inherit_bindings=False):
 
     def _changed(self, view: View) -> None:
         if self.is_attached:
-            self.show(view)
+            self.show_soon(view)
 
     def say(self, message: str) -> None:
         if message:
@@ -141,6 +143,7 @@ class RunScreen(LinesScreen, inherit_bindings=False):
             self.status.say("")
 
     def on_pane_clicked(self, message: Pane.Clicked) -> None:
+        self.settle()
         if message.pane is self.table:
             self.table.move_cursor(message.row)
             self.desk.choose(self.table.current)
@@ -286,10 +289,10 @@ class RunScreen(LinesScreen, inherit_bindings=False):
     # Everywhere
 
     def action_undo(self) -> None:
-        self.desk.undo()
+        self.travel_back(self.desk.undo)
 
     def action_redo(self) -> None:
-        self.desk.redo()
+        self.travel_back(self.desk.redo)
 
     def action_copy(self) -> None:
         self.say(copy(self.command, self.app.copy_to_clipboard, self._terminal))

@@ -54,7 +54,9 @@ class Seat:
     def seat(self, neurons: Neurons | None, fault: str | None, session: Session | None, refused: str | None) -> None:
         """Take what was read from disk; `refused` says why there is no session."""
         self._session = session
-        self._show(neurons=neurons, fault=fault, read_only=session is None or session.read_only)
+        refusal = refused if session is None else session.refusal
+        read_only = session is None or session.read_only
+        self._show(neurons=neurons, fault=fault, read_only=read_only, refusal=refusal or "")
         if session is not None:
             self._adopt(session.state)
             self._say(session.notice or _restored(session.state))
@@ -312,7 +314,7 @@ class Seat:
 
     def _writable(self) -> bool:
         if self.view.read_only and not self._takes_over():
-            self._say("This session is read-only here: it is open in another terminal, or cannot be written.")
+            self._say(f"This session is read-only here. {self.view.refusal}".rstrip())
         return not self.view.read_only
 
     def _takes_over(self) -> bool:
@@ -323,7 +325,7 @@ class Seat:
             self._say(str(error))
             return False
         if taken and self._session is not None:
-            self._show(read_only=False)
+            self._show(read_only=False, refusal="")
             self._adopt(self._session.state)
             self._say("The other terminal has gone: this one writes the session now.")
         return taken

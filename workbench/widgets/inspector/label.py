@@ -222,5 +222,5 @@ def _titles(view: View, neuron: int) -> dict[str, str]:
 
 def _keys(view: View, width: int) -> list[Line]:
     if view.read_only:
-        return prose("This session is open elsewhere, so labels cannot be changed here.", width, "warn")
+        return prose(f"Labels cannot be changed here. {view.refusal}".rstrip(), width, "warn")
     return listed(KEYS, width, "key", between="  ")
