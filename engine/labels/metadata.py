@@ -172,7 +172,8 @@ def _nothing(tested: Sequence[Enrichment], depth: int) -> str:
     )
     if nearest is None:
         return f"{said}."
-    return f"{said}; the nearest is {nearest.concept}, {nearest.hits} of {depth} ({_percent(nearest.base_rate)} of all)."
+    rate = _percent(nearest.base_rate)
+    return f"{said}; the nearest is {nearest.concept}, {nearest.hits} of {depth} ({rate} of all)."
 
 
 def _percent(share: float) -> str:

@@ -155,3 +155,16 @@ def test_the_facts_of_a_real_run_fill_every_page(demo_run: Run) -> None:
             assert len(text.splitlines()) > 8
             assert "None" not in text
             assert "nan" not in text
+
+
+@pytest.mark.parametrize(("count", "told"), [(3, None), (40, "more")])
+def test_many_tags_take_two_rows_and_tell_how_many_more_there_are(count: int, told: str | None) -> None:
+    tags = [f"tag number {number}" for number in range(count)]
+    shown = Page("item", "1982", facts={**ITEM, "concepts": tags})
+    rows = [text_of(line) for line in page(View(RunCard("r"), "s", page=shown), 44).rows]
+    rows = rows[1 : rows.index(next(row for row in rows if "training interactions" in row))]
+    assert len(rows) == 2 if told else len(rows) < 3
+    names = " · ".join(rows).split(" · ")
+    listed = [name for name in names if name in tags]
+    assert listed == tags[: len(listed)]
+    assert names[len(listed) :] == ([f"and {count - len(listed)} more"] if told else [])

@@ -29,6 +29,7 @@ from workbench.widgets.line import Line, Span, cut, decimal, ends, fit, percent,
 
 BAR_CELLS = 10
 MOST_ACTIVE = 10
+TAG_ROWS = 2
 CURSOR = "▸"
 
 
@@ -94,7 +95,7 @@ def _item(shown: _Shown) -> _Parts:
     facts, width = shown.facts, shown.width
     concepts = [text_in({"concept": name}, "concept") for name in facts.get("concepts") or ()]
     title = ends(((text_in(facts, "title"), "strong"),), ((f" item {text_in(facts, 'item_id')}", "dim"),), width)
-    lines = [title, *(listed(concepts, width) if concepts else prose("no concepts", width))]
+    lines = [title, *(_tags(concepts, width) if concepts else prose("no concepts", width))]
     if not facts.get("ranked"):
         told = "It has no training interactions or no vector, so it is neither ranked nor measured."
         return [*lines, *prose(told, width, "warn")], PageLines([]), []
@@ -103,6 +104,16 @@ def _item(shown: _Shown) -> _Parts:
     popularity = f"{whole(number(facts, 'popularity'))} training interactions{by}."
     above = [*lines, *prose(popularity, width), *_missing(facts, "Popularity is", width)]
     return above, _made_of(shown), [*_left_out(facts, "item", width), *_nearest(facts, width)]
+
+
+def _tags(concepts: list[str], width: int) -> list[Line]:
+    """As many concepts as two rows hold, and how many more there are: the neurons below are what a page is for."""
+    rows = listed(concepts, width)
+    shown = len(concepts)
+    while len(rows) > TAG_ROWS and shown > 1:
+        shown -= 1
+        rows = listed([*concepts[:shown], f"and {len(concepts) - shown} more"], width)
+    return rows
 
 
 def _user(shown: _Shown) -> _Parts:
