@@ -12,7 +12,7 @@ define timed
 	echo "== $(1): $$(( $$(date +%s) - start )) s"; exit $$status
 endef
 
-.PHONY: demo test test-ssh test-browser test-all bench lint types install clean
+.PHONY: demo test test-long test-ssh test-browser test-seeds test-all bench lint types install clean
 demo: $(VENV)/.installed
 	@$(BIN)/monoscope demo
 
@@ -33,17 +33,26 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	@$(PIP) install $(PIP_FLAGS) --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-# Small steps shared out to several threads are five times slower on a busy machine.
-test test-ssh test-browser test-all: export OMP_NUM_THREADS = 1
+# Small steps shared out to several threads are five times slower on a busy machine. Compiled modules are kept whatever
+# the environment says, because the tests start hundreds of processes.
+TESTS := test test-long test-ssh test-browser test-seeds
+$(TESTS) test-all: export OMP_NUM_THREADS = 1
+$(TESTS) test-all: export PYTHONDONTWRITEBYTECODE =
 
-# Two workers, a file each at a time, so that what a file sets up is set up once.
-PARALLEL := -q -n 2 --dist loadfile
+# Two workers, a file each at a time, so that what a file sets up is set up once. Files go in the order of their names:
+# by the number of their tests, the few that train for a minute would come last, beside an idle worker.
+PARALLEL := -q -n 2 --dist loadfile --no-loadscope-reorder -rs
+SHORT := not (ssh or browser or soak or long or seeds)
 
+# Everything that a change has to pass, and one path on real data.
 test: $(VENV)/.installed-dev
 	$(call timed,lint,$(BIN)/ruff check . && $(BIN)/ruff format --check .)
 	$(call timed,types,$(BIN)/mypy)
-	$(call timed,unit and demo tests,$(BIN)/pytest $(PARALLEL) -m "not real_data and not ssh and not browser and not soak and not seeds")
-	$(call timed,one path on real data,$(BIN)/pytest $(PARALLEL) -m "real_data and not seeds and not soak" -rs)
+	$(call timed,tests,$(BIN)/pytest $(PARALLEL) -m "$(SHORT)")
+
+# Trains several models, or presses random keys for minutes.
+test-long: $(VENV)/.installed-dev
+	$(call timed,what takes long,$(BIN)/pytest $(PARALLEL) -m "(long or soak) and not seeds")
 
 # Needs sshd, ssh and tmux.
 test-ssh: $(VENV)/.installed-dev
@@ -53,10 +62,11 @@ test-ssh: $(VENV)/.installed-dev
 test-browser: $(VENV)/.installed-dev
 	$(call timed,in a browser,$(BIN)/pytest -q -m browser -rs)
 
-test-all: test
-	$(call timed,ssh$(comma) browser$(comma) soak and three seeds,$(BIN)/pytest -q -m "ssh or browser or soak or seeds" -rs || [ $$? -eq 5 ])
+# The claims on real data, over three base seeds.
+test-seeds: $(VENV)/.installed-dev
+	$(call timed,three seeds,$(BIN)/pytest -q -m seeds -rs)
 
-comma := ,
+test-all: $(TESTS)
 
 bench: $(VENV)/.installed-dev
 	@$(PIP) install $(PIP_FLAGS) --constraint constraints.txt --editable '.[dev,peers]'

@@ -1,10 +1,12 @@
 """What every test may use, and the rule that continuous integration skips nothing that it was told to run."""
 
 import os
-from collections.abc import Generator
+import shutil
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from engine.home import Home
 from engine.run import Run
@@ -19,10 +21,27 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "home")
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder of this worker's own with what `make` puts into one: the first worker makes it, the others copy."""
+    own = factory.mktemp(name)
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        make(own)
+        return own
+    shared = factory.getbasetemp().parent / f"shared-{name}"
+    with FileLock(f"{shared}.lock"):
+        if not shared.exists():
+            making = factory.mktemp(f"making-{name}")
+            make(making)
+            making.rename(shared)
+    shutil.copytree(shared, own, dirs_exist_ok=True)
+    return own
+
+
 @pytest.fixture(scope="session")
 def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The demo's run, made once; tests read it and write sessions of their own names."""
-    return make_demo(Home(tmp_path_factory.mktemp("demo")))
+    """The demo's run, trained once for all workers; tests read it and write sessions of their own names."""
+    home = Home(made_once(tmp_path_factory, "demo", lambda folder: make_demo(Home(folder))))
+    return Run.open(home, "demo")
 
 
 @pytest.fixture(scope="session")

@@ -78,6 +78,7 @@ def _the_same_model_from_elsewhere(monoscope: Monoscope, original: dict, folder:
     assert again["metrics"] == original["recommender"]["metrics"]
 
 
+@pytest.mark.long
 def test_lastfm_2k_from_the_archive_to_tags(monoscope: Monoscope, archives: Path) -> None:
     source = archives / "hetrec2011-lastfm-2k.zip"
     assert monoscope("datasets", "fetch", "lastfm-2k", "--from", source, "--accept-licence").code == 0

@@ -193,6 +193,7 @@ def test_towers_of_different_length_are_refused_with_both_lengths(demo_run: Run,
         adopt(here, "demo", model, Adoption(sae=QUICK), "uneven", silent)
 
 
+@pytest.mark.long
 def test_the_documents_python_makes_a_run(
     demo_run: Run, here: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,6 +220,7 @@ def test_the_documents_python_makes_a_run(
     assert run.manifest["recommender"]["trained_on"] == "train"
 
 
+@pytest.mark.long
 def test_a_scorer_that_lets_no_gradient_through_is_adopted_without_the_prediction_loss(
     demo_run: Run, here: Home
 ) -> None:

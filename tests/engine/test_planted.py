@@ -136,6 +136,7 @@ def test_other_seeds_find_the_same_neurons(case: Planted, sae: SparseAutoencoder
     assert found.chance_matched == 0
 
 
+@pytest.mark.long
 def test_where_the_towers_live_apart_alignment_makes_an_items_name_hold_for_users() -> None:
     apart = planted(scorer="mlp", turn=True)
     close = planted()

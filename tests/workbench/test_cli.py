@@ -403,6 +403,7 @@ def test_a_damaged_run_is_refused_and_listed_with_its_problem(
     assert "cannot be read" in elsewhere("runs", "list", "--json").json[0]["problem"]
 
 
+@pytest.mark.long
 def test_two_trainings_with_the_same_seed_are_the_same_to_the_byte(demo_run: Run, tmp_path: Path) -> None:
     from engine.catalogue.fetch import fetch
     from engine.progress import silent

@@ -138,6 +138,7 @@ def test_what_cannot_be_exported_is_one_sentence(monoscope: Monoscope, served: s
     assert monoscope("export", served, "--format", "md", "--with-users").code == 2
 
 
+@pytest.mark.long
 def test_an_edited_perceptron_is_adopted_again_and_ranks_as_the_session_did(
     monoscope: Monoscope, tmp_path: Path
 ) -> None:

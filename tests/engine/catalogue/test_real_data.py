@@ -73,6 +73,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform ==
 """
 
 
+@pytest.mark.long
 def test_a_second_build_is_the_same_and_stays_under_two_gigabytes(real: Catalogue, home: Home, archives: Path) -> None:
     command = [sys.executable, "-c", FETCH, str(home.root), str(archives / "ml-1m.zip")]
     most_bytes = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)

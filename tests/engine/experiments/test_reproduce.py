@@ -63,6 +63,7 @@ def test_a_cell_of_table_1_can_be_recomputed_from_the_run(order: Order) -> None:
     assert column["met"]["best"] == [met, 3 * sum(row["paper"] is not None for row in column["rows"])]
 
 
+@pytest.mark.long
 def test_another_model_joins_the_columns_that_were_kept(order: Order) -> None:
     write(reproduce(order, "table1"), order.folder)
     ncf = reproduce(Order(order.home, order.dataset, ("ncf",), (0,)), "table1")
@@ -95,6 +96,7 @@ def test_table_1_shows_what_chance_ranges_over_and_baselines_on_the_papers_own_b
     assert trained(order.home, order.dataset, Wanted("mf", "best", 0, (("beta", 1.0),))).manifest["sae"]["beta"] == 1
 
 
+@pytest.mark.long
 def test_figure_2_draws_every_model_by_both_recipes(order: Order) -> None:
     both = replace(order, models=("mf", "ncf"))
     assert "4 runs" in needed(both, "figure2")
@@ -128,6 +130,7 @@ def test_without_years_there_are_no_decades_and_figure_3_says_so(order: Order) -
     assert not result.pictures
 
 
+@pytest.mark.long
 def test_matryoshka_is_shown_from_both_starts_with_a_test_of_the_trend(order: Order) -> None:
     result = reproduce(order, "matryoshka")
     starts = result.facts["models"]["mf"]

@@ -190,6 +190,7 @@ def test_the_correction_gives_popularity_back_its_place() -> None:
     assert mean_rank_of_head(True) < mean_rank_of_head(False)
 
 
+@pytest.mark.long
 def test_items_nobody_has_shrink_to_nothing_under_l2_on_the_tables() -> None:
     config = MFConfig(d=4, loss="sampled", epochs=60, batch=16, l2=1e-2, patience=0, negatives_power=1)
     on = task()
