@@ -97,6 +97,7 @@ class Driver:
     async def ready(self) -> None:
         await until(lambda: isinstance(self.app.screen, RunScreen) and self.screen.view.neurons is not None)
         await self.ranked()
+        await self.settled()
         self._settle()
 
 
