@@ -34,7 +34,7 @@ class Asked:
     method: str
     params: Mapping[str, Any]
     limit: float | None
-    due: float | None
+    due: float | None = None
 
 
 @dataclass(frozen=True)
