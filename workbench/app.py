@@ -62,8 +62,10 @@ def run(
         from workbench.keys import use_keys
 
         use_keys(place, wishes.keys)
+    from workbench.pasting import keep_pastes_whole
     from workbench.screens.application import MonoscopeApp
 
+    keep_pastes_whole()
     app = MonoscopeApp(place, run, session, engine or engine_command(home), terminal)
     app.run(mouse=terminal.mouse)
     if app.crash is not None:

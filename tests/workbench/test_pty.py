@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from textual import events
 
 from tests.workbench.fake_run import make_run
 from tests.workbench.terminals import PROGRAM, Pty, alive, children_of, colours_of, until, workbench
+from workbench.pasting import WholePastes
 
 BROKEN = """
 import workbench.widgets.inspector, workbench.screens.panes
@@ -39,6 +41,38 @@ def test_keys_typed_in_one_burst_after_a_prompt_belong_to_the_prompt(tmp_path: P
     terminal.shows("Comedy")
     terminal.press("/qjc")
     terminal.shows("/qjc")
+
+
+HOSTILE = "log \x1b[Kuuq\x1b[0m\x1b[" + "q" * 60
+"""A text with colours and more, such as a log that was copied."""
+
+
+def test_a_paste_with_escape_sequences_is_no_keys(tmp_path: Path, ptys: list[Pty]) -> None:
+    make_run(tmp_path)
+    ptys.append(terminal := Pty(workbench(tmp_path)))
+    terminal.shows("Neurons")
+    terminal.shows("Comedy")
+    terminal.press("ji+")
+    terminal.shows("+0.5")
+    terminal.press(f"\x1b[200~{HOSTILE}\x1b[201~")
+    terminal.press("/\x1b[200~" + HOSTILE + "\x1b[201~")  # in a question it is text
+    terminal.shows("q" * 30)
+    terminal.press("\r:quit\r")
+    assert terminal.end() == 0
+    records = [json.loads(line) for line in (tmp_path / "sessions" / "demo-mf.jsonl").read_text().splitlines()]
+    assert [record["action"] for record in records] == ["open", "edit", "edit"]
+
+
+@pytest.mark.parametrize("size", [1, 5, 1000])
+def test_a_paste_is_one_event_however_it_arrives(size: int) -> None:
+    parser = WholePastes()
+    sent = f"\x1b[A\x1b[200~{HOSTILE}\x1b[201~j\x1b[200~\x1b[201~"
+    told = [token for at in range(0, len(sent), size) for token in parser.feed(sent[at : at + size])]
+    pastes = [token.text for token in told if isinstance(token, events.Paste)]
+    assert pastes == [HOSTILE, ""]
+    assert [token.key for token in told if isinstance(token, events.Key)] == ["up", "j"]
+    assert list(parser.feed("\x1b[200~half")) == []
+    assert list(parser.feed("")) == []
 
 
 def test_it_draws_answers_keys_and_quits_quickly_without_orphans(tmp_path: Path, ptys: list[Pty]) -> None:

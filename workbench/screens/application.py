@@ -88,6 +88,11 @@ class MonoscopeApp(App[None], inherit_bindings=False):
         if isinstance(self.screen, RunScreen) and self.screen.status.asking:
             await self.screen.status.on_key(event)
 
+    def on_paste(self, event: events.Paste) -> None:
+        """A paste that was on its way as well; where nothing is asked it does nothing."""
+        if isinstance(self.screen, RunScreen) and self.screen.status.asking:
+            self.screen.status.on_paste(event)
+
     def _end_by(self, number: signal.Signals) -> None:
         """The line was cut, or someone asked us to end: everything is in the journal, so just leave."""
         self.exit(return_code=128 + number)
