@@ -11,7 +11,7 @@ from textual.strip import Strip
 from engine.home import Home
 from tests.workbench.driving import Driver, opened, until
 from tests.workbench.fake_run import make_run
-from workbench.widgets.line import Line
+from workbench.widgets.line import Line, text_of
 from workbench.widgets.pane import Pane, differing
 
 CONTROL = re.compile(r"\x1b\[([0-9;]*)([A-Za-z])|(\r?\n)|([^\x1b\r\n])")
@@ -121,20 +121,29 @@ def test_a_line_differs_up_to_its_last_changed_cell(
 
 
 def marks(pane: Pane) -> list[str]:
-    """The first cell of each row, and the last."""
-    rows = [pane.render_line(y).text for y in range(pane.size.height)]
-    return [row[0] for row in rows] if pane._ruled else [row[-1] for row in rows]
+    """The first cell of each row."""
+    return [pane.render_line(y).text[0] for y in range(pane.size.height)]
+
+
+def whole(pane: Pane) -> bool:
+    """Whether each row that scrolls shows all that it says."""
+    rows = [pane.render_line(y).text.rstrip() for y in range(len(pane._head), pane.size.height)]
+    return rows == [text_of(pane.row(pane.scroll_offset.y + at)).rstrip() for at in range(len(rows))]
 
 
 async def test_more_above_and_below_has_a_mark(many: Home) -> None:
     async with opened(many, size=(80, 24)) as driver:
         await driver.ready()
         table = driver.screen.table
-        assert marks(table).index("▾") == len(marks(table)) - 1
-        assert "▴" not in marks(table)
+        assert marks(table)[0] == "▾"
+        assert whole(table)
+        await driver.press("J", "J", "J")
+        assert marks(table)[0] == "↕"
+        assert whole(table)
         await driver.press("G")
-        assert marks(table).index("▴") == 1
-        assert "▾" not in marks(table)
+        assert marks(table)[0] == "▴"
+        assert whole(table)
+        assert not {"▴", "▾", "↕"} & set(marks(table)[1:])
         await driver.press("g")
         inspector = driver.screen.pane("inspector")
         assert marks(inspector)[-1] == "▾"

@@ -20,7 +20,7 @@ _ASCII = str.maketrans(
     {
         **dict(zip("▁▂▃▄▅▆▇█", "._-:=+*#", strict=True)),
         **dict(zip("▏▎▍▌▋▊▉", "...--==", strict=True)),
-        **dict(zip("●▸▲▼▴▾◂‹›│…·–→×τ✓✗“”", '*>^v^v<<>|~.->xt+x""', strict=True)),
+        **dict(zip("●▸▲▼▴▾↕◂‹›│…·–→×τ✓✗“”", '*>^v^v|<<>|~.->xt+x""', strict=True)),
         **dict(zip("≤≥─└┤┼", "<>-+|+", strict=True)),
     }
 )

@@ -27,8 +27,8 @@ TERMINALS_OWN = Style(color="default", bgcolor="default")
 OWN = "own"
 """The name of the pane's own style beside those of its roles."""
 RULE: Line = (("│ ", "dim"),)
-ABOVE, BELOW = "▴", "▾"
-"""There is more that way: in the place of the rule, else in the last cell."""
+ABOVE, BELOW, BOTH = "▴", "▾", "↕"
+"""There is more that way."""
 Signs = Callable[[Line], Line]
 """A line in other signs, one for one; an app that has `signs` has every line drawn in them."""
 
@@ -214,15 +214,20 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         if self._ruled:
             strip = Strip([*(Segment(text, self._style(role)) for text, role in rule), *strip])
         elif more:
-            [(mark, role)] = ((more, "strong"),) if signs is None else signs(((more, "strong"),))
-            strip = Strip([*strip.crop(0, width - 1), Segment(mark, self._style("cursor" if lit else role))])
+            [(mark, role)] = ((more, line[0][1]),) if signs is None else signs(((more, line[0][1]),))
+            strip = Strip([Segment(mark, self._style(role)), *strip.crop(1)])
         if OWN not in self._styles_by_role:
             self._styles_by_role[OWN] = self.rich_style
         own = self._styles_by_role[OWN]
         return (strip if own == TERMINALS_OWN else strip.apply_style(own)).simplify()
 
     def _more(self, y: int) -> str:
-        """The mark of row `y`: whether rows are scrolled away behind it."""
+        """The mark of row `y`: whether rows are scrolled away behind it, or for the title anywhere."""
+        if not self._ruled:
+            top = self.scroll_offset.y
+            above, below = top > 0, top + self.rows_height < self.row_count
+            blank = y == 0 and bool(self._head) and self._head[0][:1] != () and self._head[0][0][0][:1] == " "
+            return (BOTH if above and below else ABOVE if above else BELOW if below else "") if blank else ""
         index = self._row_at(y)
         if index is None:
             return ""
