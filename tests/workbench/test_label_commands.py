@@ -537,7 +537,7 @@ def test_an_export_writes_over_an_earlier_one_and_over_nothing_else(
     file = tmp_path / name
     monoscope("labels", "demo", "set", "0", "Laughs", "--session", "over")
     for _ in range(2):
-        assert monoscope("labels", "demo", "export", file, "--session", "over").code == 0
+        assert monoscope("labels", "demo", "export", file, "--session", "over").out == f"Wrote 1 label to {file}.\n"
     exported = file.read_text()
     file.write_text("somebody's work\n")
     refused = monoscope("labels", "demo", "export", file, "--session", "over")

@@ -171,7 +171,9 @@ def labels(
         case ["export", *files] if len(files) < 2:
             state, file = session_state(ctx, session, run), Path(files[0]) if files else None
             out = shown.export_labels(opened, state, file, overwrite=overwrite)
-            return typer.echo(out, nl=False) if out is not None else None
+            if out is not None:
+                return typer.echo(out, nl=False)
+            return None if as_json else say(f"Wrote {counted(len(state.labels), 'label')} to {file}.")
         case ["import", file]:
             found = shown.import_labels(opened, Path(file), here, overwrite=replace)
             return emit_json(asdict(found)) if as_json else say(shown.imported(found))
