@@ -181,7 +181,7 @@ class Answers:
         below, current = others(stack, own[0])
         most = None if params.get("users_at_most") is None else read.whole(params, "users_at_most", None, 1, 10**9)
         measured = opened.sample(users, most)
-        asked = Asked(own[0], low, high, steps, concept, item)
+        asked = Asked(own[0], low, high, steps, concept, item, current)
         told = bench.curve(measured, below, k, asked, *_watched(progress, stop))
         return {
             "run": opened.run.name,

@@ -144,7 +144,7 @@ class Opened:
 
     def sample(self, users: np.ndarray, most: int | None) -> np.ndarray:
         """`users`, or `most` of them drawn at random, the same ones every time."""
-        from engine.steering.bench import drawn
+        from engine.steering.cohort import drawn
 
         return drawn(users, most)
 

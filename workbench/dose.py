@@ -31,13 +31,13 @@ def dosed(
     and of one for every user where those whom it is for are the ones who are measured. With `asked.by`, the smallest
     amount of each group of the cohort is told too; `sample` measures so many of the cohort.
     """
-    from engine.steering.bench import drawn, taken
+    from engine.steering.bench import amount_at, taken
+    from engine.steering.cohort import drawn
     from engine.steering.dose import Dose, grid
     from engine.steering.kept import steps_of
 
     open_edit = Edit.parse(edit)
     run.neuron(open_edit.neuron)
-    scanned, start = grid(open_edit.operation, *amounts)
     with opened(run) as steering:
         own = steering.steps([open_edit])[0]
         whole_cohort = cohort_of(run, steering, asked, [own])
@@ -45,6 +45,7 @@ def dosed(
         limits = limits_of(run, steering, asked)
         steps = steps_of(steering, stack, run.home.amounts(session or run.name))
         taken_at = taken(steps, own, whole=asked.cohort is None)
+        scanned, start = grid(open_edit.operation, *amounts, amount_at(steps, taken_at, own))
         below = [step for at, step in enumerate(steps) if at != taken_at]
 
         def dose_for(users: np.ndarray) -> Dose:

@@ -207,8 +207,9 @@ def show_effect(effect: Mapping[str, Any]) -> None:
         f"items of the top {k} that stay, mean": lambda arm: arm["kept"],
     }
     rows = [(name, *(read(arm) for arm in (before, middle, after))) for name, read in figures.items()]
-    seen = zip(*(arm["reach"]["edited_items"] for arm in (before, middle, after)), strict=True)
+    seen = list(zip(*(arm["reach"]["edited_items"] for arm in (before, middle, after)), strict=True))
     rows += [(f"users who see {item[0]['title']}", *(arm["users"] for arm in item)) for item in seen]
+    rows += [(f"median place of {item[0]['title']}", *(arm["median_place"] for arm in item)) for item in seen]
     show(
         "Effect",
         ("what", "before", "reconstructed", "after"),

@@ -15,7 +15,7 @@ from engine.errors import EditError
 from engine.fidelity import rbo
 from engine.progress import Progress
 from engine.recommenders.ranking import mean, top_k
-from engine.steering.cohort import Cohort, Edited
+from engine.steering.cohort import Cohort, Edited, places_in
 from engine.steering.dose import Dose, grid
 from engine.steering.edits import Edit, Match, Step
 from engine.steering.effect import Steering
@@ -26,8 +26,6 @@ CONCEPTS_SHOWN = 12
 USERS_AT_LEAST = 10
 """In a smaller cohort no user is named."""
 BY_USER = ("most_changed_users", "lost_most_ndcg")
-SEED = 0
-"""Draws the users that stand for a cohort."""
 COHORTS_KEPT = 2
 """Cohorts whose unedited lists are kept: an analyst tries many edits on few."""
 
@@ -45,6 +43,8 @@ class Asked:
     concept: str | None = None
     """None: the neuron's own."""
     item: int | None = None
+    through: float | None = None
+    """The amount of the edit that the open one takes the place of, which is measured too."""
 
 
 class Bench:
@@ -53,8 +53,8 @@ class Bench:
     def __init__(self, steering: Steering) -> None:
         self.steering = steering
         self._kept = lru_cache(COHORTS_KEPT)(self._cohort)
-        self._figures = lru_cache(COHORTS_KEPT)(lambda cohort: steering.arm(cohort, cohort.before))
-        self._fidelity = lru_cache(COHORTS_KEPT)(steering.rebuilt)
+        self._before = lru_cache(COHORTS_KEPT)(lambda cohort: steering.arm(cohort, cohort.before))
+        self._rebuilt = lru_cache(COHORTS_KEPT)(steering.rebuilt)
 
     def cohort(self, users: np.ndarray, k: int, tick: Tick) -> Cohort:
         """The lists of `users` (numbers, ascending); `tick` is called between chunks of them."""
@@ -64,10 +64,6 @@ class Bench:
 
     def _cohort(self, users: bytes, k: int) -> Cohort:
         return Cohort(self.steering, np.frombuffer(users, np.int64), k)
-
-    def _before(self, cohort: Cohort) -> dict[str, Any]:
-        """The figures of the unedited lists; a copy, whose own keys may be given other values."""
-        return dict(self._figures(cohort))
 
     def effect(
         self, users: np.ndarray, steps: Sequence[Step], k: int, by: str | None, tell: Progress, tick: Tick
@@ -84,14 +80,22 @@ class Bench:
         tell(0.0, "the lists without an edit")
         self._before(cohort)
         tell(0.3, "the lists from the codes alone")
-        rebuilt = dict(self._fidelity(cohort))
+        rebuilt, rebuilt_lists = self._rebuilt(cohort)
         tell(0.6, "the lists under the edits")
         edited = steering.edit(steps, "change", cohort.users)
         ranked = steering.reranked(cohort, edited, steps)
         tell(0.8, "what else changed")
         found = steering.change(cohort, edited, ranked, steps, by)
         tell(0.9, "the figures")
-        arms = {"before": self._before(cohort), "reconstruction": rebuilt, "after": steering.arm(cohort, ranked.lists)}
+        items = steering.items_of(edited, steps)
+        arms = {
+            name: {**arm, "reach": {**arm["reach"], "edited_items": steering.edited_items(cohort, lists, under, items)}}
+            for name, arm, lists, under in (
+                ("before", self._before(cohort), cohort.before, None),
+                ("reconstruction", rebuilt, rebuilt_lists, steering.reconstruction),
+                ("after", steering.arm(cohort, ranked.lists), ranked.lists, edited),
+            )
+        }
         if len(users) < USERS_AT_LEAST:
             found["collateral"] |= dict.fromkeys(BY_USER)
         was, now = (arms[name]["concept_shares"] for name in ("before", "after"))
@@ -111,7 +115,7 @@ class Bench:
         steering = self.steering
         cohort = self.cohort(users, k, tick)
         dose = Dose(steering, asked.step, users, k, (), below)
-        amounts, start = grid(dose.edit.operation, asked.low, asked.high, asked.steps)
+        amounts, start = grid(dose.edit.operation, asked.low, asked.high, asked.steps, asked.through)
         concept = asked.concept or steering.neurons[dose.edit.neuron].concept
         concept = None if concept is None else concept_named(concept, steering.concepts)
         member = next((one.member for one in steering.concepts if one.name == concept), None)
@@ -143,10 +147,8 @@ class Bench:
         lists = np.empty((len(users), cohort.k), np.int32)
         ranks = np.empty(len(users))
         for part, affinity in cohort.affinities(edited.recommender, among, users):
-            own = affinity[:, [item]]
-            ahead = (affinity > own).sum(axis=1) + (affinity[:, :item] == own).sum(axis=1)
             lists[part] = top_k(affinity, cohort.k)
-            ranks[part] = np.where(np.isfinite(own[:, 0]), 1 + ahead, np.nan)
+            ranks[part] = places_in(affinity, item)
         return lists, _known(ranks)
 
 
@@ -165,25 +167,21 @@ def users_of(steering: Steering, where: str, match: Match) -> np.ndarray:
     return found
 
 
-def drawn(users: np.ndarray, most: int | None) -> np.ndarray:
-    """`users`, or `most` of them drawn at random, the same ones every time."""
-    if most is None or len(users) <= most:
-        return users
-    return np.sort(np.random.default_rng(SEED).choice(users, most, replace=False))
-
-
 def others(steps: Sequence[Step], own: Step) -> tuple[list[Step], float | None]:
     """The steps but for the one whose place the open edit takes, and its amount where it is of that kind.
 
     The amount is in the unit of the open edit; None where there is no such edit.
     """
     at = taken(steps, own)
-    if at is None:
-        return list(steps), None
-    edit, wanted, amount = steps[at].edit, own.edit, None
-    if isinstance(edit, Edit) and isinstance(wanted, Edit) and edit.on:
-        amount = edit.amount if (edit.operation, edit.unit) == (wanted.operation, wanted.unit) else None
-    return [*steps[:at], *steps[at + 1 :]], amount
+    return [step for place, step in enumerate(steps) if place != at], amount_at(steps, at, own)
+
+
+def amount_at(steps: Sequence[Step], at: int | None, own: Step) -> float | None:
+    """The amount of the step whose place the open edit takes, in its unit; None where it is of another kind."""
+    edit, wanted = None if at is None else steps[at].edit, own.edit
+    if not isinstance(edit, Edit) or not isinstance(wanted, Edit) or not edit.on:
+        return None
+    return edit.amount if (edit.operation, edit.unit) == (wanted.operation, wanted.unit) else None
 
 
 def taken(steps: Sequence[Step], own: Step, *, whole: bool = True) -> int | None:

@@ -19,6 +19,10 @@ PAIRS_AT_ONCE = 8_000_000
 """Pairs of places in lists that are compared at once."""
 TICK_CELLS = 1_000_000
 """Cells of affinities between two ticks: a fifth of a second for a small MLP."""
+PLACED_USERS = 500
+"""Of a larger cohort the places of items are those of so many users, drawn at random: each takes a whole ranking."""
+SEED = 0
+"""Draws the users that stand for a cohort."""
 MERGED_ITEMS = 200
 """Up to so many edited items are put into the lists of the others; beyond, everything is ranked anew."""
 
@@ -95,6 +99,14 @@ class Cohort:
     def watch(self, tick: Callable[[], None] | None) -> None:
         """Call `tick` between chunks of users from now on; what it raises ends the ranking."""
         self._tick = tick
+
+    def sampled(self, most: int) -> "Cohort":
+        """The cohort, or `most` of its users drawn at random, the same ones every time."""
+        if len(self.users) <= most:
+            return self
+        found = Cohort(self.library, drawn(self.users, most), self.k)
+        found.watch(self._tick)
+        return found
 
     def without(self, inside: np.ndarray) -> "Cohort":
         """The same users without some items (bool, items) in their lists; that of the last items is kept."""
@@ -195,6 +207,20 @@ class Cohort:
         there = lists >= 0
         count = (member[lists] & there).sum(axis=1)
         return np.divide(count, there.sum(axis=1), out=np.full(len(lists), np.nan), where=there.any(axis=1))
+
+    def places(self, edited: Edited | None, items: Sequence[int]) -> np.ndarray:
+        """The rank of each item in the whole ranking of each user (users × items) under `edited`, None as it is.
+
+        nan where it may not be recommended to the user.
+        """
+        library = self.library
+        recommender = library.recommender if edited is None else edited.recommender
+        among = library.candidates if edited is None else edited.among(library.candidates)
+        found = np.full((len(self.users), len(items)), np.nan)
+        for part, affinity in self.affinities(recommender, among, self.users) if len(items) else ():
+            for column, item in enumerate(items):
+                found[part, column] = places_in(affinity, item)
+        return found
 
     def reach(self, lists: np.ndarray, item: int, depth: int) -> float:
         """Share of the users who have the item among their first `depth`."""
@@ -306,6 +332,20 @@ class _Rest(Cohort):
         short = np.flatnonzero((deep[:, -1] >= 0) & (outside.sum(axis=1) < self.k))
         lists[short] = self._ranked(self.library.recommender, self.library.candidates, self.users[short])
         return lists
+
+
+def places_in(affinity_ui: np.ndarray, item: int) -> np.ndarray:
+    """1-based rank of an item in each row of masked affinities, ties by item number; nan where it is left out."""
+    own = affinity_ui[:, [item]]
+    ahead = (affinity_ui > own).sum(axis=1) + (affinity_ui[:, :item] == own).sum(axis=1)
+    return np.where(np.isfinite(own[:, 0]), 1.0 + ahead, np.nan)
+
+
+def drawn(users: np.ndarray, most: int | None) -> np.ndarray:
+    """`users`, or `most` of them drawn at random, the same ones every time."""
+    if most is None or len(users) <= most:
+        return users
+    return np.sort(np.random.default_rng(SEED).choice(users, most, replace=False))
 
 
 def _renumbered(seen: Histories, moved: np.ndarray) -> Histories:

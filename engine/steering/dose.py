@@ -312,17 +312,23 @@ def _known(values: np.ndarray) -> float | None:
     return mean(values[~np.isnan(values)])
 
 
-def grid(operation: str, low: float | None, high: float | None, steps: int) -> tuple[list[float], float]:
+def grid(
+    operation: str, low: float | None, high: float | None, steps: int, through: float | None = None
+) -> tuple[list[float], float]:
     """The amounts to scan, ascending, and the one at which the edit changes nothing (for `set` and `cap`, 0).
 
-    Without limits of the range: 4 units to each side, `scale` from 0 to 8 times.
+    Without limits of the range: 4 units to each side, `scale` from 0 to 8 times; further where `through`, the amount
+    of the present edit, lies outside. That one is scanned too where it is in the range.
     """
     start = 1.0 if operation == "scale" else 0.0
     lowest, highest = (0.0, 8.0) if operation == "scale" else (-4.0, 4.0)
+    if through is not None:
+        lowest, highest = min(lowest, through), max(highest, through)
     low, high = lowest if low is None else low, highest if high is None else high
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
         raise EditError(f"A range of amounts goes from a smaller to a larger number, not from {low:g} to {high:g}.")
     if max(abs(low), abs(high)) > AMOUNT_AT_MOST:
         raise EditError(f"Amounts go up to {AMOUNT_AT_MOST:,} on either side of 0, not from {low:g} to {high:g}.")
     start = min(max(start, low), high)
-    return sorted({*np.linspace(low, high, steps).tolist(), start}), start
+    present = () if through is None or not low <= through <= high else (through,)
+    return sorted({*np.linspace(low, high, steps).tolist(), start, *present}), start

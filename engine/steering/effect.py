@@ -9,7 +9,7 @@ import numpy as np
 from engine.errors import EditError
 from engine.fidelity import kendall_tau, rbo, shared
 from engine.recommenders.ranking import masked_affinities, mean
-from engine.steering.cohort import Cohort, Edited
+from engine.steering.cohort import PLACED_USERS, Cohort, Edited
 from engine.steering.edits import Edit, Serve, SolvedEdit, Step
 from engine.steering.goals import concept_named
 from engine.steering.lists import Lists, full_rank
@@ -58,7 +58,7 @@ class Steering(Lists):
         lists = ranked.lists
         if watched is None:
             watched = [int(users[cohort.rbo(lists).argmin()])]
-        shown = np.union1d(edited.items.recoded, self._items_meant(steps)).astype(np.int64)
+        shown = self.items_of(edited, steps)
         arms = {
             "before": (cohort.before, None),
             "reconstruction": (cohort.lists(self.reconstruction), self.reconstruction),
@@ -69,10 +69,10 @@ class Steering(Lists):
             **self.change(cohort, edited, ranked, steps, by),
         }
 
-    def rebuilt(self, cohort: Cohort) -> dict[str, Any]:
-        """`arm` of the lists where every vector is what its code decodes to, and how alike these are to `before`."""
+    def rebuilt(self, cohort: Cohort) -> tuple[dict[str, Any], np.ndarray]:
+        """The lists where every vector is what its code decodes to: `arm`, how alike they are to `before`, and they."""
         lists = cohort.lists(self.reconstruction)
-        return {**self.arm(cohort, lists), **_fidelity(cohort, lists)}
+        return {**self.arm(cohort, lists), **_fidelity(cohort, lists)}, lists
 
     def reranked(
         self, cohort: Cohort, edited: Edited, steps: Sequence[Step], about: Sequence[str] | None = None
@@ -81,7 +81,7 @@ class Steering(Lists):
         meant = self.meant(steps, about)
         inside = np.any([concept.member for concept in self.concepts if concept.name in meant], axis=0)
         inside = np.broadcast_to(inside, len(self.titles)).copy()
-        promoted = np.union1d(edited.items.recoded, self._items_meant(steps)).astype(np.int64)
+        promoted = self.items_of(edited, steps)
         alone = 0 < len(promoted) <= len(self.titles) // 2
         if alone:  # an edit of items is about them, and no longer about all that share their neuron
             inside[:] = False
@@ -134,10 +134,27 @@ class Steering(Lists):
         self, cohort: Cohort, lists: np.ndarray, watched: Sequence[int], edited: Edited | None, items: np.ndarray
     ) -> dict[str, Any]:
         """`arm`, with how alike the lists are to `before`, those of the watched, and who sees the edited items."""
-        counts = np.bincount(lists[lists >= 0], minlength=len(self.titles))
         told = {**self.arm(cohort, lists), **_fidelity(cohort, lists)}
-        told["reach"]["edited_items"] = [self._reached(item, counts) for item in items[:REACH_SHOWN]]
+        told["reach"]["edited_items"] = self.edited_items(cohort, lists, edited, items)
         return {"lists": [self._watched_list(cohort, lists, user, edited) for user in watched], **told}
+
+    def edited_items(
+        self, cohort: Cohort, lists: np.ndarray, edited: Edited | None, items: np.ndarray
+    ) -> list[dict[str, Any]]:
+        """Of the first of `items`: who has it in the cohort's `lists`, and its median place in the whole rankings.
+
+        The median is over those of `placed` users to whom it may be recommended; None where it is nobody.
+        """
+        counts, items = np.bincount(lists[lists >= 0], minlength=len(self.titles)), items[:REACH_SHOWN]
+        places = cohort.sampled(PLACED_USERS).places(edited, items.tolist())
+        return [
+            {
+                **self._reached(item, counts),
+                "median_place": None if np.isnan(own).all() else float(np.nanmedian(own)),
+                "placed": len(own),
+            }
+            for item, own in zip(items, places.T, strict=True)
+        ]
 
     def arm(self, cohort: Cohort, lists: np.ndarray) -> dict[str, Any]:
         """The figures of a cohort's `lists`."""
@@ -180,12 +197,6 @@ class Steering(Lists):
                 for rank, item in enumerate(lists[row][lists[row] >= 0], 1)
             ],
         }
-
-    def _items_meant(self, steps: Sequence[Step]) -> list[int]:
-        """Items that solved edits are to bring into lists."""
-        solved = [step.edit for step in steps if isinstance(step.edit, SolvedEdit) and step.edit.on]
-        items = [self.goal(edit.goal, edit.k).item for edit in solved]
-        return [item for item in items if item is not None]
 
     def _collateral(self, cohort: Cohort, edited: Edited, ranked: "Reranked") -> dict[str, Any]:
         about, lists = ranked.about, ranked.lists

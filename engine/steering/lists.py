@@ -19,6 +19,8 @@ from engine.steering.goals import Goal
 
 SHARES_SHOWN = 8
 """Concepts whose share is reported for one user's list, the most changed first."""
+PLACES_TOLD = 10
+"""Items whose places are told, of those that edits are about."""
 USERS_KEPT = 8
 """Users whose unedited lists are kept: an analyst tries many edits on few."""
 
@@ -80,10 +82,15 @@ class Lists(Library):
         return self.edit([], "all-decoded")
 
     def rank(self, user: int, edits: Sequence[Edit | Step], k: int, serve: Serve = "change") -> dict[str, Any]:
-        """One user's top k before and after the edits, with rank changes, leavers and list figures."""
+        """One user's top k before and after the edits, with rank changes, leavers and list figures.
+
+        `places` are the ranks of the items that the edits are about among all `candidates` for the list; None where
+        such an item may not be recommended.
+        """
         steps = self.steps(edits)
         (before, decoded), after = self._unedited(user, k), self.list_after(user, steps, k, serve)
         was, now = before.items, after.items
+        about = np.empty(0, np.int64) if after.edited is None else self.items_of(after.edited, steps)[:PLACES_TOLD]
         left = np.flatnonzero(~np.isin(was, now))
         first, second, middle = before.places[None], after.places[None], decoded.places[None]
         return {
@@ -104,12 +111,30 @@ class Lists(Library):
                     left, was[left], full_ranks(after.affinity_i, was[left]), strict=True
                 )
             ],
+            "places": self._places(before.affinity_i, after.affinity_i, about),
+            "candidates": int(np.isfinite(before.affinity_i).sum()),
             "rbo": float(rbo(first, second)[0]),
             "tau": float(kendall_tau(first, second)[0]),
             "kept": int(shared(first, second)[0]),
             "reconstruction": {"rbo": float(rbo(first, middle)[0]), "kept": int(shared(first, middle)[0])},
             "shares": self._changed_shares(first, second),
         }
+
+    def items_of(self, edited: Edited, steps: Sequence[Step]) -> np.ndarray:
+        """Numbers, ascending, of the items that the edits are about: those with another code, and those of goals."""
+        solved = [step.edit for step in steps if isinstance(step.edit, SolvedEdit) and step.edit.on]
+        meant = [item for edit in solved if (item := self.goal(edit.goal, edit.k).item) is not None]
+        return np.union1d(edited.items.recoded, meant).astype(np.int64)
+
+    def _places(self, before_i: np.ndarray, after_i: np.ndarray, items: np.ndarray) -> list[dict[str, Any]]:
+        was, now = (
+            [rank if np.isfinite(one[item]) else None for item, rank in zip(items, full_ranks(one, items), strict=True)]
+            for one in (before_i, after_i)
+        )
+        return [
+            {"item_id": self.recommender.items.ids[item], "title": self.titles[item], "before": first, "after": second}
+            for item, first, second in zip(items, was, now, strict=True)
+        ]
 
     def list_after(self, user: int, steps: Sequence[Step], k: int, serve: Serve = "change") -> Ranked:
         """One user's top k under `steps`: nobody else is encoded, and items only where an edit is for them."""

@@ -225,7 +225,7 @@ def test_a_cohort_is_what_steer_prints(ask: Ask, demo_run: Run) -> None:
     assert answered["outside"] == printed["outside"]
     assert answered["groups"] == printed["groups"]
     for arm in ("before", "after"):
-        assert answered[arm]["reach"] == {name: printed[arm]["reach"][name] for name in ("items_shown", "most_shown")}
+        assert answered[arm]["reach"] == printed[arm]["reach"]
         for name in ("ndcg10", "exposure", "novelty", "diversity", "label_entropy"):
             assert answered[arm][name] == printed[arm][name]
         assert answered[arm]["concept_shares"].items() <= printed[arm]["concept_shares"].items()
@@ -237,6 +237,58 @@ def _steer(run: Run, edit: dict[str, Any], where: str) -> dict[str, Any]:
     from workbench.steering import Asked, steered
 
     return plain(steered(run, [edit], Asked(where, k=20, by="age_band")))
+
+
+def test_of_an_edited_item_the_exact_places_are_told_and_who_sees_it(ask: Ask, demo_run: Run) -> None:
+    item = demo_run.recommender.items.ids[3]
+    edit = {**edit_of(demo_run, 6.0), "side": "items", "ids": [item]}
+    with demo_run.catalogue() as catalogue:
+        steering = demo_run.steering(catalogue)
+    edited = steering.edit(steering.steps([Edit.parse(edit)])).recommender
+    arms = {"before": steering.recommender, "reconstruction": steering.reconstruction.recommender, "after": edited}
+    number = next(user for user in range(2000) if _places(steering, steering.recommender, np.array([user]), 3)[0] > 10)
+    told = ask("rank", user=demo_run.recommender.users.ids[number], k=10, edits=[edit])
+    may = steering.candidates.eligible.copy()
+    may[steering.candidates.seen[number]] = False
+    assert told["candidates"] == may.sum()
+    was, now = (_places(steering, arms[arm], np.array([number]), 3)[0] for arm in ("before", "after"))
+    assert told["places"] == [{"item_id": item, "title": steering.titles[3], "before": was, "after": now}]
+    users = np.arange(0, 40)
+    where = "user_id in (" + ", ".join(f"'{demo_run.recommender.users.ids[user]}'" for user in users) + ")"
+    cohort = ask("cohort", where=where, k=10, edits=[edit])
+    steered = _steer(demo_run, edit, where)
+    for arm, recommender in arms.items():
+        places = np.array(_places(steering, recommender, users, 3))
+        (found,) = cohort[arm]["reach"]["edited_items"]
+        assert (found["item_id"], found["users"], found["placed"]) == (item, (places <= 10).sum(), 40)
+        assert found["median_place"] == np.nanmedian(places)
+        assert steered[arm]["reach"]["edited_items"][0]["median_place"] == found["median_place"]
+    unseen = ask("rank", user=demo_run.recommender.users.ids[_who_saw(steering, 3)], k=10, edits=[edit])
+    assert [(one["before"], one["after"]) for one in unseen["places"]] == [(None, None)]
+
+
+def _who_saw(steering: Any, item: int) -> int:
+    return next(user for user in range(2000) if item in steering.candidates.seen[user])
+
+
+def _places(steering: Any, recommender: Any, users: np.ndarray, item: int) -> list[float]:
+    """The rank of an item among what each user may be recommended; nan where that is not the item."""
+    found = []
+    for user in users.tolist():
+        affinity = recommender.affinities(np.array([user]))[0]
+        may = steering.candidates.eligible.copy()
+        may[steering.candidates.seen[user]] = False
+        found.append(1.0 + (affinity[may] > affinity[item]).sum() if may[item] else math.nan)
+    return found
+
+
+def test_a_curve_reaches_as_far_as_the_present_dose(ask: Ask, demo_run: Run) -> None:
+    edit = edit_of(demo_run, 15.0)
+    told = ask("curve", neuron=edit["neuron"], user=USER, edits=[edit], steps=5, k=10)
+    assert [point["amount"] for point in told["points"]] == [-4, 0, 0.75, 5.5, 10.25, 15]
+    edit["amount"] = 0.3
+    told = ask("curve", neuron=edit["neuron"], user=USER, edits=[edit], steps=5, k=10)
+    assert [point["amount"] for point in told["points"]] == [-4, -2, 0, 0.3, 2, 4]
 
 
 def test_a_cohort_without_edits_has_nothing_changed(ask: Ask) -> None:
