@@ -153,6 +153,7 @@ def two_tower(seed: int = 0) -> torch.nn.Module:
     return torch.nn.Sequential(torch.nn.Linear(40, 8), torch.nn.ReLU(), torch.nn.Linear(8, 1))
 
 
+@pytest.mark.long
 def test_an_mlp_and_the_same_mlp_as_a_program_make_the_same_run(demo_run: Run, here: Home) -> None:
     head, brought = two_tower(), shuffled(demo_run)
     layers = [layer for layer in head if isinstance(layer, torch.nn.Linear)]
