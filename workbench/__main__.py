@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, get_args
 from engine.errors import MonoscopeError
 from engine.home import Home
 from workbench.leash import follow
-from workbench.stopped import INTERRUPTED, Stopped
+from workbench.stopped import INTERRUPTED, Stopped, wait_for_imports
 from workbench.terminal import NO_WISHES, Colours, Wishes
 
 if TYPE_CHECKING:
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 VALUED = ("--session", "--color", "--theme", "--keys")
 SWITCHES = {"--ascii": True, "--no-ascii": False}
 """Options of `tui` with a value and without one."""
+DUCKDB_INTERRUPTED = "Query interrupted"
+"""What DuckDB makes of Ctrl-C."""
 
 
 def main() -> None:
     """The `monoscope` program: a user's mistake ends in one sentence on standard error and exit code 1."""
+    wait_for_imports()
     follow()
     try:
         plain = plain_tui(sys.argv[1:])
@@ -49,6 +52,14 @@ def main() -> None:
         if ended.code == INTERRUPTED:
             _tell("stopped; what was complete is kept. A training goes on with the same command.")
         raise
+    except KeyboardInterrupt:
+        _tell("interrupted.")
+        sys.exit(INTERRUPTED)
+    except RuntimeError as error:
+        if str(error) != DUCKDB_INTERRUPTED:
+            raise
+        _tell("interrupted.")
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)

@@ -15,6 +15,7 @@ from engine import __version__
 from engine.errors import HomeError, MonoscopeError, RunError
 from engine.home import Home, write_whole
 from workbench.engine_client import engine_command
+from workbench.stopped import interrupt_as_usual
 from workbench.terminal import NO_WISHES, Terminal, Wishes, refusal
 
 CRASHED = 70
@@ -27,6 +28,7 @@ def run_and_leave(home: Path, run_name: str | None, session: str | None, wishes:
     At once: all is saved and every child has ended by then, and taking the interpreter down would keep the prompt
     waiting for a fifth of a second.
     """
+    interrupt_as_usual()
     code = run(home, run_name, session, wishes=wishes)
     sys.stdout.flush()
     sys.stderr.flush()

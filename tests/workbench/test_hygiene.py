@@ -84,3 +84,39 @@ def test_ctrl_c_at_any_moment_leaves_nothing_half_written(tmp_path: Path, second
     folder = tmp_path / "home" / "datasets" / "demo"
     assert not folder.exists() or {"raw", "catalogue.duckdb", "manifest.json"} <= {p.name for p in folder.iterdir()}
     assert folder.exists() or process.returncode != 0
+
+
+SLOW = """
+import os, signal, time
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.1)
+except KeyboardInterrupt as error:
+    raise ImportError("a library in C++ would abort here") from error
+"""
+INTERRUPTED_IMPORT = """
+import signal, sys
+import workbench.cli
+from workbench.__main__ import main
+def app(prog_name):
+    import slow
+    print("loaded", flush=True)
+    while True:
+        signal.pause()
+workbench.cli.app = app
+sys.argv = ["monoscope", "train"]
+main()
+"""
+
+
+def test_ctrl_c_while_a_library_loads_ends_in_one_sentence_once_it_has(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW)
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_IMPORT],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "loaded\n", "monoscope: interrupted.\n")
