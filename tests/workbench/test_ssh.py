@@ -11,7 +11,7 @@ from tests.workbench.ssh_host import MISSING, Host, There, Tmux, cut, host
 from tests.workbench.terminals import Pty, alive, children_of, colours_of, until
 
 pytestmark = pytest.mark.ssh
-COMMAND = "monoscope neuron demo-mf 1"
+COMMAND = "monoscope neuron demo-mf 1 -k 50"
 
 
 @pytest.fixture(scope="module")
