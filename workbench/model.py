@@ -245,6 +245,8 @@ class Ranking:
     shares: Sequence[tuple[str, float, float]]
     rebuilt: tuple[float, int] | None = None
     """RBO with the unedited list, and items kept of it, where all vectors are what their codes decode to."""
+    places: Mapping[str, tuple[int | None, int | None]] = field(default_factory=dict)
+    """Exact places before and after of the items that the edits are about; None where one may not be recommended."""
 
     @classmethod
     def of(cls, answer: Mapping[str, Any], item_word: str) -> "Ranking":
@@ -274,6 +276,7 @@ class Ranking:
             tau=float(answer["tau"]),
             kept=int(answer["kept"]),
             rebuilt=None if rebuilt is None else (float(rebuilt["rbo"]), int(rebuilt["kept"])),
+            places={str(one["item_id"]): (one["before"], one["after"]) for one in answer.get("places") or ()},
             shares=[(plain(s["concept"]), float(s["before"]), float(s["after"])) for s in answer["shares"]],
         )  # fmt: skip
 

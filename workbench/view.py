@@ -234,6 +234,15 @@ class View:
             neuron, scope = self.page_neuron, self.page.scope or EVERY_USER
         return None if neuron is None else Target(neuron, scope, self.edit_of(neuron, scope))
 
+    def side_for(self, target: Target) -> str:
+        """The side of the bench that shows an edit: the one that is up where it does."""
+        curve, alone = self.curve, bool(target.scope.ids)
+        if self.side != "curve" or curve is None:
+            return "cohort" if self.side == "cohort" and not (alone and target.scope.side == "users") else "list"
+        if curve.neuron == target.neuron and target.scope in (EVERY_USER, Scope("users", (curve.user or "",))):
+            return "curve"
+        return "list" if curve.where is None or alone else "cohort"
+
     @property
     def neuron(self) -> int | None:
         """The neuron that a change, a label or a mark is about."""

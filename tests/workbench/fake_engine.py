@@ -43,6 +43,12 @@ def code(edit: dict[str, Any]) -> dict[str, Any]:
     return {"neuron": edit["neuron"], "before": 0.61, "after": after, "outside": not 0 <= after <= 2.5}
 
 
+def placed(item: str, first: int, moved: int) -> dict[str, Any]:
+    """Films stand in the order of their numbers, from the user's first one on."""
+    before = 1 + (int(item) - first) % 5000
+    return {"item_id": item, "title": f"Film {item}", "before": before, "after": max(1, before - moved)}
+
+
 def rank(params: dict[str, Any]) -> dict[str, Any]:
     """The list moves down by one place for every half unit of every edit; `off` is worth six places."""
     edits = [edit for edit in params["edits"] if "goal" not in edit]
@@ -58,6 +64,8 @@ def rank(params: dict[str, Any]) -> dict[str, Any]:
         "before": before,
         "after": after,
         "left": gone,
+        "places": [placed(item, first, moved) for edit in edits if edit["side"] == "items" for item in edit["ids"]],
+        "candidates": 5000,
         "rbo": 1 - moved / 100,
         "tau": 1 - moved / 50,
         "kept": K - moved,

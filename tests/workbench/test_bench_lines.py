@@ -14,6 +14,7 @@ from tests.workbench.fake_run import AWKWARD
 from workbench.model import Code, Listed, Ranking, RunCard
 from workbench.view import Cohort, Curve, View
 from workbench.widgets.bench import SIDES, bench, side_line, which_list
+from workbench.widgets.bench.lists import place_of
 from workbench.widgets.line import Line, text_of, width_of
 
 WIDTHS = (42, 70, 84, 120, 160)
@@ -86,6 +87,38 @@ def test_the_stack_tells_of_each_edit_what_it_does_and_for_whom() -> None:
     assert shown.edit_at == {1: 0, 2: 1, 3: 1, 4: 2, 5: 2, 6: 3, 7: 3}
 
 
+def test_where_rows_are_few_the_list_keeps_four_and_the_stack_folds_to_the_edit_of_the_cursor() -> None:
+    shown = bench(view(edits=EDITS, picked=1), 30, 12)
+    rows = texts(shown.rows)
+    assert rows[1].split()[:4] == ["2", "of", "4▸", "7"]
+    assert sum("of 4" in row for row in rows) == 1
+    head = next(at for at, row in enumerate(rows) if row.split()[:1] == ["now"])
+    assert len(shown.rows[: head + 1]) + 4 + len(shown.foot) <= 12
+    assert "RBO 0.98" in texts(shown.foot)[-1]
+    assert set(shown.edit_at.values()) == {1}
+    assert texts(bench(view(edits=EDITS, picked=1), 30, 40).rows) == texts(bench(view(edits=EDITS, picked=1), 30).rows)
+
+
+def test_the_exact_places_of_an_edited_item_are_told_as_far_as_there_is_room() -> None:
+    told = replace(ranking("1"), places={"x": (1204, 107), "y": (None, None), "3": (9, 7)})
+    assert text_of(place_of(told, "x", "film Contact (1997)", 60)).rstrip() == (
+        "film Contact (1997): place 1,204 → 107, list ends at 30"
+    )
+    assert text_of(place_of(told, "x", "film Contact (1997)", 38)).rstrip() == "film Contact (1997): place 1,204 → 107"
+    assert text_of(place_of(told, "x", "film Contact (1997)", 30)).rstrip() == "film Contact (199… 1,204 → 107"
+    assert text_of(place_of(told, "y", "film B", 60)).rstrip() == "film B: may not be recommended to this user"
+    assert text_of(place_of(told, "3", "film C", 60)).rstrip() == "film C: place 9 → 7"
+    assert text_of(place_of(told, "1", "film D", 60)).rstrip() == "film D: place 1 → 31, list ends at 30"
+    assert text_of(place_of(told, "z", "film E", 60)).rstrip() == "film E: not in the first 30"
+
+
+def test_beside_each_other_each_list_tells_the_items_places() -> None:
+    edits = ({**EDITS[0], "side": "items", "ids": ["x"]},)
+    rankings = {user: replace(ranking(user), places={"x": (1204, place)}) for user, place in (("1", 107), ("2", 9))}
+    rows = texts(bench(view(("1", "2"), edits=edits, rankings=rankings, ranking=rankings["2"]), 90).rows)
+    assert any("1,204 → 107" in row and "1,204 → 9" in row for row in rows)
+
+
 def test_an_edit_for_other_ids_tells_that_the_watched_user_is_not_meant() -> None:
     edit = {**EDITS[0], "ids": ["8", "9"]}
     assert "not this user" in texts(bench(view(edits=(edit,)), 60).rows)[1]
@@ -104,7 +137,7 @@ def test_an_engine_that_has_no_lists_and_a_bench_without_a_user_are_sentences() 
     assert "1" in texts(bench(nobody, 60).rows)[1]
 
 
-@pytest.mark.parametrize("width", [84, 100, 120, 160])
+@pytest.mark.parametrize("width", [102, 120, 160])
 @pytest.mark.parametrize("number", [2, 3, 4])
 @pytest.mark.parametrize("flipped", [False, True])
 def test_lists_of_several_users_stand_in_columns(width: int, number: int, flipped: bool) -> None:
@@ -128,7 +161,7 @@ def test_lists_of_several_users_stand_in_columns(width: int, number: int, flippe
         assert _cell(rows[head], start, column).startswith(f"user {user} · ")
         assert _cell(rows[head + 1], start, 9).split()[0] == ("was" if flipped else "now")
         assert [_cell(row, start, 3) for row in rows[head + 2 : head + 5]] == ["  1", "  2", "  3"]
-        room = 15 if column >= 27 else 10
+        room = 15 if column >= 36 else 8
         assert _cell(rows[head + 1], start + room, 4) == "film"
         list_ = shown.rankings[user].before if flipped else shown.rankings[user].after
         for row, item in zip(rows[head + 2 :], list_, strict=False):

@@ -58,8 +58,31 @@ def lines(facts: Any = FACTS, width: int = 60) -> list[str]:
     return [text_of(line).rstrip() for line in cohort_lines(Cohort("age = 'under 18'", facts), width)]
 
 
+def with_item(**more: float) -> dict[str, Any]:
+    """`FACTS` after an edit of an item: 7, 10 and 52 users have it."""
+    facts = copy.deepcopy(FACTS)
+    facts["collateral"]["about_items"] = ["x"]
+    for arm, users, place in (("before", 7, 312.0), ("reconstruction", 10, 300.5), ("after", 52, 40.0)):
+        one = {"item_id": "x", "title": "Bob Dylan", "users": users, "median_place": place, "placed": 1222, **more}
+        facts[arm]["reach"]["edited_items"] = [one]
+    return facts
+
+
 def words(row: str) -> list[str]:
     return row.split()
+
+
+def test_of_an_edited_item_how_many_see_it_comes_first() -> None:
+    rows = lines(with_item(), 62)
+    first = next(at for at, row in enumerate(rows) if "users who see" in row)
+    assert words(rows[first]) == ["users", "who", "see,", "of", "1,222", "before", "rebuilt", "after", "change"]
+    assert words(rows[first + 1]) == ["Bob", "Dylan", "7", "10", "52", "+45"]
+    assert words(rows[first + 2]) == ["its", "median", "place", "312", "300.5", "40", "-272"]
+    assert first < next(at for at, row in enumerate(rows) if "share of its concept" in row)
+    assert not any("share of the edited" in row for row in rows)
+    assert "drawn" not in "".join(rows)
+    drawn = lines(with_item(placed=500), 62)
+    assert "median place: of 500 users drawn from the cohort" in drawn
 
 
 def test_the_figures_are_those_of_the_answer() -> None:

@@ -35,7 +35,7 @@ async def test_on_an_items_page_a_neuron_is_changed_for_this_item_alone(demo: Ho
         await driver.ranked()
         assert "+ - change 1 Horror for film Film 12 (1962)" in "\n".join(driver.pane("bench"))
         assert "for film Film 12 (1962)" in "".join(driver.pane("bench")[3:5])
-        assert "film Film 12 (1962) place 12 → 10" in driver.text
+        assert "film Film 12 (1962): place 12 → 10" in driver.text
         assert "▸Film 12 " in driver.text
         assert "+1.0" in next(row for row in driver.pane("inspector") if "▸" in row)
         assert "+1.0" not in driver.pane("neurons")[2]
@@ -88,9 +88,8 @@ async def test_on_a_users_page_a_neuron_is_changed_for_this_user_who_is_easily_w
         assert "p and enter watch this user." in driver.text
         await driver.press("plus")
         assert edits(driver) == [("users", ["17"], 1, "add", 0.5)]
-        assert "for user 17 alone, who is not watched" in driver.screen.status.message
-        await driver.press("p", "enter")
-        await until(lambda: driver.screen.view.user == "17")
+        assert "User 17 is watched now: the change is for them." in driver.screen.status.message
+        assert driver.screen.view.user == "17"
         await driver.ranked()
         assert "p and enter watch this user." not in driver.text
         assert edits(driver) == [("users", ["17"], 1, "add", 0.5)]
@@ -172,6 +171,40 @@ async def test_v_beside_a_cohort_is_the_curve_of_that_cohort(demo: Home) -> None
         await driver.shows("for user anna")
         await driver.press("q", "w", "v")
         await driver.shows("for user 1")
+
+
+async def test_an_edit_brings_up_what_shows_it(demo: Home) -> None:
+    async with opened(demo) as driver:
+        await driver.ready()
+        await driver.press("v")
+        await driver.shows("dose of neuron 0")
+        await driver.press("plus")
+        assert driver.screen.view.side == "curve"
+        await page_of(driver, "Film 12")
+        await driver.press("plus")
+        assert driver.screen.view.side == "list"
+        await driver.shows("film Film 12 (1962): place 12")
+        await driver.press("q", "C", *"young", "enter")
+        await driver.shows("cohort young")
+        await driver.press("plus")
+        assert driver.screen.view.side == "cohort"
+        await page_of(driver, "anna")
+        await driver.press("plus")
+        assert (driver.screen.view.side, driver.screen.view.user) == ("list", "anna")
+
+
+async def test_before_and_after_leads_from_a_curve_or_a_cohort_to_the_list(demo: Home) -> None:
+    async with opened(demo) as driver:
+        await driver.ready()
+        await driver.press("plus")
+        for key in ("v", "C"):
+            await driver.press(key, *(("enter",) if key == "C" else ()))
+            assert driver.screen.view.side != "list"
+            await driver.press("t")
+            assert (driver.screen.view.side, driver.screen.view.flipped) == ("list", False)
+            assert "here is the list" in driver.screen.status.message
+        await driver.press("t")
+        assert driver.screen.view.flipped
 
 
 async def test_the_bench_has_a_cursor_for_edits_of_every_kind(demo: Home) -> None:

@@ -260,7 +260,10 @@ class Desk(Seat):
             self._show(picked=min(target.at, len(self.view.edits) - 1) if self.view.edits else None)
 
     def flip(self) -> None:
-        if self.view.edits:
+        if self.view.side != "list":
+            self._say(f"The list is before or after the edits, the {self.view.side} shows both: here is the list.")
+            self._show(side="list")
+        elif self.view.edits:
             self._show(flipped=not self.view.flipped)
         else:
             self._say("Before and after are the same: nothing is changed yet.")
@@ -352,11 +355,13 @@ class Desk(Seat):
             self._say(f"Nothing to {direction}.")
 
     def _edit(self, target: Target, edit: Edit) -> None:
+        """Make an edit, and bring up what shows it: for some users alone one of their lists."""
         place = {} if target.at is None else {"replaces": target.at}
-        if self._append("edit", edit=dict(edit), **place) and place == {}:
-            ids, side = target.scope.ids, target.scope.side
-            if side == "users" and ids and not {self.view.user, *self.view.watched} & set(ids):
-                self._say(f"This is for user {', '.join(ids)} alone, who is not watched: p and enter watches them.")
+        ids = target.scope.ids if target.scope.side == "users" else ()
+        if ids and not {self.view.user, *self.view.watched} & set(ids) and self._append("watch", user=ids[0]):
+            self._say(f"User {ids[0]} is watched now: the change is for them{'' if len(ids) == 1 else ' and others'}.")
+        if self._append("edit", edit=dict(edit), **place):
+            self._show(side=self.view.side_for(target))
 
     def editable(self) -> tuple[int, Target] | None:
         """The neuron to change, and for whom; None after saying why not."""

@@ -12,7 +12,7 @@ from workbench.equivalents import cohort_command, curve_command, lists_command, 
 from workbench.screens.base import BaseScreen
 from workbench.view import View
 from workbench.widgets import frame
-from workbench.widgets.bench import BESIDE_FROM, Bench, bench, side_line, which_list
+from workbench.widgets.bench import COLUMN_READABLE, Bench, bench, beside_from, side_line, which_list
 from workbench.widgets.inspector import inspector, tabs_line
 from workbench.widgets.jobs import jobs_lines
 from workbench.widgets.line import Line, cut, ends, text_of, width_of, wrap
@@ -26,6 +26,8 @@ WIDE_COLUMNS, MIDDLE_COLUMNS, NARROW_COLUMNS = 140, 100, 78
 PANES = ("neurons", "inspector", "bench")
 LEAST_LEFT, SIDE_CELLS, RULE_CELLS = 34, 40, 2
 """Cells of the neurons and of the inspector where several users' lists stand side by side."""
+ROWS_AROUND = 3
+"""Title, command and keys."""
 TALL_ROWS, JOB_ROWS, LOG_ROWS = 40, 7, 9
 """From this height on a wide terminal has jobs and journal below the neurons."""
 FRAME_SECONDS = 1 / 60
@@ -98,6 +100,8 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         shown = side(view) if on_bench and side is not None else page_command(view) if inspector else None
         if shown is None and on_bench and (view.edits or len(view.watched) > 1 or self.focused_pane == "bench"):
             shown = lists_command(view)
+        if shown is None and self.focused_pane == "neurons":
+            shown = self.table.command(view)
         return neuron_command(view) if shown is None else shown
 
     def pane(self, name: str) -> Pane:
@@ -206,9 +210,9 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
             if at != pane.cursor:
                 pane.move_cursor(at)
         else:
-            self._bench = bench(self.view, pane.text_width)
             target = target_line(self.view, pane.text_width)
             head = [self._tabs(name), *([] if target is None else [target])]
+            self._bench = bench(self.view, pane.text_width, self.app.size.height - ROWS_AROUND - len(head))
             pane.show(head, self._bench.rows, self._bench.foot)
 
     def _subject(self) -> object:
@@ -258,7 +262,7 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         elif width >= WIDE_COLUMNS and self._several:
             rest = width - LEAST_LEFT
             shown = {"neurons": LEAST_LEFT, self._tab: rest}
-            if rest - SIDE_CELLS >= BESIDE_FROM + RULE_CELLS:
+            if rest - SIDE_CELLS >= beside_from(len(self.view.watched), COLUMN_READABLE) + RULE_CELLS:
                 shown = {"neurons": LEAST_LEFT, "inspector": SIDE_CELLS, "bench": rest - SIDE_CELLS}
         elif width >= WIDE_COLUMNS:
             side = max(42, min(46 + (width - 160) // 3, 70)) if width >= 156 else 42
@@ -368,8 +372,10 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         first: dict[int, int] = {}
         for row, edit in self._bench.edit_at.items():
             first.setdefault(edit, row)
+        folded = min(first.values(), default=0)  # those that are not drawn stand where the one is that is
+        rows = [first.get(edit, folded) for edit in range(len(self.view.edits))]
         target = self.view.target
-        return self._next("bench", list(first.values()), None if target is None else target.at, direction)
+        return self._next("bench", rows, None if target is None else target.at, direction)
 
     def next_neuron(self, direction: int, last: bool = False) -> int | None:
         """The next neuron on the open page, or the `last` that way; None where the page should scroll instead."""

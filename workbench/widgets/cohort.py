@@ -17,6 +17,8 @@ WIDTH_MOST = 100
 ROOMY_FROM, ARMS_FROM = 50, 60
 """Cells from which figures stand further apart, and those of the unedited reconstruction between the two others."""
 
+ARMS = ("before", "reconstruction", "after")
+
 Format = Callable[[float], str]
 
 
@@ -73,7 +75,11 @@ class _Sheet:
         return columns((title, "dim"), [(text, "dim") for text in (*texts, change)], self.cells, self.width)
 
     def row(self, figure: _Figure, role: str = "") -> Line:
-        values = {arm: number(self.facts, arm, *figure.path) for arm in ("before", "reconstruction", "after")}
+        values = {arm: number(self.facts, arm, *figure.path) for arm in ARMS}
+        return self.figures(figure, values, role)
+
+    def figures(self, figure: _Figure, values: Mapping[str, float], role: str = "") -> Line:
+        """A figure whose values are by arm."""
         change = signed(figure.times * (values["after"] - values["before"]), figure.places)
         texts = [*(figure.format(values[arm]) for arm in self.arms), change]
         return columns((figure.name, role), [(text, role) for text in texts], self.cells, self.width)
@@ -97,7 +103,7 @@ def cohort_lines(cohort: Cohort | None, width: int) -> list[Line]:
     if cohort.facts is None:
         return rows if cohort.fault is not None else [*rows, (("Measuring…", "dim"),)]
     rows += [*_outside(sheet), *_rebuilt(sheet)]
-    for block in (_concepts, _figures, _collateral, _lost, _shown, _groups):
+    for block in (_items, _concepts, _figures, _collateral, _lost, _shown, _groups):
         found = block(sheet)
         rows += [(), *found] if found else []
     return rows
@@ -131,6 +137,32 @@ def _rebuilt(sheet: _Sheet) -> list[Line]:
     return [((row, "dim"),) for row in rows]
 
 
+def _items(sheet: _Sheet) -> list[Line]:
+    """Of each edited item, how many users have it in their list, and its median place in the whole rankings."""
+    found = {arm: {one.get("item_id"): one for one in parts(sheet.facts, arm, "reach", "edited_items")} for arm in ARMS}
+    if not found["after"]:
+        return []
+    users = number(sheet.facts, "users")
+    rows = [sheet.head("users who see" if math.isnan(users) else f"users who see, of {whole(users)}")]
+    for item, one in found["after"].items():
+        reach = _Figure(plain(str(one.get("title"))), (), whole, 0)
+        place = _Figure("  its median place", (), _place, 0)
+        rows += [
+            sheet.figures(reach, {arm: number(found[arm].get(item), "users") for arm in ARMS}, "strong"),
+            sheet.figures(place, {arm: number(found[arm].get(item), "median_place") for arm in ARMS}),
+        ]
+    placed = number(next(iter(found["after"].values())), "placed")
+    if placed < users:
+        told = f"median place: of {whole(placed)} users drawn from the cohort"
+        rows += [((row, "dim"),) for row in wrap(told, sheet.width)]
+    return rows
+
+
+def _place(value: float) -> str:
+    """A median of places, which may lie between two."""
+    return decimal(value, 1) if value % 1 else whole(value)
+
+
 def _concepts(sheet: _Sheet) -> list[Line]:
     """First the concepts that the edits are about, then those whose share changed most."""
     before, after = (part(sheet.facts, arm, "concept_shares") for arm in ("before", "after"))
@@ -144,7 +176,9 @@ def _concepts(sheet: _Sheet) -> list[Line]:
 
     rows: list[Line] = []
     if about:
-        rows += [sheet.head("share of the edited", "points"), *(row(name, "strong") for name in about)]
+        of_items = bool(part(sheet.facts, "collateral").get("about_items"))
+        title, role = ("share of its concept", "") if of_items else ("share of the edited", "strong")
+        rows += [sheet.head(title, "points"), *(row(name, role) for name in about)]
     if others:
         title = "share of others" if about else "share of the lists"
         rows += [sheet.head(title, "points"), *(row(name, "") for name in others[:CONCEPTS_SHOWN])]

@@ -10,8 +10,11 @@ from engine.text import plain
 from workbench.model import Ranking
 from workbench.view import MOST_WATCHED, View
 from workbench.widgets.bench.lists import (
+    COLUMN_READABLE,
     LIST_LENGTH,
+    PLACES_MOST,
     about_user,
+    beside_from,
     foot,
     foot_of_several,
     list_of,
@@ -24,13 +27,13 @@ from workbench.widgets.cohort import cohort_lines
 from workbench.widgets.curve import curve_lines
 from workbench.widgets.line import Line, cut, fit, width_of, wrap
 
-__all__ = ["LIST_LENGTH", "Bench", "bench", "side_line", "which_list"]
+__all__ = ["COLUMN_READABLE", "LIST_LENGTH", "Bench", "bench", "beside_from", "side_line", "which_list"]
 
 SIDES = ("list", "cohort", "curve")
-PLACES_MOST = 2
-"""Items whose places are told above a list."""
-BESIDE_FROM = 84
-"""Cells from which the lists of several users stand side by side."""
+FOOT_FIRST = (1, 0, 3, 2, 4)
+"""Rows below the lists, the most telling first: how alike they are, who left, shares, the codes alone."""
+ROWS_AT_LEAST = 4
+"""Rows of a list that are on the screen, for which the edits and the figures below give way."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +45,34 @@ class Bench:
     edit_at: Mapping[int, int] = field(default_factory=dict)
 
 
-def bench(view: View, width: int) -> Bench:
-    """Lines of at most `width` cells."""
+def bench(view: View, width: int, height: int | None = None) -> Bench:
+    """Lines of at most `width` cells; where `height` rows are few, edits and figures give way to the list."""
     if view.lists is not None:
         return Bench([((row, "warn"),) for row in wrap(view.lists, width)], [])
     rows = _whom(view, width)
     if view.user is None and view.side == "list" and not view.edits:
         return Bench(_within(rows, width), [])
     last = _last(view)
-    edits, edit_at = stack(view, last, None if last is None else _ranking(view, last), width)
-    edit_at = {len(rows) + row: at for row, at in edit_at.items()}
+    ranking = None if last is None else _ranking(view, last)
+    edits, edit_at = stack(view, last, ranking, width)
     below, bottom = _side(view, width)
-    rows = [*rows, *edits, _warning(view, width), *below]
+    between = [_warning(view, width)]
+    if height is not None and view.side == "list" and view.edits and ranking is not None:
+        listed = min(ROWS_AT_LEAST, len(ranking.after))
+        room = height - len(rows) - (len(below) - len(ranking.after)) - listed
+        if room < len(edits) + len(between) + len(bottom):
+            edits, edit_at = stack(view, last, ranking, width, folded=True)
+            between = [row for row in between if row]
+            bottom = _shortened(bottom, room - len(edits) - len(between))
+    edit_at = {len(rows) + row: at for row, at in edit_at.items()}
+    rows = [*rows, *edits, *between, *below]
     return Bench(_within(rows, width), _within(bottom, width), edit_at)
+
+
+def _shortened(bottom: Sequence[Line], rows: int) -> list[Line]:
+    """So many rows of the figures, one at least: how alike the lists are before all else."""
+    kept = sorted(FOOT_FIRST[: max(rows, 1)])
+    return [bottom[at] for at in kept if at < len(bottom)]
 
 
 def which_list(view: View) -> Line:
@@ -117,7 +135,7 @@ def _users(view: View, width: int) -> list[Line]:
         return [((row, "dim"),) for row in wrap("No user to watch yet: p picks one.", width)]
     if len(users) == 1:
         return [about_user(last, _ranking(view, last), width)]
-    if view.side == "list" and width < BESIDE_FROM:
+    if view.side == "list" and width < beside_from(len(users)):
         others = ", ".join(plain(user) for user in users if user != last)
         return [about_user(last, _ranking(view, last), width), ((fit(f"also watched: {others}", width), "dim"),)]
     names = f"{', '.join(plain(user) for user in users[:-1])} and {plain(users[-1])}"
@@ -149,8 +167,9 @@ def _side(view: View, width: int) -> tuple[list[Line], list[Line]]:
     if last is None:
         return [], []
     word, flipped, items = view.card.item_word, view.flipped, view.items
-    if len(rankings) > 1 and width >= BESIDE_FROM:
-        below, bottom = lists_beside(rankings, word, flipped, width, items), foot_of_several(rankings, None, width)
+    if len(rankings) > 1 and width >= beside_from(len(rankings)):
+        named = {item: view.title(item) for item in items}
+        below, bottom = lists_beside(rankings, word, flipped, width, named), foot_of_several(rankings, None, width)
     elif (ranking := rankings[last]) is None:
         return [(("Ranking…", "dim"),)], []
     else:

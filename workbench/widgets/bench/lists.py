@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from rich.cells import cell_len
 
@@ -13,10 +14,18 @@ from workbench.widgets.line import UNKNOWN, Line, cut, decimal, fit, packed, per
 
 LIST_LENGTH = 30
 WIDTH_MOST = 100
-SCORE_FROM, OTHER_FROM = 36, 27
-"""Cells from which a list has its scores, and the ranks in the other list."""
+SCORE_FROM, OTHER_FROM, OTHER_BESIDE_FROM = 36, 27, 36
+"""Cells from which a list has its scores, and the ranks in the other list, alone and beside others."""
+COLUMN_AT_LEAST, COLUMN_READABLE = 24, 28
+"""Cells below which lists do not stand beside each other, and those that more of a title is worth other panes."""
 GAP = "  "
 MARK = "▸"
+PLACES_MOST = 2
+"""Items whose places are told above a list."""
+BESIDE_FROM = 84
+"""Cells from which the lists of several users stand side by side."""
+NAME_AT_LEAST = 16
+"""Cells of an item's name, for which less is told of its places where there is little room."""
 
 
 @dataclass(frozen=True)
@@ -25,23 +34,21 @@ class _Shape:
 
     width: int
     score: bool
+    other: bool
+    """Whether there are the ranks in the other list; without them a move takes less too."""
     flipped: bool
     marked: Collection[str] = ()
     """Ids of the items that stand out: what the page shows, and what an edit is for."""
 
     @property
-    def other(self) -> bool:
-        return self.width >= OTHER_FROM
-
-    @property
     def room(self) -> int:
         """Cells for a title."""
-        return max(0, self.width - 3 - (5 if self.other else 0) - 6 - 1 - (7 if self.score else 0))
+        return max(0, self.width - 3 - (5 + 6 if self.other else 4) - 1 - (7 if self.score else 0))
 
     def head(self, word: str) -> Line:
         now, was = ("was", "now") if self.flipped else ("now", "was")
-        other, score = f"{was:>5}" if self.other else "", f"{'score':>7}" if self.score else ""
-        return cut(((f"{now:>3}{other}{'move':>6} {fit(word, self.room)}{score}", "dim"),), self.width)
+        other, score = f"{was:>5}{'move':>6}" if self.other else " " * 4, f"{'score':>7}" if self.score else ""
+        return cut(((f"{now:>3}{other} {fit(word, self.room)}{score}", "dim"),), self.width)
 
     def item(self, item: Listed) -> Line:
         """`item.other` is its rank in the list that is not shown."""
@@ -52,7 +59,7 @@ class _Shape:
             (
                 (f"{item.rank:>3}", ""),
                 (right(other, 5) if self.other else "", "dim"),
-                (right(move, 6), role),
+                (right(move, 6 if self.other else 4), role),
                 (sign, "key"),
                 (fit(item.title, self.room), named),
                 (right(decimal(item.affinity), 7) if self.score else "", "dim"),
@@ -66,7 +73,8 @@ class _Shape:
         if item.other == item.rank:
             return "=", "dim"
         up = (item.other < item.rank) if self.flipped else (item.other > item.rank)
-        return f"{'▲' if up else '▼'}{abs(item.other - item.rank):>3}", "good" if up else "bad"
+        places = abs(item.other - item.rank)
+        return f"{'▲' if up else '▼'}{places:>{3 if self.other else 1}}", "good" if up else "bad"
 
     def lines(self, ranking: Ranking) -> list[Line]:
         """A row for each item."""
@@ -81,33 +89,71 @@ def about_user(user: str, ranking: Ranking | None, width: int) -> Line:
 
 def list_of(ranking: Ranking, word: str, flipped: bool, width: int, marked: Collection[str] = ()) -> list[Line]:
     """One user's list; the items that are `marked` stand out."""
-    shape = _Shape(min(width, WIDTH_MOST), width >= SCORE_FROM, flipped, marked)
+    shape = _Shape(min(width, WIDTH_MOST), width >= SCORE_FROM, width >= OTHER_FROM, flipped, marked)
     return [shape.head(word), *shape.lines(ranking)]
 
 
 def place_of(ranking: Ranking, item: str, name: str, width: int) -> Line:
-    """The ranks of an item before and after the edits; they are known where it is in one of the lists."""
-    after = next((one for one in ranking.after if one.id == item), None)
-    left = next((one for one in ranking.left if one.id == item), None)
-    if after is not None:
-        told = f" place {UNKNOWN if after.other is None else after.other} → {after.rank}"
-    elif left is not None:
-        told = f" place {left.rank} → {UNKNOWN if left.other is None else left.other}"
-    else:
-        told = f" not in the first {len(ranking.after)}"
+    """The places of an item before and after the edits among all that may be recommended to the user.
+
+    Of an item that no edit is about they are known where it is in one of the lists.
+    """
+    texts = _places(ranking, item)
+    long = min(NAME_AT_LEAST, cell_len(name))
+    told = next((text for text in texts if width - len(text) >= long), texts[-1])
     return cut(((fit(name, min(max(0, width - len(told)), cell_len(name))), "strong"), (told, "")), width)
 
 
+def _places(ranking: Ranking, item: str) -> list[str]:
+    """What is told of an item's places, the longest first."""
+    length = len(ranking.after)
+    places = ranking.places.get(item) or _listed_places(ranking, item)
+    if places is None:
+        return [f": not in the first {length}", f" not in {length}"]
+    before, after = (UNKNOWN if place is None else f"{place:,}" for place in places)
+    if places == (None, None):
+        return [": may not be recommended to this user", ": not for this user", " –"]
+    short = f" {before} → {after}"
+    whole = f": place{short}"
+    return [f"{whole}, list ends at {length}", whole, short] if (places[1] or 0) > length else [whole, short]
+
+
+def _listed_places(ranking: Ranking, item: str) -> tuple[int | None, int | None] | None:
+    """The places of an item that is in one of the lists."""
+    after = next((one for one in ranking.after if one.id == item), None)
+    left = next((one for one in ranking.left if one.id == item), None)
+    if after is not None:
+        return after.other, after.rank
+    return None if left is None else (left.rank, left.other)
+
+
 def lists_beside(
-    rankings: Mapping[str, Ranking | None], word: str, flipped: bool, width: int, marked: Collection[str] = ()
+    rankings: Mapping[str, Ranking | None],
+    word: str,
+    flipped: bool,
+    width: int,
+    named: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Line]:
-    """Several users' lists beside each other, each below a line about its user; `marked` items stand out."""
-    shape = _Shape(_column(len(rankings), width), False, flipped, marked)
+    """Several users' lists beside each other, each below its user and the places of the items that are `named`.
+
+    These are names by id; they stand out in the lists.
+    """
+    cells = _column(len(rankings), width)
+    shape = _Shape(cells, False, cells >= OTHER_BESIDE_FROM, flipped, named)
     columns = []
     for user, ranking in rankings.items():
-        below = [cut((("Ranking…", "dim"),), shape.width)] if ranking is None else shape.lines(ranking)
-        columns.append([about_user(user, ranking, shape.width), shape.head(word), *below])
-    return _beside(columns, shape.width)
+        below = [cut((("Ranking…", "dim"),), cells)] if ranking is None else shape.lines(ranking)
+        places = [
+            cut((("", ""),), cells) if ranking is None else place_of(ranking, item, name, cells)
+            for item, name in list(named.items())[:PLACES_MOST]
+        ]
+        columns.append([about_user(user, ranking, cells), *places, shape.head(word), *below])
+    return _beside(columns, cells)
+
+
+def beside_from(users: int, column: int = COLUMN_AT_LEAST) -> int:
+    """Cells from which the lists of so many users stand beside each other, each in a `column` of cells at least."""
+    return max(BESIDE_FROM, column * users + len(GAP) * (users - 1))
 
 
 def _column(number: int, width: int) -> int:

@@ -13,8 +13,13 @@ NAME_AT_LEAST = 12
 """Cells without which the activation gets a row of its own."""
 
 
-def stack(view: View, user: str | None, ranking: Ranking | None, width: int) -> tuple[list[Line], dict[int, int]]:
-    """One or two rows for each edit, and which rows belong to which of them. `user` is the one whose codes are told."""
+def stack(
+    view: View, user: str | None, ranking: Ranking | None, width: int, *, folded: bool = False
+) -> tuple[list[Line], dict[int, int]]:
+    """One or two rows for each edit, and which rows belong to which of them. `user` is the one whose codes are told.
+
+    Where it is `folded` there is one edit alone: the one that keys change, else the last.
+    """
     if not view.edits:
         neuron = "" if view.neuron is None else f" neuron {view.neuron}"
         told = f"Nothing is changed yet: i puts{neuron} here, + - change it."
@@ -22,22 +27,28 @@ def stack(view: View, user: str | None, ranking: Ranking | None, width: int) -> 
     width = min(width, WIDTH_MOST)
     rows: list[Line] = []
     edit_at: dict[int, int] = {}
-    for at in range(len(view.edits)):
+    count = len(view.edits)
+    places = range(count)
+    if folded:
+        at = None if view.target is None else view.target.at
+        places = places[-1:] if at is None else places[at : at + 1]
+    for at in places:
         z = _z(view.edits[at], user, ranking)
-        for row in _edit(view, at, z, width):
+        number = f"{at + 1} of {count}" if folded and count > 1 else f"{at + 1:>{len(str(count))}}"
+        for row in _edit(view, at, number, z, width):
             edit_at[len(rows)] = at
             rows.append(row)
     return rows, edit_at
 
 
-def _edit(view: View, at: int, z_role: tuple[str, str], width: int) -> list[Line]:
+def _edit(view: View, at: int, number: str, z_role: tuple[str, str], width: int) -> list[Line]:
     edit = view.edits[at]
-    on, digits = edit.get("on", True), len(str(len(view.edits)))
+    on = edit.get("on", True)
     amounts = max(AMOUNT_CELLS, *(len(amount_of(one)) for one in view.edits))
     amount = right(amount_of(edit), min(amounts, AMOUNT_MOST))
     z, role = z_role
     current = view.target is not None and view.target.at == at
-    head: Line = ((f"{at + 1:>{digits}}", "dim"), ("▸ " if current else "  ", "key"))
+    head: Line = ((number, "dim"), ("▸ " if current else "  ", "key"))
     room = width - width_of(head) - 1 - len(amount)
     name = plain(edit["goal"]) if "goal" in edit else f"{edit['neuron']} {view.name(edit['neuron'])}"
     whom = view.whom(edit) or ("every user" if "goal" in edit else "")
@@ -49,7 +60,7 @@ def _edit(view: View, at: int, z_role: tuple[str, str], width: int) -> list[Line
         second.insert(0, z)
     named = (fit(name, max(0, room - width_of(middle))), "strong" if on else "dim")
     first: Line = (*head, named, *middle, (" ", ""), (amount, "strong" if on else "dim"))
-    indent = digits + 2
+    indent = len(number) + 2
     return [first, *(((" " * indent + row, "dim"),) for row in wrap(" · ".join(second), width - indent))]
 
 
