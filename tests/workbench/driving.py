@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from textual.events import Key
+from textual.events import Key, Paste
 from textual.keys import _character_to_key, key_to_character
 from textual.pilot import Pilot
 
@@ -86,6 +86,12 @@ class Driver:
     async def type(self, text: str) -> None:
         """Type a text into the question that is asked, and enter it."""
         await self.press(*text, "enter")
+
+    async def paste(self, text: str) -> None:
+        """Paste a text into the question that is asked, and enter it: a long one is drawn once, not at every letter."""
+        self.app.post_message(Paste(text))
+        await self.settled()
+        await self.press("enter")
 
     async def shows(self, text: str) -> None:
         await until(lambda: text in self.text)

@@ -16,10 +16,10 @@ JobsThat = Callable[[str], None]
 
 
 async def say(driver: Driver, line: str) -> str:
-    """Type a command; what is said then."""
+    """Paste a command; what is said then."""
     driver.screen.status.say("")
     await driver.press("colon", "ctrl+u")
-    await driver.type(line)
+    await driver.paste(line)
     return driver.screen.status.message
 
 
@@ -110,9 +110,9 @@ async def test_a_file_that_is_there_is_written_over_only_on_a_yes(demo: Home, tm
         assert file.read_text() == "mine"
         other.write_text("other's")
         await say(driver, f"{line} {file}")
-        await driver.type(str(other))
+        await driver.paste(str(other))
         assert "other.svg exists" in driver.text
-        await driver.type(str(third))
+        await driver.paste(str(third))
         assert str(third) in driver.screen.status.message
         assert "exists" not in third.read_text()
         assert (file.read_text(), other.read_text()) == ("mine", "other's")
