@@ -57,8 +57,29 @@ def test_charts_rise_and_fall_with_their_figures_and_leave_out_what_is_unknown()
     assert (top[:6], bottom[:6]) == (" 100%┤", "    0┤")
     assert (top[36], top[6:16].strip(), bottom[6], bottom[36]) == ("█", "", "▁", "█")
     assert rows[rbo + 1].rstrip()[16] == "█"
-    assert rows[ndcg + HEIGHT][17:36].strip() == ""
+    assert rows[ndcg + HEIGHT][6 + 16 : 6 + 25].strip() == ""
     assert rows[ndcg + 1][:6] == "0.215┤"
+
+
+def test_only_what_is_measured_is_drawn_and_what_is_best_reaches_the_top() -> None:
+    rows = lines(width=6 + 30)  # no cell is at the very amount 0.0
+    share, rbo = (rows.index(f"      {name}") for name in ("share of Horror", "RBO"))
+    assert "█" in rows[rbo + 1]
+    drawn = rows[share + HEIGHT][6:36]
+    assert len({*drawn} - {" "}) == 3  # a height each for 0, 8.5 %, and the two that fill the row
+    assert drawn.count(" ") == 3
+
+
+def test_the_axis_is_below_the_first_chart_too() -> None:
+    rows = lines()
+    axes = [at for at, row in enumerate(rows) if "└" in row]
+    assert axes == [rows.index("      share of Horror") + HEIGHT + 1, rows.index("      NDCG@10") + HEIGHT + 1]
+
+
+def test_a_dose_beyond_the_amounts_is_said_to_be_off_the_chart() -> None:
+    rows = lines(edit={**EDIT, "amount": 15.0})
+    assert any("now +15.0, off this chart" in row for row in rows)
+    assert "▲" not in "".join(rows)
 
 
 def test_an_edit_of_another_kind_is_not_on_the_axis() -> None:

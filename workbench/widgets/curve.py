@@ -1,13 +1,12 @@
 """A dose curve as the bench tells it: what a growing amount of one neuron does. Pure: lines from the answer to `curve`.
 
-Charts of block characters share one axis of amounts; between measured amounts they run straight, as any line chart
-does. The table below them has the measured figures and nothing else.
+Charts of block characters share one axis of amounts. A column stands for one measured amount and reaches half way to
+its neighbours: nothing is drawn between them that was not measured. The table below has the same figures.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from engine.text import plain
@@ -22,6 +21,8 @@ HEIGHT = 3
 GUTTER = 6
 """Cells of the labels at the left of a chart, with the axis."""
 CHART_AT_LEAST = 12
+GAPS_FROM = 3
+"""Cells of a column from which one is left empty between it and the next."""
 CELLS = 9
 NOW, NEUTRAL, BEYOND = "▲", "┼", "·"
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -168,15 +169,17 @@ def _about(facts: Mapping[str, Any], dose: _Dose) -> str:
 
 
 def _charts(dose: _Dose, cells: int) -> list[Line]:
+    """The axis stands below the first chart, which few rows show, and below the last."""
     rows: list[Line] = []
-    for series in dose.series:
-        rows += _chart(dose, series, cells)
-    return [*rows, *_axis(dose, cells)]
+    axis, last = _axis(dose, cells), len(dose.series) - 1
+    for at, series in enumerate(dose.series):
+        rows += [*_chart(dose, series, cells), *(axis if at in (0, last) else ())]
+    return rows
 
 
 def _chart(dose: _Dose, series: _Series, cells: int) -> list[Line]:
     """A title, and `HEIGHT` rows. What is measured has an eighth at least, so that it differs from what is unknown."""
-    values = [_between(dose.amounts, series.values, dose.amount(cell, cells)) for cell in range(cells)]
+    values = [math.nan if at is None else series.values[at] for at in _points_of(dose, cells)]
     scale = HEIGHT * 8 - 1
     levels = [0 if math.isnan(value) else 1 + round(min(max(value / series.top, 0.0), 1.0) * scale) for value in values]
     rows: list[Line] = [((" " * GUTTER + fit(series.title, cells), "dim"),)]
@@ -187,14 +190,13 @@ def _chart(dose: _Dose, series: _Series, cells: int) -> list[Line]:
     return rows
 
 
-def _between(amounts: Sequence[float], values: Sequence[float], amount: float) -> float:
-    """The value at an amount, straight between its neighbours; nan beside what is unknown."""
-    for (low, first), (high, second) in pairwise(zip(amounts, values, strict=True)):
-        if low <= amount <= high:
-            if high == low or amount == low:
-                return first
-            return second if amount == high else first + (second - first) * (amount - low) / (high - low)
-    return values[-1]
+def _points_of(dose: _Dose, cells: int) -> list[int | None]:
+    """The point that each cell belongs to: the nearest. None between two columns, where there is room to part them."""
+    at = [dose.at(amount, cells) or 0 for amount in dose.amounts]
+    owner = [min(range(len(at)), key=lambda point: abs(at[point] - cell)) for cell in range(cells)]
+    parted = cells >= GAPS_FROM * len(at)
+    ends = [parted and owner[cell] != owner[min(cell + 1, cells - 1)] for cell in range(cells)]
+    return [None if end and cell not in at else owner[cell] for cell, end in enumerate(ends)]
 
 
 def _axis(dose: _Dose, cells: int) -> list[Line]:
@@ -232,7 +234,9 @@ def _is_beyond(dose: _Dose, amount: float) -> bool:
 def _legend(dose: _Dose, width: int) -> list[str]:
     pieces = []
     if not math.isnan(dose.now):
-        pieces.append(f"{NOW} now {dose.told(dose.now)}")
+        low, high = dose.amounts[0], dose.amounts[-1]
+        shown = low <= dose.now <= high
+        pieces.append(f"{NOW} now {dose.told(dose.now)}" if shown else f"now {dose.told(dose.now)}, off this chart")
     if not math.isnan(dose.neutral):
         means = "changes nothing" if dose.operation in ("add", "scale") else "switches it off"
         pieces.append(f"{NEUTRAL} {dose.told(dose.neutral)} {means}")

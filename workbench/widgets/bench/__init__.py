@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.text import plain
+from workbench.edits import Scope
 from workbench.model import Ranking
 from workbench.view import MOST_WATCHED, View
 from workbench.widgets.bench.lists import (
@@ -183,8 +184,10 @@ def _side(view: View, width: int) -> tuple[list[Line], list[Line]]:
 def _curve(view: View, width: int) -> list[Line]:
     if view.curve is None:
         return curve_lines(None, "", None, width)
-    at = view.edit_of(view.curve.neuron)
     user, where = view.curve.user or view.user, view.curve.where
+    at = view.edit_of(view.curve.neuron)
+    if at is None and where is None and user is not None:
+        at = view.edit_of(view.curve.neuron, Scope("users", (user,)))
     whom = f"user {user}" if where is None and user is not None else f"cohort {where}" if where else "everyone"
     edit = None if at is None else view.edits[at]
     return curve_lines(view.curve, view.name(view.curve.neuron), edit, width, whom)
