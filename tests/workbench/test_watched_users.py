@@ -1,5 +1,7 @@
 """Stories of several users on the bench: kept beside the one who is watched, in this session and the next."""
 
+from itertools import pairwise
+
 from engine.home import Home
 from engine.session import Session
 from tests.workbench.driving import listen, opened, until
@@ -18,6 +20,23 @@ async def test_kept_users_stand_beside_the_watched_one_in_a_wide_bench(demo: Hom
         assert "users 1 and 2" in text
         assert "Film 8" in text
         assert set(driver.screen.view.rankings) >= {"1", "2"}
+
+
+async def test_four_lists_can_be_read_side_by_side(demo: Home) -> None:
+    with Session.open(demo, "demo-mf", "demo-mf") as session:
+        for user in ("1", "2", "3"):
+            session.append("bookmark", kind="user", id=user, on=True)
+    async with opened(demo, size=WIDE) as driver:
+        await driver.ready()
+        await driver.press("p", "4", "enter")
+        await until(lambda: driver.screen.view.watched == ("1", "2", "3", "4"))
+        await driver.ranked()
+        await until(lambda: len(driver.screen.view.rankings) == 4)
+        await driver.settled()
+        head = next(row for row in driver.pane("bench") if row.count("film") == 4)
+        starts = [at for at in range(len(head)) if head.startswith("film", at)]
+        assert min(later - one for one, later in pairwise(starts)) - len("  now     ") >= 20
+        assert not driver.screen.pane("inspector").display
 
 
 async def test_at_80_columns_one_list_is_shown_and_the_others_are_named(demo: Home) -> None:

@@ -46,7 +46,7 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         super().__init__()
         self._tab = "inspector"
         self._zoomed = False
-        self._laid_for_several = False
+        self._laid_for_several = 0
         self._inspected_now: object = None
         self._bench = Bench([], [])
         self._page = PageLines([])
@@ -80,9 +80,10 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         return all(self.pane(name).display for name in PANES[1:])
 
     @property
-    def _several(self) -> bool:
-        """Whether the lists of several users are to stand side by side."""
-        return len(self.view.watched) > 1 and self.view.side == "list" and self.wide
+    def _several(self) -> int:
+        """How many users' lists are to stand side by side; 0 where it is not several."""
+        users = len(self.view.watched)
+        return users if users > 1 and self.view.side == "list" and self.wide else 0
 
     @property
     def focused_pane(self) -> str:
@@ -262,7 +263,7 @@ class PanesScreen(BaseScreen, inherit_bindings=False):
         elif width >= WIDE_COLUMNS and self._several:
             rest = width - LEAST_LEFT
             shown = {"neurons": LEAST_LEFT, self._tab: rest}
-            if rest - SIDE_CELLS >= beside_from(len(self.view.watched), COLUMN_READABLE) + RULE_CELLS:
+            if rest - SIDE_CELLS >= beside_from(self._several, COLUMN_READABLE) + RULE_CELLS:
                 shown = {"neurons": LEAST_LEFT, "inspector": SIDE_CELLS, "bench": rest - SIDE_CELLS}
         elif width >= WIDE_COLUMNS:
             side = max(42, min(46 + (width - 160) // 3, 70)) if width >= 156 else 42
