@@ -150,15 +150,18 @@ def _sql_kind(name: str, rows: Sequence[Mapping[str, Any]]) -> str | None:
     return kinds.get(type(value))
 
 
-def sorted_rows(rows: list[dict[str, Any]], column: str | None) -> list[dict[str, Any]]:
-    """Rows by a column: text ascending, numbers descending, unknown last; a sentence for an unknown column."""
+def sorted_rows(rows: list[dict[str, Any]], column: str | None, reverse: bool = False) -> list[dict[str, Any]]:
+    """Rows by a column: text ascending, numbers descending, or in `reverse`; unknown last in any case.
+
+    A sentence for an unknown column.
+    """
     if column is None:
         return rows
     if rows and column not in rows[0]:
         raise MonoscopeError(f"There is no column {column!r}; there are {', '.join(rows[0])}.")
     known = [row for row in rows if row[column] is not None]
     text = any(isinstance(row[column], str) for row in known)
-    known.sort(key=lambda row: row[column], reverse=not text and column != "neuron")
+    known.sort(key=lambda row: row[column], reverse=(not text and column != "neuron") != reverse)
     return known + [row for row in rows if row[column] is None]
 
 

@@ -14,37 +14,45 @@ ROWS = 5
 TITLE = 40
 
 
-def show_neuron_page(facts: Mapping[str, Any]) -> None:
-    """A neuron's range, concepts, decades, groups of users, and what it moves."""
-    _show_range(facts)
+def show_neuron_page(facts: Mapping[str, Any], *, whole: bool = False) -> None:
+    """A neuron's range, concepts, decades, groups of users, and what it moves; the first of each, or the `whole`."""
+    rows = None if whole else ROWS
+    _show_range(facts, whole)
     if facts["profiles"]:
-        _show_profiles(facts["profiles"])
+        _show_profiles(facts["profiles"], None if whole else ROWS + 1)
     if facts["segments"]:
-        _show_segments(facts["segments"])
+        _show_segments(facts["segments"], rows)
     if facts["neighbours"]:
         near = ", ".join(
             f"{one['neuron']} ({one['cosine']:.2f}; {cell(one['jaccard'])})" for one in facts["neighbours"]
         )
         say(f"Neighbours (cosine of their directions; overlap of their items): {near}.")
     if facts["moves"]["users"]:
-        _show_moves(facts["moves"]["users"], facts["concept"])
+        _show_moves(facts["moves"]["users"], facts["concept"], rows)
+    if whole and facts["moves"]["items"]:
+        _show_users_moved(facts["moves"]["items"])
     if facts["missing"]:
         say(f"Concepts, decades and groups of users are missing here: {facts['missing']}")
 
 
-def _show_range(facts: Mapping[str, Any]) -> None:
+def _show_range(facts: Mapping[str, Any], whole: bool) -> None:
     say("")
     for side in ("items", "users"):
         told = facts["histogram"][side]
         if told["counts"]:
             say(f"{side}: {percent(told['zeros'])} at 0, else 0 {_bars(told['counts'])} {told['edges'][-1]:.2f}")
+        if told["counts"] and whole:
+            counted = [
+                (f"up to {edge:.2f}", count) for edge, count in zip(told["edges"][1:], told["counts"], strict=True)
+            ]
+            show("", ("activation", side), counted, side)
     rows = [
         (
             {1.0: "top", 0.0: "above 0"}.get(step["quantile"], percent(step["quantile"]).replace(".0", "")),
             step["rows"][0]["activation"],
-            "; ".join(_short(row["title"]) for row in step["rows"][:EXAMPLES]),
+            "; ".join(_short(row["title"]) for row in step["rows"][: None if whole else EXAMPLES]),
         )
-        for step in facts["quantiles"]["items"][1:]
+        for step in facts["quantiles"]["items"][0 if whole else 1 :]
     ]
     show("Lower down, at quantiles of its positive activations", ("at", "activation", "items"), rows, "activation")
 
@@ -58,7 +66,7 @@ def _short(title: str) -> str:
     return title if len(title) <= TITLE else title[: TITLE - 1] + "…"
 
 
-def _show_profiles(profiles: Mapping[str, Any]) -> None:
+def _show_profiles(profiles: Mapping[str, Any], most: int | None) -> None:
     rows = [
         (
             row["concept"],
@@ -67,7 +75,7 @@ def _show_profiles(profiles: Mapping[str, Any]) -> None:
             f"{row['top50']} of {profiles['top50_items']}",
             percent(row["catalogue"]),
         )
-        for row in profiles["concepts"][: ROWS + 1]
+        for row in profiles["concepts"][:most]
     ]
     show(
         f"Mean activation over each concept's items (all items: {cell(profiles['mean'])})",
@@ -81,7 +89,7 @@ def _show_profiles(profiles: Mapping[str, Any]) -> None:
         say(f"Decades of its top 200 (of all items): {told}.")
 
 
-def _show_segments(facts: Mapping[str, Any]) -> None:
+def _show_segments(facts: Mapping[str, Any], most: int | None) -> None:
     rows = [
         (
             f"{one['column']} {one['value']}",
@@ -93,7 +101,7 @@ def _show_segments(facts: Mapping[str, Any]) -> None:
         )
         for one in facts["segments"]
         if one["q"] < 0.05
-    ][:ROWS]
+    ][:most]
     if rows:
         columns = ("group of users", "users", "mean", "active", "d", "q")
         show(
@@ -108,7 +116,7 @@ def _show_segments(facts: Mapping[str, Any]) -> None:
         say("Not compared: " + ", ".join(f"{name} ({why})" for name, why in facts["skipped"].items()) + ".")
 
 
-def _show_moves(moves: Mapping[str, Any], concept: str | None) -> None:
+def _show_moves(moves: Mapping[str, Any], concept: str | None, most: int | None) -> None:
     for what, title in (("gained", "Raised by one unit on a user: items that gain"), ("lost", "and items that lose")):
         extra = () if moves["exact"] else ("half of users", "same sign")
         rows = [
@@ -117,19 +125,27 @@ def _show_moves(moves: Mapping[str, Any], concept: str | None) -> None:
                 *(() if moves["exact"] else (f"{row['low']:+.2f} to {row['high']:+.2f}", f"{row['same_sign']:.0%}")),
                 _short(row["title"]),
             )
-            for row in moves[what][:ROWS]
+            for row in moves[what][:most]
         ]
         show(title, ("affinity", *extra, "title"), rows, "affinity, half of users, same sign")
     how = "the same for every user" if moves["exact"] else f"mean over {moves['sample']} users drawn at random"
     say(f"One unit is {moves['unit']:.2f}, the 99th percentile of users it is active for; {how}.")
     if moves["concepts"]:
-        _say_concepts(moves["concepts"], concept)
+        _say_concepts(moves["concepts"], concept, most)
 
 
-def _say_concepts(told: Mapping[str, Any], concept: str | None) -> None:
+def _show_users_moved(moves: Mapping[str, Any]) -> None:
+    """The users whose affinities change most where items are raised."""
+    for what, title in (("gained", "Raised by one unit on an item: users who gain"), ("lost", "and users who lose")):
+        rows = [(f"{row['change']:+.3f}", str(row["user_id"])) for row in moves[what]]
+        show(title, ("affinity", "user"), rows, "affinity")
+    say(f"One unit is {moves['unit']:.2f}, the 99th percentile of items it is active for.")
+
+
+def _say_concepts(told: Mapping[str, Any], concept: str | None, most: int | None) -> None:
     for what in ("gained", "lost"):
         if told[what]:
-            moved = ", ".join(f"{one['concept']} {one['excess']:+.2f}" for one in told[what][:ROWS])
+            moved = ", ".join(f"{one['concept']} {one['excess']:+.2f}" for one in told[what][:most])
             say(f"Concepts {what} (mean over their items, less the mean of all): {moved}.")
     own = told["own"]
     if own is None:

@@ -1,6 +1,7 @@
 """The command in the row above the keys: for every view one that the command line takes."""
 
 import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,15 @@ from engine.home import Home
 from tests.workbench.view_of import view_of
 from workbench.commandline import Inner, Outer, parse
 from workbench.edits import as_steer, new_edit
-from workbench.equivalents import cohort_command, curve_command, lists_command, neuron_command, page_command
+from workbench.equivalents import (
+    cohort_command,
+    curve_command,
+    lists_command,
+    neuron_command,
+    page_command,
+    table_command,
+    with_home,
+)
 from workbench.view import Cohort, Curve, Page
 
 AWKWARD = ("Toy Story (1995)", "'Til There Was You", '"quoted" $HOME `x`', "-dash", "浜崎", "a\\b", "[/x]")
@@ -132,3 +141,50 @@ def test_a_session_that_is_not_the_runs_own_gives_its_labels(demo: Home) -> None
 def test_an_edit_for_some_is_no_option_of_steer() -> None:
     assert as_steer(EVERYONE_BUT[0]) == "--set 2 --unit raw"
     assert as_steer(EVERYONE_BUT[1]) is None
+
+
+def test_a_tab_has_the_command_that_prints_as_much(demo: Home) -> None:
+    def of(tab: str, **also: Any) -> str:
+        return neuron_command(view_of(demo, "demo-mf", tab=tab, current=1, **also))
+
+    for tab in ("concepts", "range", "moves", "users"):
+        assert "--all" in understood(of(tab))
+    assert "--all" not in understood(of("items"))
+    assert understood(of("label", log=("a line",)))[:4] == ("labels", "demo-mf", "show", "1")
+    assert understood(of("label", log=("a line",)))[4:] == ("--session", "work")
+    assert understood(of("notes", log=("a line",))) == ("sessions", "show", "work")
+    assert understood(of("compare", marks=frozenset({0, 2}))) == ("neurons", "demo-mf", "--where", "neuron IN (0, 2)")
+    assert [of(tab) for tab in ("jobs", "log", "notes")] == ["", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("filtered", "sort", "descending", "options"),
+    [
+        ("", "p20", False, ("--sort", "purity20", "--reverse")),
+        ("", "q", False, ("--sort", "q", "--reverse")),
+        ("", "number", False, ("--sort", "neuron")),
+        ("p20>.8 !q≥.05", "p20", True,
+         ("--sort", "purity20", "--where", "purity20 > 0.8 AND NOT coalesce(q >= 0.05, false)")),
+        ("horror", "lift", True, ("--sort", "lift", "--where", "neuron IN (0, 2)")),
+        ("horror", "name", False, ("--where", "neuron IN (0, 2)")),
+    ],
+)  # fmt: skip
+def test_a_list_that_is_filtered_or_sorted_has_its_command(
+    demo: Home, filtered: str, sort: str, descending: bool, options: tuple[str, ...]
+) -> None:
+    view = view_of(demo, "demo-mf", current=1)
+    command = table_command(view, filtered, [2, 0], sort, descending, "p20")
+    assert command is not None
+    words = understood(command)
+    assert words[:2] == ("neurons", "demo-mf")
+    assert sorted(words[2:]) == sorted(options)
+    assert table_command(view, "", [2, 0], "p20", True, "p20") is None
+
+
+def test_a_copied_command_names_the_home_that_a_new_shell_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MONOSCOPE_HOME", raising=False)
+    assert with_home("monoscope runs", Home.find().root) == "monoscope runs"
+    told = with_home("monoscope neuron monoscope 1", Path("/a home"))
+    assert told == "monoscope --home '/a home' neuron monoscope 1"
+    monkeypatch.setenv("MONOSCOPE_HOME", "/a home")  # which a new shell may not have
+    assert with_home("monoscope runs", Path("/a home")) == "monoscope --home '/a home' runs"

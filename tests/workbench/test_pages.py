@@ -134,6 +134,13 @@ def test_a_name_that_users_contradict_is_said_to_hold_for_items_alone(
     number = next(row.neuron for row in demo_run.neurons if row.concept == "Horror")
     facts = inspected(demo_run, number, State(), 5)
     show_neuron_page(facts)
+    assert "users who gain" not in capsys.readouterr().out
+    show_neuron_page(facts, whole=True)
+    whole = capsys.readouterr().out
+    concepts = [row["concept"] for row in facts["profiles"]["concepts"]]
+    assert all(concept in whole for concept in concepts)
+    assert all(str(row["user_id"]) in whole for row in facts["moves"]["items"]["gained"])
+    show_neuron_page(facts)
     assert "That is implied, no evidence for its name" in capsys.readouterr().out
     facts["moves"]["users"]["concepts"]["own"]["excess"] *= -1
     show_neuron_page(facts)

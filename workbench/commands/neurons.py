@@ -17,6 +17,7 @@ def neurons(
     ctx: typer.Context,
     run: RunName,
     sort: Annotated[str | None, typer.Option(help="A column of the JSON, such as purity20 or density_users.")] = None,
+    reverse: Annotated[bool, typer.Option("--reverse", help="With --sort: the other way round.")] = False,
     where: Annotated[
         str | None,
         typer.Option(
@@ -45,7 +46,7 @@ def neurons(
         for row in everyone:
             pair = found.get(row["neuron"])
             row |= {"match": pair["correlation"] if pair else None, "match_neuron": pair["b"] if pair else None}
-    rows = sorted_rows(filtered_rows(everyone, where), sort)
+    rows = sorted_rows(filtered_rows(everyone, where), sort, reverse)
     if as_json:
         return emit_json(rows)
     from workbench.tables import show_neurons
@@ -71,6 +72,9 @@ def neuron(
     run: RunName,
     number: Annotated[int, typer.Argument(metavar="J", help="The neuron's number.")],
     k: Annotated[int, typer.Option("-k", min=1, help="How many items and users.")] = 20,
+    whole: Annotated[
+        bool, typer.Option("--all", help="Every concept, group of users, example and gain, not the first few.")
+    ] = False,
     session: SessionName = None,
     as_json: AsJson = False,
 ) -> None:
@@ -87,7 +91,7 @@ def neuron(
     from workbench.tables import show_neuron
 
     show_neuron(facts)
-    return show_neuron_page(facts)
+    return show_neuron_page(facts, whole=whole)
 
 
 @neurons_app.command()

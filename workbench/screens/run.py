@@ -12,6 +12,7 @@ from engine.errors import MonoscopeError
 from engine.home import Home
 from engine.session import Session
 from workbench.engine_client import EngineClient, Event
+from workbench.equivalents import with_home
 from workbench.handed import HandedOver
 from workbench.jobs import JobRunner
 from workbench.model import Neurons, RunCard, read_neurons
@@ -295,7 +296,11 @@ class RunScreen(LinesScreen, inherit_bindings=False):
         self.travel_back(self.desk.redo)
 
     def action_copy(self) -> None:
-        self.say(copy(self.command, self.app.copy_to_clipboard, self._terminal))
+        if not self.command:
+            self.say("No command prints what is shown here; :write FILE writes it as text.")
+            return
+        command = with_home(self.command, self._home.root)
+        self.say(copy(command, self.app.copy_to_clipboard, self._terminal))
 
     def action_interrupt(self) -> None:
         if self.desk.interrupt():

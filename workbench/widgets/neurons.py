@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from workbench.columns import BY_ID, COLUMNS, Column, find_column, no_column
 from workbench.edits import amount_of
+from workbench.equivalents import table_command
 from workbench.filters import Query, matching, parse
 from workbench.sheet import Sheet
 from workbench.view import View
@@ -22,6 +23,8 @@ FITTING = (
 """What stands beside p@20 and its bar as far as there is room, the most useful first."""
 ALWAYS = ("number", "name", "state")
 """Columns that stand in every row, without a title of their own."""
+USUAL = "p20"
+"""The column that sorts at first."""
 CHANGES_ROWS = ("labels", "edits", "asked", "marks", "scores")
 """Fields of a view that a row shows."""
 
@@ -35,7 +38,7 @@ class NeuronTable(VirtualTable):
 
     def __init__(self) -> None:
         super().__init__(id="neurons")
-        self.sort = "p20"
+        self.sort = USUAL
         self.descending = True
         self.filter = ""
         self.remarks: tuple[str, ...] = ()
@@ -110,6 +113,10 @@ class NeuronTable(VirtualTable):
     def reverse(self) -> None:
         self.descending = not self.descending
         self.reorder()
+
+    def command(self, view: View) -> str | None:
+        """The command that prints this list, where it is filtered or sorted in another way than at first."""
+        return table_command(view, self.filter, self.order, self.sort, self.descending, USUAL)
 
     def set_head(self) -> None:
         """The title row, with the columns' titles over them and a mark at the one that sorts."""

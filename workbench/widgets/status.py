@@ -224,7 +224,9 @@ class StatusRow(Pane, inherit_bindings=False):
             if len(rows) > MESSAGE_ROWS:
                 rows = [*rows[: MESSAGE_ROWS - 1], wrap(" ".join(rows[MESSAGE_ROWS - 1 :]), width - 3)[0] + "…"]
             return [((" ", ""), (row, "warn")) for row in rows]
-        return [ends(((" $ ", "dim"), (self._command, "")), ((f" {self._state} ", "dim"),), width)]
+        return [
+            ends(((" $ " if self._command else " ", "dim"), (self._command, "")), ((f" {self._state} ", "dim"),), width)
+        ]
 
     def _candidates(self, width: int) -> Line:
         """What may follow, the one that was taken marked, and what it does; else what is wanted here."""
