@@ -12,13 +12,14 @@ Actions and their data:
     watch       user                                        a user becomes the one watched last
     note        text, about                                 a remark is kept
     bookmark    kind, id, on                                a neuron, item, user or concept is marked, or no longer
-    undo, redo                                              of all of these but scores
+    measured    measured                                    what the stack does was measured
+    undo, redo                                              of all of these but scores and what was measured
 
 The tests "held-out" and "moves" were once called otherwise; journals of that time are read with the names of today.
 A score is a measurement: it stands beside a label as long as it is about its text and its concept, and comes back when
 the label does. An analyst's label ("human", "rejected") is replaced by an analyst's alone ("none" takes it away), and a
-failure replaces no label that names a neuron. `measured` are the figures of the whole stack with that edit, and so of
-every later stack that is the same.
+failure replaces no label that names a neuron. `measured` are the figures of the whole stack with that edit, or of the
+stack as it stands, and so of every later stack that is the same.
 """
 
 import json
@@ -135,6 +136,10 @@ class Replay:
                 return [(("note", self._count), None, (self._count, note))]
             case {"action": "bookmark", "kind": str(kind), "id": str(name), "on": bool(on)} if kind in _KINDS:
                 return self._set(("bookmark", kind, name), True if on else None)
+            case {"action": "measured", "measured": dict(measured)}:
+                key = ("measured", self._stack())
+                known = measured == self._measured.get(key[1])
+                return [] if known else [(key, self._cells.get(key), (self._count, measured))]
             case {"action": "undo"}:
                 return [(key, after, before) for key, before, after in self._done[-1]] if self._done else []
             case {"action": "redo"}:
@@ -158,10 +163,10 @@ class Replay:
             self._undone.append(self._done.pop())
         elif action == "redo":
             self._done.append(self._undone.pop())
-        elif action != "score":
+        elif action not in ("score", "measured"):
             self._done.append(changes)
             self._undone.clear()
-        if action == "edit" and record.get("measured") is not None:
+        if action in ("edit", "measured") and record.get("measured") is not None:
             self._measured[self._stack()] = dict(record["measured"])
 
     def state(self) -> State:

@@ -152,13 +152,23 @@ class Answers:
         return inspector.concept(name, CONCEPT_NEURONS)
 
     def _cohort(self, params: Params, progress: Progress, stop: Stop) -> dict[str, Any]:
+        from engine.steering.kept import measured
+
         opened, where, k = self._opened(), read.text(params, "where", ""), _length(params)
         by, bench = read.optional(params, "by"), opened.bench()
         steps = opened.steps(read.edits(params), _session(params))
         users = opened.users(where)
         tell, tick = _watched(progress, stop)
         told = bench.effect(users, steps, k, by, tell, tick)
-        return {"run": opened.run.name, "where": where, "users": len(users), "k": k, **told}
+        whole = {"cohort": where if where.strip() else EVERYONE, "k": k, "serve": "change", **told}
+        return {
+            "run": opened.run.name,
+            "where": where,
+            "users": len(users),
+            "k": k,
+            "measured": measured(whole),
+            **told,
+        }
 
     def _curve(self, params: Params, progress: Progress, stop: Stop) -> dict[str, Any]:
         from engine.inspector import item_number
@@ -232,6 +242,8 @@ class Answers:
 
 
 CONCEPT_NEURONS = 5
+EVERYONE = "true"
+"""The condition that every user meets, as a session keeps it."""
 SILENT_SECONDS = 5.0
 """After so long without a word a request that still works repeats its last one."""
 LONGEST_NUMBER = 10**9

@@ -33,6 +33,8 @@ def _words(record: Mapping[str, Any]) -> str:
             return f"edit {place} {'on' if on else 'waits'}"
         case {"action": "drop", "index": place}:
             return f"drop edit {place}"
+        case {"action": "measured", "measured": Mapping() as measured}:
+            return f"measured {len(measured.get('figures') or ())} figures of {measured.get('users')} users"
         case {"action": "watch", "user": user}:
             return f"watch user {user}"
         case {"action": "note", "text": text}:

@@ -232,7 +232,7 @@ def replayed(home: "Home", name: str) -> dict[str, Any]:
         "edits": list(state.edits),
         **{key: now[key] for key in ("cohort", "k", "serve", "users")},
         "figures": figures,
-        "same": all(one["same"] is not False for one in figures) if was else None,
+        "same": all(one["same"] is not False for one in figures) if was else None,  # None: nothing to compare with
     }
 
 
@@ -252,11 +252,17 @@ def show_replayed(facts: Mapping[str, Any]) -> None:
 
     edits = _counted(len(facts["edits"]), "edit")
     say(f"Session {facts['session']} of run {facts['run']}: {edits}, {facts['users']:,} users.")
+    if facts["same"] is None:
+        say(
+            "Nothing was compared: the session kept no figures of these edits. `steer --session` and a cohort in the "
+            "workbench (C) keep them. What they are now:"
+        )
+        rows = [(one["figure"], _number(one["now"])) for one in facts["figures"]]
+        show(f"Figures of the top {facts['k']}, not compared", ("figure", "now"), rows, "now")
+        return
     marks = {True: "same", False: "DIFFERS", None: ""}
     rows = [(one["figure"], _number(one["kept"]), _number(one["now"]), marks[one["same"]]) for one in facts["figures"]]
     show(f"Figures of the top {facts['k']}", ("figure", "kept", "now", ""), rows, "kept, now")
-    if facts["same"] is None:
-        say("The session kept no figures of this stack; `steer --session` keeps them with each edit.")
 
 
 def _number(value: float | None) -> str:

@@ -15,6 +15,7 @@ from engine.errors import MonoscopeError
 from engine.run import Run
 from engine.steering.cohort import Cohort
 from engine.steering.edits import Edit
+from engine.steering.kept import measured
 from tests.engine.test_serve import Peer
 from tests.workbench.cli import Monoscope
 from workbench.facts import concept_facts, item_facts, user_facts
@@ -221,6 +222,8 @@ def test_a_cohort_is_what_steer_prints(ask: Ask, demo_run: Run) -> None:
     where = f"age_band = '{band}'"
     printed = _steer(demo_run, edit, where)
     answered = ask("cohort", where=where, edits=[edit], k=20, by="age_band")
+    assert answered["measured"] == plain(measured({**printed, "cohort": where, "k": 20, "serve": "change"}))
+    assert ask("cohort", where="", edits=[edit], k=20)["measured"]["cohort"] == "true"
     assert answered["collateral"] == printed["collateral"]
     assert answered["outside"] == printed["outside"]
     assert answered["groups"] == printed["groups"]

@@ -335,6 +335,23 @@ def test_figures_are_those_of_one_stack_however_it_is_come_by(home: Home) -> Non
     assert Session.read(home, "work").measured == {"rbo": 0.5}
 
 
+def test_figures_that_are_measured_later_are_kept_and_are_nothing_to_undo(home: Home) -> None:
+    with open_session(home) as session:
+        session.append("edit", edit=OFF)
+        session.append("edit", edit=MORE)
+        session.append("undo")
+        assert session.append("measured", measured={"rbo": 0.5}).measured == {"rbo": 0.5}
+        written = len(lines(home))
+        session.append("measured", measured={"rbo": 0.5})
+        assert len(lines(home)) == written
+        assert session.append("redo").edits == (OFF, MORE)
+        assert session.state.measured is None
+        session.append("undo")
+        assert session.state.measured == {"rbo": 0.5}
+        assert session.append("undo").edits == ()
+    assert Session.read(home, "work").measured is None
+
+
 def test_notes_and_bookmarks_are_kept_in_order_and_taken_back(home: Home) -> None:
     with open_session(home) as session:
         session.append("note", text="Too\x1b[31m dark", about="neuron 4")

@@ -83,6 +83,9 @@ def test_edits_are_switched_off_dropped_and_brought_back_by_number(monoscope: Mo
     assert monoscope("sessions", "switch", "switched", 2, "--off").code == 0
     replay = monoscope("sessions", "replay", "switched", "--json").json
     assert replay["same"] is None
+    out = monoscope("sessions", "replay", "switched").out
+    assert "Nothing was compared: the session kept no figures of these edits." in " ".join(out.split())
+    assert " kept " not in out.split("What they are now")[1]
     assert {one["figure"]: one["now"] for one in replay["figures"]}["lists_changed"] > 0
     monoscope("sessions", "drop", "switched", 1)
     assert [e.get("on", True) for e in monoscope("sessions", "show", "switched", "--json").json["edits"]] == [False]
