@@ -134,7 +134,8 @@ def _figure(name: str, operator: str, amount: str, excluded: bool) -> tuple[Term
         raise _Senseless(f"{column.id} is no figure; write {other}")
     parsed = _AMOUNT.fullmatch(amount)
     if parsed is None:
-        raise _Senseless(f"{name}{operator} needs a number, not {amount!r}" if amount else f"{name}{operator} …")
+        begun = not amount.strip("+-.")
+        raise _Senseless(f"{name}{operator} …" if begun else f"{name}{operator} needs a number, not {amount!r}")
     value = float(parsed[1])
     if parsed[2] and column.kind == "number":
         raise _Senseless(f"{column.id} is no share; write the number without %")

@@ -83,7 +83,7 @@ def find(params: Mapping[str, Any]) -> Facts:
     kind, text = params["kind"], params.get("text", "")
     if kind.endswith("_values") and params["column"] != "age":
         raise NoSuchName(f"There is no column {params['column']!r}.")
-    found = [one for one in NAMES[kind] if text.casefold() in one["name"].casefold()]
+    found = [one for one in NAMES[kind] if text.casefold() in one["name"].casefold() or text == one.get("id")]
     return {"kind": kind, "text": text, "total": len(found), "found": found[: params.get("limit", 20)]}
 
 

@@ -30,7 +30,7 @@ async def known(driver: Driver) -> Page:
     ("name", "kind", "shows", "command"),
     [
         ("Film 3", "item", "120 training interactions, number 7 of 50.", "monoscope item demo-mf 3"),
-        ("3", "item", "120 training interactions, number 7 of 50.", "monoscope item demo-mf 3"),
+        ("item 3", "item", "120 training interactions, number 7 of 50.", "monoscope item demo-mf 3"),
         ("anna", "user", "53 items in training", "monoscope user demo-mf anna"),
         ("horror", "concept", "12 of the ranked items", "monoscope concept demo-mf Horror"),
         ("Drama", "concept", "12 of the ranked items", "monoscope concept demo-mf Drama"),
@@ -113,6 +113,37 @@ async def test_a_name_that_is_nowhere_is_a_sentence(demo: Home) -> None:
         assert open_page(driver) is None
 
 
+@pytest.mark.parametrize(
+    ("typed", "kind", "name"),
+    [
+        ("horror", "concept", "Horror"),
+        ("user 5", "user", "5"),
+        ("anna", "user", "anna"),
+        ("Item Film 4", "item", "Film 4"),
+    ],
+)
+async def test_a_name_opens_what_is_called_so(demo: Home, typed: str, kind: str, name: str) -> None:
+    async with opened(demo) as driver:
+        await driver.ready()
+        await driver.press("o")
+        await driver.type(typed)
+        page = await known(driver)
+        await until(lambda: (told := open_page(driver)) is not None and told.kind == kind and told.facts is not None)
+        page = await known(driver)
+        assert (page.kind, page.name) == (kind, name)
+
+
+async def test_a_name_of_several_things_is_told_with_how_to_say_which(demo: Home) -> None:
+    async with opened(demo) as driver:
+        await driver.ready()
+        await driver.press("o")
+        await driver.type("Film")
+        await until(lambda: (page := open_page(driver)) is not None and page.fault is not None)
+        page = open_page(driver)
+        assert page is not None
+        assert str(page.fault).startswith("'Film' may be 20 or more films (Film 1 (1), Film 2 (2), Film 3 (3), …)")
+
+
 async def test_an_answer_that_comes_after_the_page_was_left_is_dropped(demo: Home, engine_that: EngineThat) -> None:
     engine_that("slow-page")
     async with opened(demo) as driver:
@@ -134,7 +165,7 @@ async def test_tab_completes_names_that_the_engine_finds(demo: Home) -> None:
         await driver.press("o", *"Film 4")
         await driver.shows("Film 4  Film 40  Film 41")
         await driver.press("tab", "tab")
-        assert "open item, concept or user: Film 40" in driver.text
+        assert "open (a name, or user 5): Film 40" in driver.text
         await driver.press("enter")
         assert (await known(driver)).name == "Film 40"
         await driver.press("q", "o", *"Com")

@@ -11,12 +11,15 @@ from typing import Any
 from engine.errors import MonoscopeError
 from engine.session import Label, LabelState
 from workbench.edits import Edit, Scope, new_edit, stepped, typed
+from workbench.naming import meaning, with_kind
 from workbench.screens.lookups import LOOKUPS
 from workbench.screens.seat import ANSWER_SECONDS, Seat, pinned
 from workbench.view import MOST_WATCHED, TABS, Cohort, Curve, Job, Page, PageKind, Target, View
 
 MOST_FOUND = 20
 """Names that the engine is asked for at a time."""
+FOUND_AS: dict[PageKind, str] = {"item": "items", "user": "users", "concept": "concepts"}
+"""What the engine calls many of a kind."""
 
 
 class Desk(Seat):
@@ -73,23 +76,42 @@ class Desk(Seat):
         names = list(TABS)
         self.show_tab(names[(names.index(self.view.tab) + step) % len(names)])
 
-    def open_page(self, kind: PageKind, name: str, *others: PageKind) -> None:
-        """A page; where there is none of that name and kind, one of the `others`."""
+    def open_page(self, kind: PageKind, name: str) -> None:
         if name.strip():
             self._wake()
             self.begin()
-            self._kinds = others
             self._show(page=Page(kind, name.strip()), picked=None)
 
     def open_any(self, name: str) -> None:
-        """The page of the concept of a neuron, else of an item, a user or any concept of that name."""
-        neurons = self.view.neurons
-        concepts = {one.casefold(): one for one in (neurons.concept if neurons is not None else ()) if one}
-        concept = concepts.get(name.strip().casefold())
-        if concept is not None:
-            self.open_page("concept", concept, "item", "user")
-        else:
-            self.open_page("item", name, "user", "concept")
+        """The page of what has that name, a kind before it or not; where more than one thing may be meant it says so.
+
+        A page is open at once, so that the next key finds it there; `_heard_names` makes it the right one once the
+        engine has told what there is of that name.
+        """
+        self._wake()
+        kind = with_kind(name)
+        if kind is not None:
+            self.open_page(*kind)
+            return
+        self._named = name = name.strip()
+        for many in FOUND_AS.values():
+            self.found(many, name)
+        self.open_page("item", name)
+        self._heard_names()
+
+    def _heard_names(self) -> None:
+        name, page = self._named, self.view.page
+        told = {kind: self._found.get((many, name), ()) for kind, many in FOUND_AS.items()}
+        if not name or () in told.values():  # an answer is a list, if an empty one
+            return
+        self._named = ""
+        if page is None or (page.kind, page.name) != ("item", name):
+            return
+        meant = meaning(name, told, self.view.card.item_word, MOST_FOUND)
+        if isinstance(meant, str):
+            self._show(page=replace(page, fault=meant))
+        elif meant != ("item", name):
+            self._show(page=Page(*meant))
 
     def found(self, kind: str, text: str, column: str = "") -> Sequence[tuple[str, str]]:
         """Names of a kind as the engine has found them, each with a few words; asked for if they are not there.

@@ -376,13 +376,12 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
         self.ask("watch (id, cohort or SQL):", looked_at, self.desk.watch, complete=self._names("watch"))
 
     def action_open_page(self) -> None:
-        """An item, a user or a concept: the first that the name fits."""
-        self.ask("open item, concept or user:", "", self._open_named, complete=self._names("item", "concept", "user"))
+        """An item, a user or a concept of that name; its kind may stand before it."""
+        self.ask("open (a name, or user 5):", "", self._open_named, complete=self._names("item", "concept", "user"))
 
     def _open_named(self, name: str) -> None:
         if name.strip():
             self.desk.open_any(name.strip())
-            self.show_tab("inspector")
 
     def action_cohort(self) -> None:
         before = self.view.cohort

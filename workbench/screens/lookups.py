@@ -112,7 +112,8 @@ def _same(method: str, params: Mapping[str, Any], view: View) -> bool:
         return False
     match method:
         case "page":
-            return view.page is not None and (view.page.kind, view.page.name) == (params["kind"], params["name"])
+            page = view.page
+            return page is not None and not page.fault and (page.kind, page.name) == (params["kind"], params["name"])
         case "cohort":
             return view.cohort is not None and view.cohort.where == params["where"]
         case "curve":

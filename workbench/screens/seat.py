@@ -14,7 +14,7 @@ from workbench.engine_client import Answered, Ended, EngineClient, Event, Progre
 from workbench.journal import journal_lines
 from workbench.model import Neurons, Ranking
 from workbench.screens.lookups import LOOKUPS, Lookups
-from workbench.view import MOST_WATCHED, Among, Cohort, Curve, Page, PageKind, View
+from workbench.view import MOST_WATCHED, Among, Cohort, Curve, View
 from workbench.widgets.bench import LIST_LENGTH
 
 START_SECONDS, ANSWER_SECONDS = 60.0, 15.0
@@ -39,12 +39,12 @@ class Seat:
         self._found: dict[tuple[str, str], Sequence[tuple[str, str]]] = {}
         self._begun = False
         """Whether the analyst went on from the opening's sentences."""
-        self._kinds: tuple[PageKind, ...] = ()
-        """What the name of the open page may be of, if it is not of the page's own kind."""
         self.found_more: Callable[[], None] = lambda: None
         """Called when the engine has found names that were asked for."""
         self.confirm: Callable[[str, str, Callable[[str], None]], bool] = lambda _question, _keys, _done: False
         """Asks the analyst for one of some keys ("": none of them); False where something else is being asked."""
+        self._named = ""
+        """A name whose page is to be opened once the engine has said what there is of it."""
         self._vacancy_told = False
         self._agreed = False
         """Whether language models may be asked in this sitting without a question first."""
@@ -131,6 +131,7 @@ class Seat:
         elif method == "find":
             self._found[_kind_of(params), params["text"]] = [_candidate(one) for one in result["found"]]
             self.found_more()
+            self._heard_names()
         elif method in LOOKUPS:
             self._lookups.settled(method, params)
             if method != "measure" or not self._begun:
@@ -173,8 +174,6 @@ class Seat:
             self._show(ranking=None)
         elif method in LOOKUPS:
             self._lookups.settled(method, params)
-            if method == "page" and self._of_another_kind(params, message):
-                return
             self._put(self._lookups.refused(self.view, method, params, message))
             return
         elif method == "user" and not params.get("where") and not params["step"] and message.startswith("There is no"):
@@ -184,6 +183,7 @@ class Seat:
         elif method == "user" and "unknown" in params and re.fullmatch(r"[\w.-]+", str(params["where"])):
             message = f"{str(params['unknown']).removesuffix('.')}, and no cohort of that name."
         elif method == "find":
+            self._named = ""
             return  # a name that cannot be completed can still be typed
         self._say(message)
 
@@ -191,6 +191,7 @@ class Seat:
         for asked in unanswered:
             self._forget(asked.method, asked.params)
         self._found = {wanted: found for wanted, found in self._found.items() if found}
+        self._named = ""
         now = time.monotonic()
         self._restarts = [moment for moment in self._restarts if now - moment < RESTART_WINDOW_SECONDS] + [now]
         if len(self._restarts) <= RESTARTS:
@@ -204,16 +205,9 @@ class Seat:
             self._show(lists=f"{sentence} p, + or - tries again.", ranking=None, page=page)
             self._say(sentence)
 
-    def _of_another_kind(self, params: Mapping[str, Any], message: str) -> bool:
-        """Look for the name among what else it may be of; False where the refusal is the answer."""
-        page = self.view.page
-        unknown = message.startswith("There is no")
-        if page is None or not self._kinds or not unknown or (page.kind, page.name) != (params["kind"], params["name"]):
-            return False
-        kind, *others = self._kinds
-        self._kinds = tuple(others)
-        self._show(page=Page(kind, page.name))
-        return True
+    def _heard_names(self) -> None:
+        """The engine has said what there is of a name."""
+        raise NotImplementedError
 
     # Labels
 
