@@ -257,8 +257,8 @@ def show_replayed(facts: Mapping[str, Any]) -> None:
             "Nothing was compared: the session kept no figures of these edits. `steer --session` and a cohort in the "
             "workbench (C) keep them. What they are now:"
         )
-        rows = [(one["figure"], _number(one["now"])) for one in facts["figures"]]
-        show(f"Figures of the top {facts['k']}, not compared", ("figure", "now"), rows, "now")
+        alone = [(one["figure"], _number(one["now"])) for one in facts["figures"]]
+        show(f"Figures of the top {facts['k']}, not compared", ("figure", "now"), alone, "now")
         return
     marks = {True: "same", False: "DIFFERS", None: ""}
     rows = [(one["figure"], _number(one["kept"]), _number(one["now"]), marks[one["same"]]) for one in facts["figures"]]

@@ -82,7 +82,7 @@ def test_of_an_edited_item_how_many_see_it_comes_first() -> None:
     assert not any("share of the edited" in row for row in rows)
     assert "drawn" not in "".join(rows)
     drawn = lines(with_item(placed=500), 62)
-    assert "median place: of 500 users drawn from the cohort" in drawn
+    assert "median place: of 500 users drawn" in drawn
 
 
 def test_the_figures_are_those_of_the_answer() -> None:

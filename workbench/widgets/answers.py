@@ -43,7 +43,7 @@ def signed(value: float, places: int) -> str:
     """A change, with its sign; one that rounds to nothing has none."""
     if math.isnan(value):
         return UNKNOWN
-    return f"{value:+.{places}f}" if round(value, places) else decimal(0.0, places)
+    return f"{value:+,.{places}f}" if round(value, places) else decimal(0.0, places)
 
 
 def columns(label: Span, figures: Sequence[Span], cells: int, width: int) -> Line:

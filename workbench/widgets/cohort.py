@@ -153,7 +153,7 @@ def _items(sheet: _Sheet) -> list[Line]:
         ]
     placed = number(next(iter(found["after"].values())), "placed")
     if placed < users:
-        told = f"median place: of {whole(placed)} users drawn from the cohort"
+        told = f"median place: of {whole(placed)} users drawn"
         rows += [((row, "dim"),) for row in wrap(told, sheet.width)]
     return rows
 
