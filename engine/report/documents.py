@@ -29,6 +29,7 @@ def as_page(document: Document) -> str:
         .render(
             title=document.title,
             version=__version__,
+            script=None,
             exported=exported(),
             contents=[(_anchor(block.text), block.text) for block in headings],
             blocks=_plain(document.blocks),

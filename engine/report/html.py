@@ -12,8 +12,8 @@ from markupsafe import Markup, escape
 
 from engine.experiments import drawing
 from engine.neurons.profile import SEGMENT_MINIMUM
+from engine.report import wording
 from engine.report.pictures import Figure
-from engine.report.wording import number
 from engine.text import plain
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -37,7 +37,9 @@ def as_html(document: Mapping[str, Any]) -> str:
     script, style = (_tidy((TEMPLATES / name).read_text(encoding="utf-8")) for name in ("report.js", "report.css"))
     page = environment().get_template("report.html")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return _tidy(page.render(document, script=Markup(script), script_sha256=digest, style=Markup(style))) + "\n"
+    parts = {"script": Markup(script), "script_sha256": digest, "style": Markup(style)}
+    title, version = f"{document['run']}: what the model has learned", document["provenance"]["versions"]["monoscope"]
+    return _tidy(page.render(document, title=title, version=version, **parts)) + "\n"
 
 
 def _tidy(text: str) -> str:
@@ -61,21 +63,17 @@ def environment() -> jinja2.Environment:
 
 def num(value: float | None, digits: int = 3, reason: str = "not measured") -> str | Markup:
     """A number with so many decimals; unknown, a dash that says why."""
-    return _unknown(reason) if value is None else number(float(value), digits)
+    return _unknown(reason) if value is None else wording.number(float(value), digits)
 
 
 def signed(value: float | None, digits: int = 3) -> str | Markup:
-    """A difference with its sign, unless it rounds to 0; a true minus for a negative one."""
-    if value is None:
-        return _unknown("not measured")
-    return f"{round(value, digits):+.{digits}f}".replace("-", "−") if round(value, digits) else f"{0:.{digits}f}"
+    """A difference with its sign; unknown, a dash that says why."""
+    return _unknown("not measured") if value is None else wording.signed(value, digits)
 
 
 def small(value: float | None) -> str | Markup:
     """A q or p value."""
-    if value is None:
-        return _unknown("not measured")
-    return f"{value:.3f}" if value >= 0.001 else "below 0.001"
+    return _unknown("not measured") if value is None else wording.small(value)
 
 
 def count(value: int, exact: bool = False) -> str:
@@ -85,7 +83,7 @@ def count(value: int, exact: bool = False) -> str:
 
 def pct(value: float | None, digits: int = 1, reason: str = "not measured") -> str | Markup:
     """A share as a percentage."""
-    return _unknown(reason) if value is None else f"{100 * value:.{digits}f} %"
+    return _unknown(reason) if value is None else wording.percent(value, digits)
 
 
 def _unknown(reason: str) -> Markup:
