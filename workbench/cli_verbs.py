@@ -20,7 +20,8 @@ CHOICES: dict[str, str] = {
     "--unit": "p99 raw",
     "--serve": "change decoded all-decoded",
     "--operation": "set add scale cap",
-    "--format": "md json vectors",
+    "export --format": "html md json svg png vectors",
+    "compare --format": "html md json",
     "--rows": "changed all",
     "--file-format": "parquet npy safetensors",
     "--device": "auto cpu cuda",
@@ -30,7 +31,9 @@ CHOICES: dict[str, str] = {
     "KIND": "neuron item user concept",
     "WHAT": "table1 figure2 figure3 figure4 figure5 interventions steering matryoshka",
 }
-"""Values that a help text names but no type holds; by option, or by an argument's metavar."""
+"""Values that a help text names but no type holds; by option, with the command before it where that matters, or by
+an argument's metavar.
+"""
 _KINDS: dict[str, tuple[Kind, ...]] = {
     "--session": ("session",),
     "--base": ("run",),
@@ -131,8 +134,13 @@ def _value(words: tuple[str, ...], one: Any, name: str) -> Value:
     elif type_name == "path":
         kinds = ("file",)
     shown = {"path": "FILE", "integer": "N", "int": "N", "float": "X", "text": "TEXT", "str": "TEXT"}
-    choices = tuple(CHOICES.get(name, "").split()) or _type_choices(one)
+    choices = tuple(choices_of(words, name)) or _type_choices(one)
     return Value(one.metavar or shown.get(type_name, "VALUE"), kinds, choices, sql=one.metavar == "SQL")
+
+
+def choices_of(words: tuple[str, ...], option: str) -> list[str]:
+    """The values that a command's help names for an option; none where its type holds them, or anything goes."""
+    return (CHOICES.get(f"{words[-1]} {option}") or CHOICES.get(option, "")).split()
 
 
 def _annotations(one: Any) -> Iterator[Any]:

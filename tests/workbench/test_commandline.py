@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from engine.errors import MonoscopeError
 from engine.home import Home
 from tests.workbench.test_hygiene import HEAVY, loaded_after
-from workbench.cli_verbs import CHOICES
+from workbench.cli_verbs import CHOICES, choices_of
 from workbench.commandline import Inner, Outer, parse
 from workbench.completion import Candidate, Completion, Folders, complete, lex
 from workbench.verbs import INNER, Kind, Verb, load, loaded
@@ -344,7 +344,7 @@ def test_every_command_of_the_command_line_completes(verb: Verb) -> None:
 @pytest.mark.parametrize("verb", VERBS.outer.values(), ids=lambda verb: verb.name)
 def test_choices_are_those_that_the_help_names(verb: Verb) -> None:
     for option in verb.options:
-        choices = CHOICES.get(option.names[0], "").split() if option.value else []
+        choices = choices_of(verb.words, option.names[0]) if option.value else []
         assert all(choice in option.help for choice in choices), option
     for argument in verb.arguments:
         assert all(choice in argument.help for choice in CHOICES.get(argument.value.metavar, "").split())
@@ -366,7 +366,7 @@ def test_the_workbenchs_commands_complete_and_mean_what_the_command_line_means(n
         ("runs show ", ["ml-1m-mf", "ml-1m-ncf"]),
         ("runs compare ml-1m-ncf ", ["ml-1m-mf", "ml-1m-ncf"]),
         ("export --session ", ["tuesday", "ml-1m-mf"]),
-        ("export --format=m", ["md"]),
+        ("export --format=v", ["vectors"]),
         ("label --tests detection,in", ["intruder"]),
         ("label --neurons 3,1", ["17"]),
         ("neuron ", ["7", "17", "3"]),
@@ -386,7 +386,10 @@ def test_the_workbenchs_commands_complete_and_mean_what_the_command_line_means(n
         ("why --user 1680 --item Toy --user", []),
         ("steer --about Child", ["'Children'\"'\"'s'"]),
         ("steer --by ", ["gender", "age"]),
-        ('steer --users "', ["horror-fans", "gender", "age"]),
+        ('steer --users "', ["horror-fans", "share('", "seen('", "history()", "gender", "age"]),
+        ("cohort ", ["horror-fans", "share('", "seen('", "history()", "gender", "age"]),
+        ("cohort sh", ["share('"]),
+        ("cohort age > 20 AND se", ["seen('"]),
         ("steer --users \"gender = 'F' AND a", ["age"]),
         ("steer --users \"share('film", ["Film-Noir"]),
         ("steer --items \"has('Sci", ["Sci-Fi"]),
@@ -439,7 +442,9 @@ def test_a_title_that_was_offered_is_understood(name: str) -> None:
 
 def test_hints_say_what_is_wanted_and_options_come_once() -> None:
     assert after("datasets fetch ").hint == "DATASET: A data set's name."
-    assert after("export --format ").hint == "--format TEXT: md, json, or vectors."
+    assert after("runs compare a b --format ").hint.startswith("--format TEXT: html, md or json: the comparison")
+    assert texts("runs compare a b --format ") == ["html", "md", "json"]
+    assert {"html", "svg", "vectors"} < set(texts("export --format "))
     assert after("trian ").hint == "There is no command 'trian'; did you mean train?"
     assert "--json" not in texts("neurons --json --")
     assert "--grid" in texts("sweep demo --grid sae.beta=1 --")
