@@ -112,7 +112,10 @@ def cohort(params: Mapping[str, Any]) -> Facts:
         "drift_of_other_concepts": 0.02 * edits,
         "most_changed_users": [{"user": "7", "rbo": 0.7}], "lost_most_ndcg": [],
     }  # fmt: skip
-    return {"run": "demo", "where": params.get("where", ""), "users": 40, "k": k, "before": arm(0),
+    measured = {"cohort": params.get("where") or "true", "k": k, "serve": "change", "users": 40,
+                "figures": {"rbo": 1 - edits / 10}}  # fmt: skip
+    return {"run": "demo", "where": params.get("where", ""), "users": 40, "k": k, "measured": measured,
+            "before": arm(0),
             "reconstruction": {**arm(1), "rbo": 0.82, "kept": 25.5}, "after": arm(edits),
             "outside": [], "collateral": collateral, "groups": None}  # fmt: skip
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from engine.home import Home
+from engine.session import Session
 from tests.workbench.driving import Driver, listen, opened, until
 from tests.workbench.fake_run import DEAD
 
@@ -44,6 +45,21 @@ async def test_a_cohort_is_named_told_in_sql_or_everyone(demo: Home, where: str)
         assert "40 users" in "\n".join(driver.pane("bench"))
         told = where or "true"
         assert driver.screen.command == f'monoscope steer demo-mf --neuron 0 --users "{told}" --add 0.5'
+
+
+async def test_what_a_cohort_told_is_kept_once_for_a_replay_and_is_nothing_to_undo(demo: Home) -> None:
+    async with opened(demo) as driver:
+        await driver.ready()
+        await cohort_of(driver, "young")
+        assert not Session.read(demo, "demo-mf").edits  # without an edit there is nothing to keep
+        await driver.press("plus")
+        await measured(driver)
+        kept = {"cohort": "young", "k": 30, "serve": "change", "users": 40, "figures": {"rbo": 0.9}}
+        assert Session.read(demo, "demo-mf").measured == kept
+        await cohort_of(driver, "")
+        assert Session.read(demo, "demo-mf").measured == kept
+        await driver.press("u")
+        assert not driver.screen.view.edits
 
 
 async def test_figures_are_renewed_when_an_edit_changes_and_asked_for_once(demo: Home) -> None:

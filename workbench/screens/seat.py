@@ -136,6 +136,8 @@ class Seat:
             self._lookups.settled(method, params)
             if method != "measure" or not self._begun:
                 self._put(self._lookups.answered(self.view, method, params, result))
+            if method == "cohort":
+                self._keep_measured(params, result)
         elif method == "rank":
             ranking = Ranking.of(result, self.view.card.item_word)
             if params["user"] == self.view.user and params["edits"] == [dict(edit) for edit in self.view.edits]:
@@ -235,6 +237,14 @@ class Seat:
 
     def _ask_labels(self, params: Mapping[str, Any], labeller: str, max_cost: float | None) -> None:
         self._engine.ask("label", {**params, "labeller": labeller, "max_cost": max_cost}, None)
+
+    def _keep_measured(self, params: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+        """Keep what the edits were measured to do, if nobody has: `sessions replay` compares with it."""
+        session, edits = self._session, [dict(edit) for edit in self.view.edits]
+        if session is None or session.read_only or not edits or params["edits"] != edits:
+            return
+        if session.state.measured is None and result.get("measured") is not None:
+            self._append("measured", measured=result["measured"])
 
     # How a view follows from another
 
