@@ -366,7 +366,7 @@ def test_the_workbenchs_commands_complete_and_mean_what_the_command_line_means(n
         ("runs show ", ["ml-1m-mf", "ml-1m-ncf"]),
         ("runs compare ml-1m-ncf ", ["ml-1m-mf", "ml-1m-ncf"]),
         ("export --session ", ["tuesday", "ml-1m-mf"]),
-        ("export --format=v", ["vectors"]),
+        ("export --format=ve", ["vectors"]),
         ("label --tests detection,in", ["intruder"]),
         ("label --neurons 3,1", ["17"]),
         ("neuron ", ["7", "17", "3"]),
