@@ -1,4 +1,8 @@
-"""Edits, settings and commands in words, for every format of the report."""
+"""Edits, settings and numbers in words, by one rule for every format of the report.
+
+A share that is read against 1 (purity, RBO, hit rate) is a plain number; one that is read against a hundred (places of
+lists, users, items, base rates) is a percentage as "23.2%". A minus is a minus sign, and 0 has none.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -36,22 +40,29 @@ FLAGS = {
 }
 LIMITS = (
     "Purity says what the most active items have in common, not why the model put them there.",
-    "Random directions of the same vectors are often pure: trust what beats them, and q below 0.05.",
+    "Random directions of the same vectors are often pure: trust what clearly beats them, with a q below 0.05.",
     "Labels of the data set decide what can be found; a neuron without a name may stand for what nobody labelled.",
     "An edit is measured on lists, on held-out items where there are any, and not on people's behaviour.",
     "Neuron numbers mean nothing in another run, and one training is one sample: compare with `runs compare`.",
 )
 
 
-def edit_words(edit: Mapping[str, Any]) -> tuple[str, str]:
-    """What an edit does, and how much."""
+OPERATIONS = {"set": "set to {}", "add": "moved by {}", "scale": "made {} times as strong", "cap": "kept at {} or less"}
+UNITS = {"p99": " units", "raw": " (raw)"}
+
+
+def edit_words(edit: Mapping[str, Any], names: Mapping[int, str | None] | None = None) -> tuple[str, str]:
+    """What an edit changes, a neuron with its name, and how."""
     if "goal" in edit:
         few = edit.get("neurons_at_most")
-        return f"solved for {edit['goal']}", f"at most {few} neurons a user" if few else "all neurons"
+        return f"Solved for {edit['goal']}", f"by at most {few} neurons a user" if few else "by all neurons"
+    name = (names or {}).get(edit["neuron"])
+    what = f"Neuron {edit['neuron']}" + (f", {name}" if name else "")
     if edit["operation"] == "off":
-        return f"neuron {edit['neuron']} off", ""
-    unit = "times" if edit["operation"] == "scale" else str(edit.get("unit", "p99"))
-    return f"neuron {edit['neuron']} {edit['operation']}", f"{number(edit.get('amount'), 2)} {unit}"
+        return what, "switched off"
+    unit = "" if edit["operation"] == "scale" else UNITS[edit.get("unit", "p99")]
+    amount = signed if edit["operation"] == "add" else number
+    return what, OPERATIONS[edit["operation"]].format(f"{amount(float(edit['amount']), 2)}{unit}")
 
 
 def edit_for(edit: Mapping[str, Any]) -> str:
@@ -61,14 +72,39 @@ def edit_for(edit: Mapping[str, Any]) -> str:
         return ids
     if ids is not None:
         return f"{side} {', '.join(ids[:3])}{f' and {len(ids) - 3} more' if len(ids) > 3 else ''}"
-    return f"{side} where {edit['where']}" if edit.get("where") else f"all {side}"
+    where = str(edit.get("where") or "").strip()
+    return f"all {side}" if where.casefold() in EVERYONE else f"{side} where {where}"
+
+
+EVERYONE = ("", "true", "1", "1=1", "1 = 1")
+"""Conditions that hold for every row."""
 
 
 def number(value: object, digits: int = 3) -> str:
     """A number with so many decimals, a dash where it is unknown; a text stays as it is."""
     if value is None:
         return "–"
-    return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """A difference with its sign, unless it rounds to 0."""
+    told = number(float(value), digits)
+    return f"+{told}" if round(value, digits) > 0 else told
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share of users, of items or of places, as a percentage; a dash where it is unknown."""
+    return "–" if share is None else f"{number(100 * float(share), digits)}%"
+
+
+def small(value: float | None) -> str:
+    """A q or p value; a dash where it is unknown."""
+    if value is None:
+        return "–"
+    return number(float(value)) if value >= 0.001 else "below 0.001"
 
 
 def toml(config: Mapping[str, Any]) -> str:

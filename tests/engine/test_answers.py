@@ -4,6 +4,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -386,9 +387,22 @@ def test_measure_says_only_what_the_run_says(ask: Ask, demo_run: Run) -> None:
     assert f"{demo_run.manifest['recommender']['metrics']['ndcg10']:.3f}" in quality
     assert f"{demo_run.manifest['fidelity']['rbo']:.2f}" in survival
     assert f"{sum(row.named_by is not None for row in demo_run.neurons)} of {len(demo_run.neurons)}" in neurons
-    pure = sum(row.named_by is not None and row.purity20 == 1.0 for row in demo_run.neurons)
-    assert told["figures"]["pure"] == pure
-    assert told["figures"]["dead"] == sum(row.dead for row in demo_run.neurons)
+    beyond = sum(row.named_by is not None and row.q is not None and row.q < 0.05 for row in demo_run.neurons)
+    assert told["figures"]["beyond_chance"] == beyond > 1
+    assert f"of which {beyond} are clearly purer than random directions" in neurons
+    assert told["figures"]["dead"] == sum(row.dead for row in demo_run.neurons) == 0
+    assert "fire for nothing" not in neurons
+
+
+def test_where_random_directions_do_as_well_the_opening_says_that_names_are_hints(demo_run: Run) -> None:
+    run = Run(demo_run.home, demo_run.folder, demo_run.manifest)
+    run.__dict__["neurons"] = [replace(row, q=0.2) for row in demo_run.neurons]
+    *_, neurons = opening.sentences(run)
+    assert "but none of these is clearly purer than random directions" in neurons
+    assert "take the names as hints" in neurons
+    first = next(row.neuron for row in demo_run.neurons if row.named_by is not None)
+    run.__dict__["neurons"] = [replace(row, q=0.2 if row.neuron != first else 0.01) for row in demo_run.neurons]
+    assert "of which 1 is clearly purer" in opening.sentences(run)[2]
 
 
 @pytest.mark.parametrize(
