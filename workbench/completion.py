@@ -27,6 +27,15 @@ _IN_VALUE = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+WORDS: Mapping[Kind, Sequence[Candidate]] = {
+    "user column": (
+        ("share('", "share of what they saw: share('Horror') > 0.3"),
+        ("seen('", "who saw an item, by its id: seen('2571')"),
+        ("history()", "how many items they saw: history() > 50"),
+    ),
+    "item column": (("has('", "items of a concept: has('Horror')"),),
+}
+"""What a condition may use beside columns of that kind, each with an example."""
 _IN_CALL = re.compile(r"\b(?:share|has)\('([^']*)$")
 
 
@@ -287,8 +296,11 @@ def _sql(value: Value, before: str, begin: int, context: Context, hint: str) -> 
     if "user" in value.kinds and before[begin:].isdecimal():
         name, start = _WORD.search(before, begin), begin
     alone = not before[begin:start].strip("'\"")
-    kinds = tuple(kind for kind in value.kinds if alone or kind != "cohort")
-    found = _find(Value("SQL", kinds), before[start:], context)
+    cohorts = tuple(kind for kind in value.kinds if alone and kind == "cohort")
+    others = tuple(kind for kind in value.kinds if kind != "cohort")
+    typed = before[start:]
+    words = [word for kind in others for word in WORDS.get(kind, ()) if word[0].startswith(typed.casefold())]
+    found = (*_find(Value("SQL", cohorts), typed, context), *words, *_find(Value("SQL", others), typed, context))
     return Completion(start, found, hint) if name is not None or alone else Completion(start, hint=hint)
 
 

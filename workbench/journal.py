@@ -1,9 +1,10 @@
 """The journal in words: one line an action. Pure."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.actions import kind_of
+from engine.actions import Replay, kind_of
 from engine.text import plain
 from workbench.edits import amount_of, rows_of
 from workbench.label_words import TEST_WORDS
@@ -13,11 +14,47 @@ LINES_KEPT = 200
 
 def journal_lines(records: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """The newest `LINES_KEPT` actions, the newest last."""
-    return tuple(_line(record) for record in records[-LINES_KEPT:])
+    return Journal().lines(records)
 
 
-def _line(record: Mapping[str, Any]) -> str:
-    return plain(f"{str(record.get('time') or '')[11:16] or '–'} {_words(record)}")
+class Journal:
+    """A journal that grows, in words; an undo or redo is told with what it took back or did again."""
+
+    def __init__(self) -> None:
+        self._begin(())
+
+    def _begin(self, records: Sequence[Mapping[str, Any]]) -> None:
+        self._records, self._count = records, 0
+        self._replay = Replay()
+        self._done: list[Mapping[str, Any]] = []
+        self._undone: list[Mapping[str, Any]] = []
+        self._lines: deque[str] = deque(maxlen=LINES_KEPT)
+
+    def lines(self, records: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+        """The newest `LINES_KEPT` actions, the newest last; of records that were told before only what is new costs."""
+        if records is not self._records or len(records) < self._count:
+            self._begin(records)
+        for record in records[self._count :]:
+            about = self._about(record)
+            words = _words(record) if about is record else f"{record['action']}: {_words(about)}"
+            self._lines.append(plain(f"{str(record.get('time') or '')[11:16] or '–'} {words}"))
+        self._count = len(records)
+        return tuple(self._lines)
+
+    def _about(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The action that `record` takes back or does again, or itself."""
+        changes = self._replay.changes(record)
+        self._replay.take(record, changes)
+        action = record["action"]
+        if action in ("undo", "redo"):
+            left, right = (self._done, self._undone) if action == "undo" else (self._undone, self._done)
+            if left:
+                right.append(left.pop())
+                return right[-1]
+        elif changes and action not in ("score", "measured"):
+            self._done.append(record)
+            self._undone.clear()
+        return record
 
 
 def _words(record: Mapping[str, Any]) -> str:

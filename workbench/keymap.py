@@ -49,7 +49,7 @@ FIND = (
 )
 NEURON = (
     Action("inspect", "inspect", "enter", "enter", "inspect", "the neuron in the inspector; on a page the one at ▸"),
-    Action("mark", "mark", "space", "space", "mark", "mark the neuron, or no longer; esc clears all marks"),
+    Action("mark", "mark", "space", "space", "mark", "mark the neuron, or no longer; on to the next; esc clears all"),
     Action("compare", "compare", "c", "c", "compare", "the marked neurons beside each other"),
     Action("ask_label", "ask_label", "l", "l", "label", "name and test it, or all that are marked"),
     Action("write_label", "write_label", "L", "L", "write label", "write the label yourself; yours always wins"),
@@ -182,7 +182,7 @@ RUN_WORDS = (
     ("density", "share of items (users) on which the neuron fires at all"),
     ("match", "the item is in the neuron's best concept"),
     ("coherence", "monosemanticity: how alike the vectors of its top items are, 1 is identical"),
-    ("pop%", "popularity percentile of its top items; lower is more popular"),
+    ("pop%", "popularity percentile of its top items: 0 is the most popular item, 50 is chance"),
     ("p99", "the unit of an edit: 1.0 is the neuron's 99th percentile among users where it fires"),
     ("z", "the neuron's activation for this user, before → after the edit"),
     (
@@ -190,6 +190,11 @@ RUN_WORDS = (
         "how alike two lists are, weighted to the top (RBO), by order (Kendall's τ): equal 1; disjoint 0, -0.7",
     ),
     ("kept", "how many of the list's items were in it before"),
+    (
+        "condition",
+        "SQL over users after C and p: age < 25 · share('Horror') > 0.3, of what they saw · seen('2571'), by an "
+        "item's id · history() > 50, items seen; over items: has('Horror')",
+    ),
     ("–", "unknown: not measured, or the neuron fires on too few items to say"),
     ("label", "h written by hand · l language model · m metadata · x rejected · ! failed · … asked · · none yet"),
 )

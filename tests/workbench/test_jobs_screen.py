@@ -57,10 +57,26 @@ async def test_a_job_that_fails_says_why(demo: Home, jobs_that: JobsThat) -> Non
     async with opened(demo, size=(160, 45)) as driver:
         await driver.ready()
         await start(driver)
-        await driver.shows("Job 1 failed")
+        await driver.shows("Job 1 failed: monoscope train demo (There is no such thing). ! shows what it said.")
         await until(lambda: "There is no such thing." in "\n".join(driver.pane("jobs")))
         await driver.press("exclamation_mark")
         assert "There is no such thing." in "\n".join(driver.pane("inspector"))
+
+
+async def test_a_terminal_too_small_says_what_q_would_end(demo: Home, jobs_that: JobsThat) -> None:
+    jobs_that("hang")
+    async with opened(demo) as driver:
+        await driver.ready()
+        await start(driver)
+        await driver.shows("1 job 75%")
+        await driver.press("z")
+        await driver.pilot.resize_terminal(50, 10)
+        await driver.shows("monoscope needs")
+        await driver.press("q")
+        await driver.shows("1 job runs here and would be ended")
+        assert driver.app.is_running
+        await driver.press("q")
+        assert driver.app.return_code == 0
 
 
 async def test_the_newest_of_several_jobs_is_cancelled_first_and_some_wait(demo: Home, jobs_that: JobsThat) -> None:

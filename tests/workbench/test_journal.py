@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from workbench.journal import journal_lines
+from workbench.journal import Journal, journal_lines
 
 
 def said(**data: Any) -> str:
@@ -21,3 +21,27 @@ def test_a_test_is_called_as_everywhere_and_stands_beside_chance() -> None:
     assert test("causal", gain=0.123, null_gain=None) == "moves of 4: +0.12 (null unknown)"
     assert test("intruder", "failed", "No key.") == "intruder of 4: failed No key."
     assert test("evidence", "shown", shown=[["1", "top"], ["2", "random"]]) == "what the labeller of 4 saw: 2 items"
+
+
+def test_an_undo_is_told_with_what_it_took_back() -> None:
+    records: list[dict[str, Any]] = [
+        {"action": "bookmark", "kind": "neuron", "id": "1", "on": True},
+        {"action": "bookmark", "kind": "neuron", "id": "1", "on": True},  # it changes nothing
+        {"action": "watch", "user": "5"},
+        {"action": "undo"},
+        {"action": "undo"},
+        {"action": "redo"},
+        {"action": "undo"},
+    ]
+    journal = Journal()
+    lines = journal.lines(records)
+    assert [line[2:] for line in lines[3:]] == [
+        "undo: watch user 5",
+        "undo: mark neuron 1",
+        "redo: mark neuron 1",
+        "undo: mark neuron 1",
+    ]
+    grown = list(records[:4])
+    assert len(journal.lines(grown)) == 4
+    grown += records[4:]
+    assert journal.lines(grown) == lines

@@ -25,7 +25,10 @@ async def labelled(driver: Driver, *neurons: int) -> None:
 async def test_space_marks_and_goes_on_and_esc_takes_all_marks_away(demo: Home) -> None:
     async with opened(demo) as driver:
         await driver.ready()
-        await driver.press("space", "space")
+        await driver.press("space")
+        assert driver.screen.status.message == "Neuron 0 is marked; esc clears."
+        await driver.press("space")
+        assert "Neuron 1 is marked, as 2 are: c compares them" in driver.screen.status.message
         assert driver.screen.view.marks == {0, 1}
         assert driver.screen.view.current == 2
         assert [row[1] for row in driver.pane("neurons")[1:4]] == ["*", "*", " "]

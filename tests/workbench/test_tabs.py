@@ -10,6 +10,7 @@ from tests.workbench.driving import Driver, listen, opened, until
 from tests.workbench.fake_run import DEAD
 from workbench.column_help import column_help
 from workbench.columns import BY_ID
+from workbench.screens.help import TAB_HELP
 from workbench.view import TABS
 
 EngineThat = Callable[[str], None]
@@ -210,5 +211,33 @@ async def test_help_begins_with_the_column_that_sorts_the_neurons(demo: Home) ->
         assert " ".join(driver.rows[1].split()) in told[0]
         await driver.press("escape", "greater_than_sign", "question_mark")
         await driver.shows("p@50: share")
-        await driver.press("q", "2", "question_mark")
-        assert driver.rows[1].strip() == "Move"
+        for key, first in (("2", "Items: the neuron's strongest items."), ("3", "Bench: the edits, and below them")):
+            await driver.press("q" if key == "3" else "escape", key, "question_mark")
+            await driver.shows(first)
+            assert driver.rows[1].strip().startswith(first[:20])
+        await driver.press("G", "k", "k", "k", "k")
+        await driver.shows("share('Horror') > 0.3")
+
+
+def test_every_tab_has_a_help_of_its_own() -> None:
+    assert set(TAB_HELP) | {"jobs"} == set(TABS)
+
+
+async def test_what_is_to_come_has_its_place_from_the_start(demo: Home, engine_that: EngineThat) -> None:
+    engine_that("opening slow-measure")
+    async with opened(demo) as driver:
+        await until(lambda: driver.screen.view.neurons is not None)
+        await driver.shows("Measuring what this run is")
+        await driver.shows("It is made up.")
+        await driver.press("s")  # what is being read stays
+        assert "It is made up." in driver.text
+
+
+async def test_a_key_before_the_opening_comes_is_the_end_of_it(demo: Home, engine_that: EngineThat) -> None:
+    engine_that("opening slow-measure")
+    async with opened(demo) as driver:
+        await driver.shows("Measuring what this run is")
+        await driver.press("s")
+        assert "Measuring what this run is" not in driver.text
+        await driver.ranked()
+        assert driver.screen.view.opening == ()

@@ -56,9 +56,18 @@ class BaseScreen(Screen[None], inherit_bindings=False):
                 f"monoscope needs {LEAST_COLUMNS} columns and {LEAST_ROWS} rows; this terminal has {width} and "
                 f"{height}. Make it larger, or press q."
             )
-            self.query_one("#small", Pane).show([((row, ""),) for row in wrap(text, max(1, width))], [])
+            self._tell_small(text)
         else:
             self.lay_out()
+
+    @property
+    def too_small(self) -> bool:
+        """Whether the terminal is too small for anything but a sentence."""
+        return self.has_class("-small")
+
+    def _tell_small(self, text: str) -> None:
+        """Show a sentence in place of all else."""
+        self.query_one("#small", Pane).show([((row, ""),) for row in wrap(text, max(1, self.app.size.width))], [])
 
     def lay_out(self) -> None:
         """Lay the panes out for the terminal's size, and fill them."""
@@ -79,7 +88,10 @@ class BaseScreen(Screen[None], inherit_bindings=False):
         now, before = time.monotonic(), self._asked_to_leave
         self._asked_to_leave = now
         if running and now - before > TWICE_SECONDS:
-            say(f"{running} job{'s run' if running > 1 else ' runs'} here and would be ended; q again leaves.")
+            sentence = f"{running} job{'s run' if running > 1 else ' runs'} here and would be ended; q again leaves."
+            say(sentence)
+            if self.too_small:
+                self._tell_small(sentence)
             return False
         return True
 

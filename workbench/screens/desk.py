@@ -53,8 +53,16 @@ class Desk(Seat):
 
     def mark(self) -> None:
         """Mark the neuron, or no longer."""
-        if self.view.neuron is not None:
-            self._show(marks=self.view.marks ^ {self.view.neuron})
+        neuron = self.view.neuron
+        if neuron is None:
+            return
+        self._show(marks=self.view.marks ^ {neuron})
+        count = len(self.view.marks)
+        if neuron in self.view.marks:
+            more = f", as {count} are: c compares them, l labels them" if count > 1 else ""
+            self._say(f"Neuron {neuron} is marked{more}; esc clears.")
+        else:
+            self._say(f"Neuron {neuron} is not marked any more.")
 
     def unmark(self) -> None:
         if self.view.marks:

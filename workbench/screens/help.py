@@ -19,6 +19,35 @@ JOBS = [
     "ctrl+c ends the newest that still runs, once the engine does nothing; q asks before it ends those that run.",
 ]
 """What begins the help while the tab of jobs is looked at."""
+BENCH = [
+    "Bench: the edits, and below them what they do to a list, to a cohort, or the dose curve of a neuron.",
+    "j k go from edit to edit (▸); + - = 0 change the one at ▸, d takes it off, u undoes.",
+    "t shows the list before or after the edits, C what they do to many users, v the dose curve, w the list again; "
+    "p n N choose the user, P keeps one beside the next.",
+    "now, was, move: an item's place after and before the edits. z: the neuron's activation for this user, before → "
+    "after; ! where no user has such a one.",
+    "RBO: how alike the lists before and after are, weighted to the top, 1 is equal. τ: the same by order. kept: how "
+    "many items were in it before. rebuilt, unedited: what the neurons make of the list without any edit, so what "
+    "they lose by themselves.",
+]
+"""What begins the help of the bench."""
+INSPECTOR = "[ ] go to other tabs; J K PgDn PgUp scroll; i + - change the neuron; l L a x label it; m b keep a remark."
+TAB_HELP = {
+    "items": "Items: the neuron's strongest items. act: activation; ●: in its best concept. Purity is the share of "
+    "them in that concept, to be read beside its base rate; q is small where random directions rarely look as pure.",
+    "concepts": "Concepts: mean is the mean activation over a concept's items, base its share of all items, lift its "
+    "share of the neuron's top over that.",
+    "range": "Range: how often it fires and how strongly, and items at quantiles of its activations above 0.",
+    "moves": "Moves: how affinities change when the neuron is raised by one p99, the unit of an edit. more: beyond the "
+    "mean of all items; same: share of users that move the same way.",
+    "users": "Users: who activates it most, and which groups differ; d is the difference in standard deviations.",
+    "near": "Near: neurons with similar directions (cosine), and how many of their top items are shared.",
+    "label": "Label: the label, its tests beside chance on items that the labeller did not see, and what it rests on.",
+    "compare": "Compare: the marked neurons beside each other; space marks, c compares, esc clears the marks.",
+    "notes": "Notes: remarks (m) and bookmarks (b) of this session.",
+    "log": "Journal: every action of this session, the newest last; u U step back and forth.",
+}
+"""What begins the help of the inspector, by its tab."""
 KEY_CELLS, WORD_CELLS, READABLE_CELLS = 11, 11, 100
 
 
@@ -38,10 +67,10 @@ def help_lines(screen: str, width: int, first: Sequence[str] = ()) -> list[Line]
 
 
 def inspected_help(view: View) -> list[str]:
-    """What the page that is open is and what its keys do, or the tab of jobs; nothing for the other tabs."""
+    """What the page that is open is and what its keys do, else that of the tab."""
     page, word = view.page, view.card.item_word
     if page is None:
-        return JOBS if view.tab == "jobs" else []
+        return JOBS if view.tab == "jobs" else [TAB_HELP[view.tab], INSPECTOR]
     keys = "j k choose one of its neurons (▸), g G the first and the last; J K PgDn PgUp scroll."
     if page.kind == "concept":
         about = "The page of a concept: the neurons whose strongest items are of it, and how far to trust them."

@@ -215,14 +215,16 @@ class LinesScreen(PanesScreen, inherit_bindings=False):
         self.say(f"Job {job.id} computes the edit, which then comes to the bench; --dry-run only shows it.")
 
     def help_first(self) -> Sequence[str]:
-        """On a page or the jobs, what they are; in the list of neurons, the column that sorts it."""
+        """What the pane in focus shows and its keys; of the list the column that sorts, unless a page or jobs show."""
         from workbench.column_help import column_help
         from workbench.columns import BY_ID
-        from workbench.screens.help import inspected_help
+        from workbench.screens.help import BENCH, inspected_help
 
-        found = inspected_help(self.view) if self.pane("inspector").display else []
-        if found:
-            return found
+        if self.focused_pane == "bench":
+            return BENCH
+        asked = self.focused_pane == "inspector" or self.view.page is not None or self.view.tab == "jobs"
+        if asked and self.pane("inspector").display:
+            return inspected_help(self.view)
         if self.focused_pane != "neurons" or self.view.neurons is None:
             return ()
         return column_help(self.view, BY_ID[self.table.sort])

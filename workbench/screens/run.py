@@ -45,6 +45,12 @@ class EngineSpoke(Message):
         self.event = event
 
 
+def job_words(job: Job) -> str:
+    """What became of a job, in a sentence; of one that failed also why."""
+    why = job.text.splitlines()[-1].rstrip(".") if job.state == "failed" and job.text else ""
+    return f"Job {job.id} {job.state}: {job.command}{f' ({why})' if why else ''}. ! shows what it said."
+
+
 class RunScreen(LinesScreen, inherit_bindings=False):
     """One run, one session, one engine."""
 
@@ -124,7 +130,7 @@ class RunScreen(LinesScreen, inherit_bindings=False):
             self.say(self.desk.take_edit(handed, message.job))
             self.show_tab("bench")
         elif message.job.state != "running":
-            self.say(f"Job {message.job.id} {message.job.state}: {message.job.command}. ! shows what it said.")
+            self.say(job_words(message.job))
 
     def on_engine_spoke(self, message: EngineSpoke) -> None:
         self.desk.heard(message.event)
@@ -140,6 +146,7 @@ class RunScreen(LinesScreen, inherit_bindings=False):
 
     def on_key(self) -> None:
         """A message has been seen when the next key comes, unless that came at once."""
+        self.desk.touched()
         if self.status.message and time.monotonic() - self._said_at > MESSAGE_SECONDS:
             self.status.say("")
 
@@ -230,6 +237,7 @@ class RunScreen(LinesScreen, inherit_bindings=False):
         self.desk.decide(state)
 
     def action_mark(self) -> None:
+        """Mark the neuron, and go on to the next."""
         self.desk.mark()
         self.travel("row", 1)
         self.desk.choose(self.table.current)
@@ -328,9 +336,10 @@ class RunScreen(LinesScreen, inherit_bindings=False):
         return hidden
 
     def action_back(self) -> None:
-        if self._back_to_page() or self.desk.close_page():
+        seen = not self.too_small
+        if seen and (self._back_to_page() or self.desk.close_page()):
             return
-        if self._zoomed:
+        if seen and self._zoomed:
             self.zoom()
         elif not self.ends_jobs(self.runner.jobs, self.say):
             return

@@ -11,7 +11,7 @@ from engine.session import Session, State
 from engine.text import plain
 from workbench import consent
 from workbench.engine_client import Answered, Ended, EngineClient, Event, Progressed, Refused
-from workbench.journal import journal_lines
+from workbench.journal import Journal
 from workbench.model import Neurons, Ranking
 from workbench.screens.lookups import LOOKUPS, Lookups
 from workbench.view import MOST_WATCHED, Among, Cohort, Curve, View
@@ -19,6 +19,8 @@ from workbench.widgets.bench import LIST_LENGTH
 
 START_SECONDS, ANSWER_SECONDS = 60.0, 15.0
 """Limits after which the engine counts as hanging: for loading a run, and for everything else."""
+MEASURING = ("Measuring what this run is …",)
+"""What stands where the opening's sentences will."""
 RESTARTS, RESTART_WINDOW_SECONDS = 3, 60.0
 
 
@@ -36,6 +38,7 @@ class Seat:
         self._first_user: str | None = None
         self._restarts: list[float] = []
         self._lookups = Lookups(engine)
+        self._journal = Journal()
         self._found: dict[tuple[str, str], Sequence[tuple[str, str]]] = {}
         self._begun = False
         """Whether the analyst went on from the opening's sentences."""
@@ -62,6 +65,14 @@ class Seat:
             self._say(session.notice or _restored(session.state))
         elif refused:
             self._say(refused)
+        if neurons is not None and not (self._begun or self.view.edits or self.view.opening):
+            self._show(opening=MEASURING)
+
+    def touched(self) -> None:
+        """A key was pressed: what is read from now on is not replaced."""
+        if self.view.opening == MEASURING:
+            self._begun = True
+            self._show(opening=())
 
     def take_up(self, change: Callable[[View], View]) -> None:
         """Go on where the analyst was, which is past the opening's sentences."""
@@ -125,7 +136,7 @@ class Seat:
             self._show(
                 lists=None if result["lists"] else str(result["missing"]), user=self.view.user or self._first_user
             )
-            if not self.view.opening and not self.view.edits and not self._begun:
+            if self.view.opening in ((), MEASURING) and not self.view.edits and not self._begun:
                 self._engine.ask("measure", {}, ANSWER_SECONDS)
             self._rank()
         elif method == "find":
@@ -162,6 +173,8 @@ class Seat:
                     self._append(told["action"], **data)
 
     def _refused(self, method: str, params: Mapping[str, Any], message: str) -> None:
+        if method in ("load", "measure") and self.view.opening == MEASURING:
+            self._show(opening=())
         if method == "load":
             self._show(lists=message)
         elif method == "label_plan":
@@ -204,6 +217,7 @@ class Seat:
             page = self.view.page
             if page is not None and page.facts is None:
                 page = replace(page, fault=sentence)
+            self.touched()
             self._show(lists=f"{sentence} p, + or - tries again.", ranking=None, page=page)
             self._say(sentence)
 
@@ -277,7 +291,7 @@ class Seat:
         edits = tuple(state.edits)
         changes = {"labels": state.labels, "scores": state.scores, "edits": edits, "user": user, **also}
         changes |= {"notes": state.notes, "bookmarks": state.bookmarks}
-        changes["log"] = journal_lines(self._session.records) if self._session is not None else ()
+        changes["log"] = self._journal.lines(self._session.records) if self._session is not None else ()
         others = [one for one in pinned(state.bookmarks) if one != user]
         changes["watched"] = (*others, user) if user is not None else tuple(others)
         if user != before.user:

@@ -21,8 +21,8 @@ def stack(
     Where it is `folded` there is one edit alone: the one that keys change, else the last.
     """
     if not view.edits:
-        neuron = "" if view.neuron is None else f" neuron {view.neuron}"
-        told = f"Nothing is changed yet: i puts{neuron} here, + - change it."
+        neuron = "a neuron" if view.neuron is None else f"neuron {view.neuron}"
+        told = f"Nothing is changed yet: i puts {neuron} here, + - change it."
         return [((row, "dim"),) for row in wrap(told, width)], {}
     width = min(width, WIDTH_MOST)
     rows: list[Line] = []

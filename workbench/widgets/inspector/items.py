@@ -77,7 +77,7 @@ def _evidence(view: View, neurons: Neurons, row: int, width: int) -> list[Line]:
     )
     lines += pairs(
         width,
-        ("popularity percentile", decimal(figure("popularity_percentile"), 0)),
+        ("popularity (0: most)", decimal(figure("popularity_percentile"), 0)),
         ("coherence", decimal(figure("monosemanticity"))),
     )
     return lines
