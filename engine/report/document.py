@@ -18,9 +18,10 @@ from engine.neurons.standing import READINGS
 from engine.neurons.table import CHOICE_DEPTH
 from engine.opening import sentences
 from engine.progress import Progress, silent
+from engine.report import again
 from engine.report.cards import CARDS_AT_MOST, Cards, chosen
 from engine.report.effects import USERS, DoseCurve, Effect, K, doses, effects
-from engine.report.facts import report_facts
+from engine.report.facts import report_facts, told_notes
 from engine.report.markdown import escaped
 from engine.report.pictures import Figure, figures
 from engine.report.wording import FIDELITY, FLAGS, LIMITS, METRICS, edit_for, edit_words, toml
@@ -67,24 +68,34 @@ class Measured:
     problem: str | None = None
 
 
-def document(run: Run, state: State, about: About, progress: Progress = silent) -> dict[str, Any]:
-    """Everything that the template shows. What needs the data set is None where it is not here, with the reason."""
+def document(
+    run: Run, state: State, about: About, progress: Progress = silent, *, short: bool = False
+) -> dict[str, Any]:
+    """Everything that the template shows. What needs the data set is None where it is not here, with the reason.
+
+    A `short` one has no cards and no figures.
+    """
     facts = report_facts(run, state, with_users=about.with_users)
     with Inspector.open(run) as inspector:
-        numbers = chosen(run, state)
+        numbers = [] if short else chosen(run, state)
         cards = Cards(inspector, about.with_users).all(
             numbers, lambda done, of: progress(0.35 * done / of, f"neuron {done} of {of}")
         )
         progress(0.4, "measuring edits")
         measured = _measured(inspector, state, about)
         with vectors_alone():
-            drawn = figures(inspector, measured.curves, measured.problem, _counted(progress))
+            drawn = [] if short else figures(inspector, measured.curves, measured.problem, _counted(progress))
     progress(1.0, "writing")
+    edits = _edits(run, facts, measured, about)
+    session, notes = about.session or run.name, told_notes(state, about.with_users)
+    told = [edit if one["told"] else None for edit, one in zip(facts["edits"], edits, strict=True)]
     rows = {neuron["neuron"]: neuron for neuron in facts["neurons"]}
     return {
         **facts,
         "about": about,
-        "session": about.session or run.name,
+        "session": session,
+        "session_sha256": again.digest([edit or {} for edit in told], state, notes),
+        "told_edits": told,
         "exported": exported(),
         "sentences": [*sentences(run), *_missing_concepts(facts)],
         "cards": [{**rows[n], **cards[n], "label": state.labels.get(n)} for n in numbers],
@@ -93,10 +104,10 @@ def document(run: Run, state: State, about: About, progress: Progress = silent) 
         "chance": run.manifest.get("chance") or {},
         "matrix": _matrix(run, numbers),
         "figures": drawn,
-        "edits": _edits(run, facts, measured, about),
+        "edits": edits,
         "together": measured.together,
         "edits_problem": measured.problem,
-        "notes": [note for note in state.notes if about.with_users or not _names_user(note.about)],
+        "notes": notes,
         "metrics": METRICS,
         "fidelity_words": FIDELITY,
         "flags": FLAGS,
@@ -104,7 +115,11 @@ def document(run: Run, state: State, about: About, progress: Progress = silent) 
         "minimum": SEGMENT_MINIMUM,
         "missing": inspector.missing,
         "settings": toml(facts["config"]),
-        "commands": _commands(run, state, about),
+        "commands": [
+            *again.of_run(run),
+            *again.of_session(run, session, state, told, notes),
+            ("this report", _export(run, session, about)),
+        ],
         "contents": CONTENTS,
         "named": sum(neuron.named_by is not None for neuron in run.neurons),
         "readings": READINGS,
@@ -167,6 +182,7 @@ def _edits(run: Run, facts: Mapping[str, Any], measured: Measured, about: About)
                 "whom": whom,
                 "on": edit.get("on", True),
                 "small": small,
+                "told": not (small or unseen or (users and edit.get("ids") and not about.with_users)),
                 "effect": effect,
                 "rows": measured.groups[place] if place < len(measured.groups) else None,
             }
@@ -178,10 +194,6 @@ def _titles(run: Run, ids: list[str]) -> str:
     place = run.recommender.items.place
     titles = [run.texts["title"][place[one]] if one in place else one for one in ids[:3]]
     return ", ".join(titles) + (f" and {len(ids) - 3} more" if len(ids) > 3 else "")
-
-
-def _names_user(about: str | None) -> bool:
-    return about is not None and about.casefold().startswith("user")
 
 
 def _missing_concepts(facts: Mapping[str, Any]) -> list[str]:
@@ -219,22 +231,10 @@ def _matrix(run: Run, numbers: list[int]) -> dict[str, Any] | None:
     return {"neurons": shown, "rows": rows, "left_out": len(panel) - len(concepts)}
 
 
-def _commands(run: Run, state: State, about: About) -> list[tuple[str, str]]:
-    """What brings this report about again, with a word on each."""
-    name, dataset = shlex.quote(run.name), shlex.quote(run.manifest["dataset"])
-    session = shlex.quote(about.session or run.name)
-    told = [("the data set", f"monoscope datasets fetch {dataset}")]
-    if run.manifest["recommender"].get("source") is None:
-        told.append(("the run", f"monoscope train {dataset} --config settings.toml --name {name}"))
-    else:
-        told.append(("the run, from the vectors that were adopted", f"monoscope adopt {dataset} --name {name} …"))
-    if state.edits:
-        told.append(("the session, checked against the figures that were kept", f"monoscope sessions replay {session}"))
+def _export(run: Run, session: str, about: About) -> str:
     users = " --with-users" if about.with_users else ""
-    told.append(
-        ("this report", f"monoscope export {name} --session {session} --format html --output report.html{users}")
-    )
-    return told
+    name, session = shlex.quote(run.name), shlex.quote(session)
+    return f"monoscope export {name} --session {session} --format html --output report.html{users}"
 
 
 def figures_of(run: Run, state: State, about: About, progress: Progress = silent) -> list[Figure]:

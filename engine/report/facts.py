@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+from engine.catalogue.fetch import NOT_OFFICIAL
 from engine.labels.exchange import flat_scores
+from engine.labels.metadata import NO_CONCEPT
 from engine.neurons.profile import SEGMENT_MINIMUM
 from engine.run import Run
-from engine.session import State
+from engine.session import Note, State
 
+SCHEMA = 2
+"""Goes up with every change that a reader of the JSON has to follow."""
 TOP_ITEMS = 10
 LEFT_OUT = ("config", "concepts", "recommender", "sae", "fidelity")
 
@@ -16,8 +20,9 @@ def report_facts(run: Run, state: State, *, with_users: bool = False) -> dict[st
     """Everything that a report shows of a run and of its session's labels and edits; ids of users if `with_users`."""
     manifest = run.manifest
     return {
-        "schema": 1,
+        "schema": SCHEMA,
         "run": run.name,
+        "notices": notices(manifest),
         "provenance": {name: value for name, value in manifest.items() if name not in LEFT_OUT},
         "config": manifest["config"],
         "recommender": manifest["recommender"],
@@ -25,11 +30,45 @@ def report_facts(run: Run, state: State, *, with_users: bool = False) -> dict[st
         "fidelity": manifest["fidelity"],
         "neurons": [_neuron(run, neuron.neuron, state) for neuron in run.neurons],
         "concepts": manifest["concepts"],
-        "edits": [dict(edit) if with_users else _without_users(edit) for edit in state.edits],
+        "edits": [dict(edit) if with_users else without_users(edit) for edit in state.edits],
     }
 
 
-def _without_users(edit: Mapping[str, Any]) -> dict[str, Any]:
+def notices(manifest: Mapping[str, Any]) -> list[str]:
+    """Whole sentences on where the data and the run come from that a reader must not miss."""
+    told = [manifest["notice"]] if manifest["notice"] else []
+    if manifest["source_notice"] == NOT_OFFICIAL:
+        told.append(
+            f"The archive that {manifest['dataset']} was made of is not the official one (its SHA-256 is another), so "
+            "that figures may differ from those of the official data"
+        )
+    elif manifest["source_notice"]:
+        told.append(manifest["source_notice"])
+    return [f"{one.rstrip('.')}." for one in (*told, *manifest["notes"])]
+
+
+def label_counts(state: State) -> dict[str, int]:
+    """How many of a session's labels name their neuron, and how they came about; the parts add up to `labels`."""
+    labels = list(state.labels.values())
+    naming = [one for one in labels if one.name is not None and one.text != NO_CONCEPT]
+    return {
+        "labels": len(labels),
+        "naming": len(naming),
+        "by_hand": sum(one.state == "human" for one in naming),
+        "by_model": sum(one.state == "llm" for one in naming),
+        "by_metadata": sum(one.state == "metadata" for one in naming),
+        "no_coherent_concept": sum(one.name is not None and one.text == NO_CONCEPT for one in labels),
+        "rejected": sum(one.state == "rejected" for one in labels),
+        "failed": sum(one.state == "failed" for one in labels),
+    }
+
+
+def told_notes(state: State, with_users: bool) -> list[Note]:
+    """The notes of a session that may leave: those on a user only `with_users`."""
+    return [note for note in state.notes if with_users or not (note.about or "").casefold().startswith("user")]
+
+
+def without_users(edit: Mapping[str, Any]) -> dict[str, Any]:
     """An edit with the number of its users in the place of their ids, where they are ten or more; a predicate over ids
     is left out too."""
     told = dict(edit)
@@ -43,15 +82,20 @@ def _without_users(edit: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _neuron(run: Run, number: int, state: State) -> Mapping[str, Any]:
+    """A row of the table; a name that was rejected is none, and the scores of its label are not the neuron's."""
     neuron, label = run.neuron(number), state.labels.get(number)
     items, _users = run.top(number, TOP_ITEMS)
     state_of_label = label.state if label else "none"
+    rejected = state_of_label == "rejected"
+    named = label is not None and label.name is not None
+    fallback = None if rejected else neuron.named_by
     return {
         **neuron.as_dict(),
-        "name": label.name if label and label.name else neuron.named_by,
-        "named_by": state_of_label if (label and label.name) or neuron.named_by is None else "metadata",
+        "name": label.name if label is not None and named else fallback,
+        "named_by": "metadata" if not named and fallback is not None else state_of_label,
         "label_state": state_of_label,
+        "label_text": label.text if label else None,
         "label_concept": label.concept if label else None,
-        **flat_scores(state.scores.get(number, {})),
+        **flat_scores({} if rejected else state.scores.get(number, {})),
         "items": items,
     }

@@ -1,0 +1,122 @@
+"""How a reader brings a session about on another machine: its commands, and a hash to check what they made."""
+
+import hashlib
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine.neurons.profile import SEGMENT_MINIMUM
+from engine.run import Run
+from engine.session import State
+
+Command = tuple[str, str]
+"""A word on what it brings about, and the command line; empty where there is none to give."""
+
+
+def digest(edits: Sequence[Mapping[str, Any]], state: State, notes: Sequence[Any]) -> str:
+    """SHA-256 of what a report may tell of a session: edits as told, labels and notes; not who wrote them, and when."""
+    told = {
+        "edits": [_plain(edit) for edit in edits],
+        "labels": [[n, one.text, one.state, one.concept] for n, one in sorted(state.labels.items())],
+        "notes": [[note.text, note.about] for note in notes],
+    }
+    text = json.dumps(told, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(edit: Mapping[str, Any]) -> dict[str, Any]:
+    """An edit without the ways in which the same one can be written."""
+    told = {key: value for key, value in edit.items() if value is not None and (key, value) != ("unit", "p99")}
+    if told.get("where") == "true":
+        del told["where"]
+    return told | ({"amount": float(edit["amount"])} if edit.get("amount") is not None else {})
+
+
+def of_run(run: Run) -> list[Command]:
+    """The commands that make the data set and the run."""
+    name, dataset = shlex.quote(run.name), shlex.quote(run.manifest["dataset"])
+    if (run.home.dataset(run.manifest["dataset"]) / "added.json").is_file():
+        told = [("the data set, from the files it was made of", f"monoscope datasets add {dataset} …")]
+    elif run.manifest["source_notice"]:
+        words = (
+            "the data set; here of an archive that is not the official one: the same one gives the same figures"
+        )
+        told = [(words, f"monoscope datasets fetch {dataset} --from ARCHIVE")]
+    else:
+        told = [("the data set", f"monoscope datasets fetch {dataset}")]
+    if run.manifest["recommender"].get("source") is not None:
+        words = "the run, from the vectors that were adopted"
+        return [*told, (words, f"monoscope adopt {dataset} --name {name} …")]
+    words = "the run; settings.toml is at the end of this report"
+    return [*told, (words, f"monoscope train {dataset} --config settings.toml --name {name}")]
+
+
+def of_session(
+    run: Run, session: str, state: State, edits: Sequence[Mapping[str, Any] | None], notes: Sequence[Any]
+) -> list[Command]:
+    """The commands that make the session; `edits` as a session keeps them, None for one that may not be told.
+
+    Edits without one keep their place among the comments, so that a reader knows what is missing.
+    """
+    own = f"--session {shlex.quote(session)}"
+    told: list[Command] = []
+    for number, edit in enumerate(edits, 1):
+        if edit is None:
+            words = f"edit {number} names users, or is for fewer than {SEGMENT_MINIMUM} or for nobody knows how many"
+            told.append((f"{words}: it is told with --with-users alone", ""))
+            continue
+        told.append((f"edit {number}", f"monoscope steer {shlex.quote(run.name)} {_steer(edit)} {own}"))
+        if not edit.get("on", True):
+            told.append(("which waits", f"monoscope sessions switch {shlex.quote(session)} {number} --off"))
+    return [*told, *_labels(run, state, own), *_notes(session, notes)]
+
+
+def _steer(edit: Mapping[str, Any]) -> str:
+    """The options of `monoscope steer` that make an edit of a session."""
+    words = ["--goal", edit["goal"]] if "goal" in edit else ["--neuron", str(edit["neuron"])]
+    side, where, ids = edit.get("side", "users"), edit.get("where"), edit.get("ids")
+    if ids is not None and len(ids) == 1 and side == "items":
+        words += ["--item", ids[0]]
+    elif ids is not None:
+        listed = ", ".join("'" + str(one).replace("'", "''") + "'" for one in ids)
+        words += [f"--{side}", f"{side[:-1]}_id IN ({listed})"]
+    else:
+        words += [f"--{side}", where or "true"]
+    if "goal" in edit:
+        few = edit.get("neurons_at_most")
+        words += [f"--neurons-at-most={few}"] * (few is not None) + ["--pooled"] * bool(edit.get("pooled"))
+        words += [f"-k{edit['k']}"] * ("k" in edit)
+    else:
+        operation, unit = edit["operation"], edit.get("unit", "p99")
+        words += ["--off"] if operation == "off" else [f"--{operation}={edit['amount']}"]
+        words += ["--unit", unit] * (unit != "p99" and operation not in ("off", "scale"))
+    return shlex.join(words)
+
+
+def _labels(run: Run, state: State, own: str) -> list[Command]:
+    states = {label.state for label in state.labels.values()}
+    name = shlex.quote(run.name)
+    told: list[Command] = []
+    if states & {"metadata", "rejected"}:
+        told.append(("labels from the metadata", f"monoscope label {name} --labeller metadata {own}"))
+    if "llm" in states:
+        words = "labels of a language model, as `monoscope labels RUN export labels.json` writes them"
+        told.append((words, f"monoscope labels {name} import labels.json {own}"))
+    for neuron, label in sorted(state.labels.items()):
+        if label.state == "human":
+            concept = f" --concept {shlex.quote(label.concept)}" if label.concept else ""
+            text = shlex.quote(label.text or "")
+            told.append(("a label by hand", f"monoscope labels {name} set{concept} {own} {neuron} -- {text}"))
+    rejected = ",".join(str(neuron) for neuron, label in sorted(state.labels.items()) if label.state == "rejected")
+    if rejected:
+        told.append(("labels that were rejected", f"monoscope labels {name} reject {rejected} {own}"))
+    return told
+
+
+def _notes(session: str, notes: Sequence[Any]) -> list[Command]:
+    found = []
+    for note in notes:
+        about = f" --about {shlex.quote(note.about)}" if note.about else ""
+        found.append(("a note", f"monoscope sessions note {shlex.quote(session)}{about} -- {shlex.quote(note.text)}"))
+    return found
