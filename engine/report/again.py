@@ -85,8 +85,8 @@ def _steer(edit: Mapping[str, Any]) -> str:
         words += [f"--{side}", where or "true"]
     if "goal" in edit:
         few = edit.get("neurons_at_most")
-        words += [f"--neurons-at-most={few}"] * (few is not None) + ["--pooled"] * bool(edit.get("pooled"))
-        words += [f"-k{edit['k']}"] * ("k" in edit)
+        words += [f"--neurons-at-most={few}"] * bool(few) + ["--pooled"] * bool(edit.get("pooled"))
+        words += [f"-k{edit['k']}"] if "k" in edit else []
     else:
         operation, unit = edit["operation"], edit.get("unit", "p99")
         words += ["--off"] if operation == "off" else [f"--{operation}={edit['amount']}"]
