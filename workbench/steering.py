@@ -136,7 +136,8 @@ def _guards(
     limits = limits_of(run, steering, replace(asked, limits=[*asked.limits, *asked.warnings]))
     if not limits:
         return []
-    measured = Measured(steering, cohort, asked.k, limits, steering.meant(steps, asked.about))
+    items = steering.meant_items(steps).tolist()
+    measured = Measured(steering, cohort, asked.k, limits, steering.meant(steps, asked.about), items)
     held = measured.against(steering.edit(steps, asked.way, cohort))
     return [{**one, "refuses": number < len(asked.limits)} for number, one in enumerate(held)]
 
@@ -239,7 +240,7 @@ def show_guards(effect: Mapping[str, Any]) -> None:
 def _show_collateral(collateral: Mapping[str, Any], k: int) -> None:
     from workbench.tables import say, show
 
-    meant = "the edited items" if collateral["about_items"] else ", ".join(collateral["about"])
+    meant = ", ".join([*collateral["about"], *(["the edited items"] if collateral["about_items"] else [])])
     about = f"without {meant}" if meant else "its neurons have no concept"
     show(
         "Collateral",

@@ -55,14 +55,24 @@ class Minimum:
 
 
 class Measured:
-    """The figures that `limits` are about, for one cohort. `about`: concepts whose change is no collateral."""
+    """The figures that `limits` are about, for one cohort.
+
+    A change of the concepts `about`, and of those items and the limits' own, is no collateral.
+    """
 
     def __init__(
-        self, steering: Steering, users: np.ndarray, k: int, limits: Sequence[Limit], about: Sequence[str] = ()
+        self,
+        steering: Steering,
+        users: np.ndarray,
+        k: int,
+        limits: Sequence[Limit],
+        about: Sequence[str] = (),
+        items: Sequence[int] = (),
     ) -> None:
         self.steering, self.limits = steering, limits
         self.cohort = Cohort(steering, users, k)
         self._about = [*about, *(limit.concept for limit in limits if limit.concept)]
+        self._items = [*items, *(limit.item for limit in limits if limit.item is not None)]
 
     @cached_property
     def before(self) -> Mapping[str, float | None]:
@@ -111,11 +121,9 @@ class Measured:
 
     @cached_property
     def _rest_cohort(self) -> Cohort:
-        """The lists without what the edit is about: its concepts, and the items that the limits name."""
+        """The lists without what the edit is about."""
         steering = self.steering
-        inside = np.any([one.member for one in steering.concepts if one.name in self._about], axis=0)
-        inside = np.broadcast_to(inside, len(steering.titles)).copy()
-        inside[[limit.item for limit in self.limits if limit.item is not None]] = True
+        inside = steering.inside(self._about, np.array(self._items, np.int64))
         seen, eligible = steering.candidates.seen, steering.candidates.eligible & ~inside
         return Cohort(
             Library(
@@ -150,9 +158,9 @@ class Dose:
         self.steering, self.limits, self.serve = steering, limits, serve
         self.edit, self._rows, self._below = step.edit, step.rows, list(below)
         meant = steering.meant([step], about)
-        self.concept = meant[0] if meant else None
+        self.concept = meant[0] if meant else steering.neurons[step.edit.neuron].concept
         """Whose share is told."""
-        self._measured = Measured(steering, users, k, limits, meant)
+        self._measured = Measured(steering, users, k, limits, meant, steering.meant_items([step]).tolist())
         self.cohort = self._measured.cohort
 
     @property

@@ -26,6 +26,8 @@ class Reranked:
 
     about: Sequence[str]
     about_items: Sequence[str]
+    inside: np.ndarray
+    """All items that either is about (bool)."""
     lists: np.ndarray
     rest: tuple[np.ndarray, np.ndarray] | None
     """The lists without what the edits are about, before and after; None where they are about nothing."""
@@ -78,19 +80,20 @@ class Steering(Lists):
         self, cohort: Cohort, edited: Edited, steps: Sequence[Step], about: Sequence[str] | None = None
     ) -> "Reranked":
         """A cohort's lists under `edited`, and those of everything that the edits are not about."""
-        meant = self.meant(steps, about)
-        inside = np.any([concept.member for concept in self.concepts if concept.name in meant], axis=0)
-        inside = np.broadcast_to(inside, len(self.titles)).copy()
-        promoted = self.items_of(edited, steps)
-        alone = 0 < len(promoted) <= len(self.titles) // 2
-        if alone:  # an edit of items is about them, and no longer about all that share their neuron
-            inside[:] = False
-            inside[promoted] = True
-        items = [self.recommender.items.ids[item] for item in promoted] if alone else []
+        meant, items = self.meant(steps, about), self.meant_items(steps)
+        inside = self.inside(meant, items)
+        ids = [self.recommender.items.ids[item] for item in items]
         if not inside.any():
-            return Reranked(meant, items, cohort.lists(edited), None)
+            return Reranked(meant, ids, inside, cohort.lists(edited), None)
         lists, rest = cohort.lists_and_rest(edited, inside)
-        return Reranked(meant, items, lists, (cohort.without(inside).before, rest))
+        return Reranked(meant, ids, inside, lists, (cohort.without(inside).before, rest))
+
+    def inside(self, concepts: Sequence[str], items: np.ndarray) -> np.ndarray:
+        """What is no collateral (bool, items): all that carry one of the concepts, and the items themselves."""
+        member = np.any([concept.member for concept in self.concepts if concept.name in concepts], axis=0)
+        found = np.broadcast_to(member, len(self.titles)).copy()
+        found[items] = True
+        return found
 
     def change(
         self, cohort: Cohort, edited: Edited, ranked: "Reranked", steps: Sequence[Step], by: str | None = None
@@ -99,11 +102,14 @@ class Steering(Lists):
         return {
             "outside": self._outside(steps, edited),
             "collateral": self._collateral(cohort, edited, ranked),
-            "groups": self._groups(cohort, ranked.lists, ranked.about, by),
+            "groups": self._groups(cohort, ranked, by),
         }
 
     def meant(self, steps: Sequence[Step], about: Sequence[str] | None) -> list[str]:
-        """The concepts that are not collateral: `about`, or those of the steps' neurons and goals."""
+        """The concepts that are not collateral: `about`, or those of the steps' neurons and goals.
+
+        An edit for few items is about these (`meant_items`), and not about all that share their neuron's concept.
+        """
         if about is None:
             return sorted({name for step in steps if step.edit.on for name in self._about(step)})
         return sorted({concept_named(one, self.concepts) for one in about})
@@ -114,7 +120,7 @@ class Steering(Lists):
             goal = self.goal(step.edit.goal, step.edit.k)
             return [] if goal.item is not None else [goal.concept]
         concept = self.neurons[step.edit.neuron].concept
-        return [concept] if concept else []
+        return [concept] if concept and not len(self.meant_items([step])) else []
 
     def _outside(self, steps: Sequence[Step], edited: Edited) -> list[dict[str, Any]]:
         """Edited neurons that some row now has at a value that no row of its side had: below 0, or above the most."""
@@ -238,16 +244,17 @@ class Steering(Lists):
             raise EditError(f"The users have no column {by!r}; there are {has}.")
         return np.array([str(self.attributes[by][user]) for user in users])
 
-    def _groups(self, cohort: Cohort, lists: np.ndarray, about: Sequence[str], by: str | None) -> dict[str, Any] | None:
+    def _groups(self, cohort: Cohort, ranked: "Reranked", by: str | None) -> dict[str, Any] | None:
+        """Shares are of the places that hold what the edits are about; None where they are about nothing."""
         if by is None:
             return None
-        values = self.values(cohort.users, by)
+        values, lists = self.values(cohort.users, by), ranked.lists
         names, counts = np.unique(values, return_counts=True)
-        member = np.any([concept.member for concept in self.concepts if concept.name in about], axis=0)
-        member = np.broadcast_to(member, len(self.titles))
+        unknown = np.full(len(values), np.nan)
+        inside = ranked.inside if ranked.inside.any() else None
         figures = {
-            "share_before": cohort.share(cohort.before, member),
-            "share_after": cohort.share(lists, member),
+            "share_before": unknown if inside is None else cohort.share(cohort.before, inside),
+            "share_after": unknown if inside is None else cohort.share(lists, inside),
             "rbo": cohort.rbo(lists),
             "ndcg10_before": cohort.ndcg(cohort.before),
             "ndcg10_after": cohort.ndcg(lists),

@@ -126,6 +126,17 @@ class Lists(Library):
         meant = [item for edit in solved if (item := self.goal(edit.goal, edit.k).item) is not None]
         return np.union1d(edited.items.recoded, meant).astype(np.int64)
 
+    def meant_items(self, steps: Sequence[Step]) -> np.ndarray:
+        """Numbers, ascending, of the items that are no collateral: those of goals, and those of edits for few items."""
+        found, few = [], len(self.titles) // 2
+        for step in steps:
+            if step.edit.on and isinstance(step.edit, SolvedEdit):
+                item = self.goal(step.edit.goal, step.edit.k).item
+                found += [] if item is None else [np.array([item])]
+            elif step.edit.on and step.edit.side == "items" and len(step.rows) <= few:
+                found.append(step.rows)
+        return np.unique(np.concatenate(found)).astype(np.int64) if found else np.empty(0, np.int64)
+
     def _places(self, before_i: np.ndarray, after_i: np.ndarray, items: np.ndarray) -> list[dict[str, Any]]:
         was, now = (
             [rank if np.isfinite(one[item]) else None for item, rank in zip(items, full_ranks(one, items), strict=True)]

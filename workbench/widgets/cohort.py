@@ -176,9 +176,7 @@ def _concepts(sheet: _Sheet) -> list[Line]:
 
     rows: list[Line] = []
     if about:
-        of_items = bool(part(sheet.facts, "collateral").get("about_items"))
-        title, role = ("share of its concept", "") if of_items else ("share of the edited", "strong")
-        rows += [sheet.head(title, "points"), *(row(name, role) for name in about)]
+        rows += [sheet.head("share of the edited", "points"), *(row(name, "strong") for name in about)]
     if others:
         title = "share of others" if about else "share of the lists"
         rows += [sheet.head(title, "points"), *(row(name, "") for name in others[:CONCEPTS_SHOWN])]

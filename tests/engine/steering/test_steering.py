@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from engine.errors import EditError
+from engine.fidelity import rbo
 from engine.neurons.table import ConceptItems, neuron_table
 from engine.progress import silent
 from engine.recommenders.ranking import Candidates, Histories, ranked_lists
@@ -9,8 +10,10 @@ from engine.recommenders.recommender import Recommender
 from engine.sae.config import SaeConfig
 from engine.sae.training import train_sae
 from engine.steering.cohort import Cohort
+from engine.steering.dose import Dose
 from engine.steering.edits import Edit, edited_codes, edited_vectors
 from engine.steering.effect import Steering
+from engine.steering.goals import Limit
 from tests.engine.sae.test_sae import planted
 
 CONFIG = SaeConfig(neurons=12, k_items=3, k_users=4, steps=60, rows_a_step=128, pair_rows=64)
@@ -288,3 +291,35 @@ def test_exposure_novelty_and_diversity_are_what_a_plain_count_gives(steering: S
         assert cohort.diversity(cohort.before)[row] == pytest.approx(np.mean(pairs))
         share = np.array([labels.count(name) / 10 for name in set(labels)])
         assert cohort.entropy(cohort.before)[row] == pytest.approx(-(share * np.log2(share)).sum())
+
+
+def test_an_edit_of_an_item_beside_edits_of_users_leaves_what_these_are_about_out_of_the_damage(
+    steering: Steering,
+) -> None:
+    taste = next(n for n in steering.neurons if n.named_by)
+    other = next(n.neuron for n in steering.neurons if n.named_by not in (None, taste.concept) and n.p99_items)
+    cohort, item = np.arange(120), Edit(side="items", neuron=other, operation="set", amount=3.0, ids=("i7",))
+    alone = steering.effect(cohort, [item], 20)["collateral"]
+    assert (alone["about"], alone["about_items"]) == ([], ["i7"])
+    both = steering.effect(cohort, [off(taste.neuron), item], 20)["collateral"]
+    assert (both["about"], both["about_items"]) == ([taste.concept], ["i7"])
+    steps = steering.steps([off(taste.neuron), item])
+    inside = next(c.member for c in steering.concepts if c.name == taste.concept).copy()
+    inside[7] = True
+    rest = Cohort(steering, cohort, 20).lists_and_rest(steering.edit(steps), inside)[1]
+    before = Cohort(steering, cohort, 20).without(inside).before
+    assert both["rbo_of_the_rest"] == pytest.approx(rbo(before, rest).mean())
+    groups = steering.effect(cohort, [item], 20, by="half")["groups"]["rows"]
+    seen = Cohort(steering, cohort, 20).lists(steering.edit(steering.steps([item])))[60:]
+    assert groups[0]["share_after"] == pytest.approx((seen == 7).mean())
+
+
+def test_a_limit_on_the_rest_of_an_edit_of_an_item_is_on_the_lists_without_it(steering: Steering) -> None:
+    edit = Edit(side="items", neuron=item_neuron(steering), operation="add", amount=3.0, ids=("i7",))
+    cohort = np.arange(120)
+    dose = Dose(steering, edit, cohort, 20, [Limit.parse("rest>=0", steering.concepts, int, 20)])
+    told = dose.point(3.0)
+    assert told.figures["rest>=0"] == pytest.approx(
+        steering.effect(cohort, [edit], 20)["collateral"]["rbo_of_the_rest"]
+    )
+    assert dose.concept == steering.neurons[edit.neuron].concept
