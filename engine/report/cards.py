@@ -122,6 +122,7 @@ class Cards:
 
     def _moved(self, found: moving.Moves, item: int) -> dict[str, Any]:
         return {
+            "item_id": self._run.recommender.items.ids[item],
             "title": self._run.texts["title"][item],
             **{name: float(getattr(found, where)[item]) for name, where in _CHANGE.items()},
         }
