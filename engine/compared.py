@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.errors import RunError
 from engine.experiments.frontier import Tradeoff, dominators, front
-from engine.neurons.matching import match_runs
+from engine.neurons.matching import SAME, match_runs
 from engine.neurons.standing import READINGS, Reading, paired_interval, panel, standing
 from engine.run import Run
 
@@ -35,13 +35,14 @@ def compared(runs: Sequence[Run]) -> dict[str, Any]:
         for at, row in enumerate(rows):
             row |= {"front": at in best, "beaten_by": [rows[other]["name"] for other in dominators(drawn, at)]}
     pairs = list(combinations(runs, 2))
+    matchings = [matched_or_not(a, b) for a, b in pairs]
     return {
         "runs": rows,
         "comparable": _comparable(runs, rows, same),
         "same_catalogue": same,
         "settings": settings([run.manifest for run in runs]),
-        "matchings": [matched_or_not(a, b) for a, b in pairs],
-        "concepts": [_concepts(a, b) for a, b in pairs],
+        "matchings": matchings,
+        "concepts": [_concepts(a, b, found) for (a, b), found in zip(pairs, matchings, strict=True)],
     }
 
 
@@ -161,24 +162,35 @@ def matched_or_not(a: Run, b: Run) -> dict[str, Any]:
         return {"a": a.name, "b": b.name, "unknown": str(error)}
 
 
-def _concepts(a: Run, b: Run) -> dict[str, Any]:
-    """Concepts with a neuron in one run and none in the other; between two data sets a name is no concept shared."""
+def _concepts(a: Run, b: Run, matching: Mapping[str, Any]) -> dict[str, Any]:
+    """Concepts with a neuron in one run and none in the other; between two data sets a name is no concept shared.
+
+    A concept can go while its neuron stays: `found_again` is then the neuron of the other run that it is matched with.
+    """
     reach_a, reach_b = ({one.concept: one for one in run.reach} for run in (a, b))
     together = a.manifest["dataset"] == b.manifest["dataset"]
     shared = [name for name in reach_a if together and name in reach_b]
     vanished = [name for name in shared if reach_a[name].reached and not reach_b[name].reached]
     appeared = [name for name in shared if reach_b[name].reached and not reach_a[name].reached]
+    same = [one for one in matching.get("pairs", ()) if one["correlation"] >= SAME]
+    again_a = {one["a"]: _again(one, "b") for one in same}
+    again_b = {one["b"]: _again(one, "a") for one in same}
     return {
         "a": a.name,
         "b": b.name,
         "shared": len(shared),
         "both": sum(reach_a[name].reached and reach_b[name].reached for name in shared),
-        "vanished": [_reached(name, reach_a[name], reach_b[name]) for name in vanished],
-        "appeared": [_reached(name, reach_b[name], reach_a[name]) for name in appeared],
+        "vanished": [_reached(name, reach_a[name], reach_b[name], again_a) for name in vanished],
+        "appeared": [_reached(name, reach_b[name], reach_a[name], again_b) for name in appeared],
     }
 
 
-def _reached(name: str, here: Any, there: Any) -> dict[str, Any]:
+def _again(pair: Mapping[str, Any], side: str) -> dict[str, Any]:
+    """A matched neuron of run `side`, which is a or b."""
+    return {"neuron": pair[side], "concept": pair[f"concept_{side}"], "correlation": pair["correlation"]}
+
+
+def _reached(name: str, here: Any, there: Any, again: Mapping[int, dict[str, Any]]) -> dict[str, Any]:
     return {
         "concept": name,
         "kind": here.kind,
@@ -186,4 +198,5 @@ def _reached(name: str, here: Any, there: Any) -> dict[str, Any]:
         "neuron": here.neuron,
         "purity20": here.purity20,
         "purity20_elsewhere": there.purity20,
+        "found_again": again.get(here.neuron),
     }

@@ -6,7 +6,7 @@ from typing import Any
 from rich.text import Text
 
 from engine.text import plain
-from workbench.tables import console, say, show
+from workbench.tables import console, say, show, tell
 
 
 def show_comparison(comparison: Mapping[str, Any] | None) -> None:
@@ -183,59 +183,85 @@ def _show_list(facts: Mapping[str, Any]) -> None:
 
 
 def show_compared(facts: Mapping[str, Any]) -> None:
-    """Runs side by side, how the neurons of the first are found again in each other one, and what came and went."""
-    from engine.report.compared import matching_words
+    """Runs side by side, how the neurons of each are found again in each other one, and what came and went.
 
-    say(facts["comparable"])
+    Tables call the runs A, B and so on: a terminal has no room for names.
+    """
+    from engine.report.compared import matching_words, others_words
+
+    tell(facts["comparable"])
+    letters = {run["name"]: letter(number) for number, run in enumerate(facts["runs"])}
+    for name, short in letters.items():
+        say(f"{short}  {name}")
+    _show_measured(facts["runs"], letters)
+    for one, concepts in zip(facts["matchings"], facts["concepts"], strict=True):
+        say("")
+        tell(matching_words(one))
+        if one["unknown"] is None:
+            _show_pairs(one, letters)
+            tell(others_words(one, numbers=False))
+        _show_gone(concepts)
+    if facts["settings"]:
+        cells = [
+            [one["setting"], *(None if value is None else str(value) for value in one["values"])]
+            for one in facts["settings"]
+        ]
+        show("Settings that differ", ("setting", *letters.values()), cells)
+
+
+def letter(number: int) -> str:
+    """0 is A, 25 is Z, 26 is AA."""
+    before, own = divmod(number, 26)
+    return (letter(before - 1) if before else "") + chr(ord("A") + own)
+
+
+def _show_measured(runs: Sequence[Mapping[str, Any]], letters: Mapping[str, str]) -> None:
+    """Purity and what is kept of each run, and which runs have more of both."""
     rows = []
-    for run in facts["runs"]:
+    for run in runs:
         kept = run["fidelity"]
         rows.append(
             [
-                run["name"],
+                letters[run["name"]],
                 run["recommender"],
                 run["neurons"],
                 *(_two(run["purity20"][reading]) for reading in ("label-chosen", "split-half", "one-to-one")),
                 *(_two(kept[name]) for name in ("rbo", "tau", "ndcg_kept")),
                 f"{kept['l0_items']:.1f}/{kept['l0_users']:.1f}",
                 run["dead"],
-                "front" if run["front"] else f"under {', '.join(run['beaten_by'])}" if run["beaten_by"] else "",
+                "front" if run["front"] else " ".join(["under", *(letters[one] for one in run["beaten_by"])]),
             ]
         )
-    columns = ("run", "model", "m", "chosen", "split", "1-to-1", "RBO", "tau", "NDCG kept", "L0 i/u", "dead", "")
-    show("Purity@20 over the panel, and what is kept", columns, rows, ", ".join(columns[2:-1]))
-    say(
-        "RBO: identical lists 1, disjoint 0. tau: identical lists 1, disjoint about -0.67. front: no run here has more "
-        "of both split-half purity and RBO; under: those that have."
+    rows = [[*row[:-1], "" if row[-1] == "under" else row[-1]] for row in rows]
+    columns = ("", "model", "m", "chosen", "split", "1-to-1", "RBO", "tau", "NDCG", "L0 i/u", "dead", " ")
+    show("Purity@20 over the panel, and what is kept", columns, rows, ", ".join(columns[2:-1]), " ")
+    tell(
+        "RBO: identical lists 1, disjoint 0. tau: identical lists 1, disjoint about -0.67. NDCG: the share of it that "
+        "is kept. front: no run here has more of both split-half purity and RBO; under: those that have."
     )
-    first = facts["runs"][0]["name"]
-    for one, concepts in zip(facts["matchings"], facts["concepts"], strict=True):
-        if one["a"] != first:
-            continue
-        say("")
-        say(matching_words(one))
-        _show_gone(concepts)
-        if one["unknown"] is None:
-            pairs = sorted(one["pairs"], key=lambda pair: -pair["correlation"])
-            cells = [[p["a"], p["concept_a"], p["b"], p["concept_b"], p["correlation"]] for p in pairs]
-            show("", (one["a"], "", one["b"], " ", "correlation"), cells, f"{one['a']}, {one['b']}, correlation")
-    if facts["settings"]:
-        cells = [
-            [one["setting"], *(None if value is None else str(value) for value in one["values"])]
-            for one in facts["settings"]
-        ]
-        show("Settings that differ", ("setting", *(run["name"] for run in facts["runs"])), cells)
+
+
+def _show_pairs(one: Mapping[str, Any], letters: Mapping[str, str]) -> None:
+    from engine.report.compared import found_again
+
+    a, b = letters[one["a"]], letters[one["b"]]
+    rows = [[p["a"], p["concept_a"], p["b"], p["concept_b"], f"{p['correlation']:.2f}"] for p in found_again(one)]
+    if rows:
+        show("", (a, f"{a} named by", b, f"{b} named by", "correlation"), rows, f"{a}, {b}, correlation")
 
 
 def _show_gone(concepts: Mapping[str, Any]) -> None:
     """Concepts with a neuron in one of two runs alone."""
+    from engine.report.compared import again_words
+
     for name, run in (("vanished", concepts["a"]), ("appeared", concepts["b"])):
         told = [
-            f"{one['concept']} ({_two(one['purity20'])}, else {_two(one['purity20_elsewhere'])})"
+            f"{one['concept']} ({_two(one['purity20'])}, else {_two(one['purity20_elsewhere'])}; "
+            f"neuron {one['neuron']} {again_words(one)})"
             for one in concepts[name]
         ]
         if told:
-            say(f"With a neuron in {run} alone, its purity@20 and the best in the other: {', '.join(told)}.")
+            tell(f"With a neuron in {run} alone, its purity@20 and the best in the other: {', '.join(told)}.")
 
 
 def _two(value: float | None) -> str:

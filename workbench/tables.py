@@ -5,6 +5,7 @@ Every cell is a `Text`, so that brackets in a title or a label never act as mark
 
 import os
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -50,6 +51,16 @@ def console() -> Console:
 def say(text: str) -> None:
     """Print a sentence, whatever brackets it holds."""
     console().print(Text(plain(text)), soft_wrap=True)
+
+
+def tell(text: str) -> None:
+    """Print a paragraph, broken between words where a terminal ends; whole in a pipe."""
+    if not sys.stdout.isatty():
+        return say(text)
+    # Not rich's own wrapping, which breaks a word that is longer than a line: a path has to stay whole.
+    for line in textwrap.wrap(plain(text), console().width, break_long_words=False, break_on_hyphens=False):
+        say(line)
+    return None
 
 
 def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], numeric: str = "", whole: str = "") -> None:

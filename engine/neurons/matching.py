@@ -35,6 +35,9 @@ class Matching:
     """By neuron of A."""
     items: int
     """Items that the correlation is over."""
+    alive_a: int
+    """Living neurons of A, and of B; no more than the fewer of both can be found again."""
+    alive_b: int
     matched: float | None
     """Share of A's living neurons whose pair correlates by `SAME` or more."""
     chance: float
@@ -71,6 +74,8 @@ def match(za_im: np.ndarray, zb_im: np.ndarray, seed: int = 0) -> Matching:
     return Matching(
         pairs,
         len(za_im),
+        len(alive_a),
+        len(alive_b),
         len(same) / len(alive_a) if len(alive_a) else None,
         float(np.percentile(best, 95)),
         float(np.mean(share)),

@@ -23,7 +23,7 @@ def compared_document(runs: Sequence["Run"], facts: dict[str, Any] | None = None
         *(Words(f"{name}: {notice}.", strong=True) for name, notice in _notices(facts["runs"])),
         Heading("Fidelity against interpretability"),
         *_plane(facts),
-        _overview(facts["runs"]),
+        *_overview(facts["runs"]),
         Words(
             "Purity@20: mean over the data set's panel, each concept's neuron chosen on one half of the items and "
             "scored on the other, 95 % over concepts. RBO: of the top 30 from reconstructions, on users that the "
@@ -77,16 +77,21 @@ def _close(a: Facts, b: Facts) -> bool:
     return all(one is not None and two is not None and one[0] <= two[1] and two[0] <= one[1] for one, two in pairs)
 
 
-def _overview(rows: Sequence[Facts]) -> Table:
-    header = ("run", "data set", "model", "recipe", "neurons", "named", "dead", "purity@20", "RBO", "tau", "NDCG kept")
-    return Table((*header, "NDCG@10", "L0 i/u"), [_cells(row) for row in rows])
+def _overview(rows: Sequence[Facts]) -> list[Table]:
+    """What the runs are, and what was measured of them: two tables that a page has room for."""
+    columns = ("name", "dataset", "recommender", "recipe", "neurons", "named", "dead")
+    header = ("run", "data set", "model", "recipe", "neurons", "named", "dead")
+    measured = ("run", "purity@20", "RBO", "tau", "NDCG kept", "NDCG@10", "L0 of items / users")
+    return [
+        Table(header, [[safe(row[name]) for name in columns] for row in rows]),
+        Table(measured, [_cells(row) for row in rows]),
+    ]
 
 
 def _cells(row: Facts) -> list[str]:
     kept = row["fidelity"]
-    words = [row["name"], row["dataset"], row["recommender"], row["recipe"], row["neurons"], row["named"], row["dead"]]
     return [
-        *(safe(word) for word in words),
+        safe(row["name"]),
         _with_interval(row["purity20"][CHOSEN], row["purity20_interval"]),
         _with_interval(kept["rbo"], kept["rbo_interval"]),
         _two(kept["tau"]),
@@ -100,27 +105,45 @@ def matching_words(one: Facts) -> str:
     """How many neurons of A are found again in B, and what chance would give."""
     if one["unknown"] is not None:
         return f"{one['a']} and {one['b']}: neurons cannot be matched. {one['unknown']}"
-    share = "An unknown share" if one["matched"] is None else f"{one['matched']:.0%}"
+    if not one["alive_a"] or not one["alive_b"]:
+        return f"{one['a']} and {one['b']}: all neurons of one of them are dead, so none is found again."
+    found, most = len(found_again(one)), min(one["alive_a"], one["alive_b"])
+    possible = f", which has {most}, so that no more could be" if most < one["alive_a"] else ""
     return (
-        f"{share} of the neurons of {one['a']} are found again in {one['b']}: activations over {one['items']:,} items "
+        f"{found} of the {one['alive_a']} living neurons of {one['a']} ({found / one['alive_a']:.0%}) are found again "
+        f"in {one['b']}{possible}: activations over {one['items']:,} items "
         f"correlate by {SAME} or more, one to one. By chance {one['chance_matched']:.0%} with permuted items and "
         f"{one['random_matched']:.0%} in as many random directions of {one['b']}'s vectors; the largest correlation by "
         f"chance is {one['chance']:.2f} and {one['random']:.2f} (95th percentile of the draws)."
     )
 
 
+def found_again(one: Facts) -> list[Facts]:
+    """The pairs of a matching that count as one neuron, the closest first."""
+    same = [pair for pair in one["pairs"] if pair["correlation"] >= SAME]
+    return sorted(same, key=lambda pair: (-pair["correlation"], pair["a"]))
+
+
+def others_words(one: Facts, *, numbers: bool = True) -> str:
+    """What is said of the pairs that are no match, and of the neurons of one run alone: which, or how many."""
+    rest = [pair["correlation"] for pair in one["pairs"] if pair["correlation"] < SAME]
+    others = "other pair correlates" if len(rest) == 1 else "other pairs correlate"
+    said = f"The {len(rest)} {others} by less, down to {min(rest):.2f}: no match. " if rest else ""
+    gone, come = (_numbers(one[name]) if numbers else str(len(one[name])) for name in ("vanished", "appeared"))
+    return f"{said}Neurons of {one['a']} alone: {gone}; of {one['b']} alone: {come}."
+
+
 def _matching(one: Facts) -> list[Block]:
     said: list[Block] = [Heading(f"{one['a']} and {one['b']}", 3), Words(matching_words(one))]
     if one["unknown"] is not None:
         return said
-    pairs = sorted(one["pairs"], key=lambda pair: (-pair["correlation"], pair["a"]))
+    pairs = found_again(one)
     rows = [
         [str(p["a"]), safe(p["concept_a"] or "–"), str(p["b"]), safe(p["concept_b"] or "–"), f"{p['correlation']:.2f}"]
         for p in pairs
     ]
     table = Table((f"neuron of {one['a']}", "named by", f"neuron of {one['b']}", "named by", "correlation"), rows)
-    gone, come = (_numbers(one[name]) for name in ("vanished", "appeared"))
-    return [*said, table, Words(f"Neurons of {one['a']} alone: {gone}. Of {one['b']} alone: {come}.")]
+    return [*said, *([table] if rows else []), Words(others_words(one))]
 
 
 def _numbers(neurons: Sequence[int]) -> str:
@@ -138,13 +161,22 @@ def _concepts(one: Facts) -> list[Block]:
     if not one["vanished"] and not one["appeared"]:
         return [*said, Words(f"{told} None has one in a single run.")]
     rows = [[what, *_concept(row)] for what in ("vanished", "appeared") for row in one[what]]
-    header = ("", "concept", "kind", "items", "neuron", "purity@20 there", "best in the other run")
+    header = ("", "concept", "kind", "items", "neuron", "purity@20 there", "best in the other run", "the neuron itself")
     return [*said, Words(told), Table(header, rows)]
+
+
+def again_words(row: Facts) -> str:
+    """What became of the neuron of a concept that only one run has a neuron for."""
+    again = row["found_again"]
+    if again is None:
+        return "not found again"
+    named = f", named by {safe(again['concept'])}" if again["concept"] else ", which nothing names"
+    return f"found again as {again['neuron']}{named}"
 
 
 def _concept(row: Facts) -> list[str]:
     figures = [_two(row["purity20"]), _two(row["purity20_elsewhere"])]
-    return [safe(row["concept"]), safe(row["kind"]), str(row["items"]), str(row["neuron"]), *figures]
+    return [safe(row["concept"]), safe(row["kind"]), str(row["items"]), str(row["neuron"]), *figures, again_words(row)]
 
 
 def _settings(facts: Facts) -> list[Block]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from engine import __version__
 from engine.experiments.drawing import Picture
@@ -56,6 +56,12 @@ def write_document(document: Document, path: Path, kind: str) -> list[Path]:
     return list(files)
 
 
+def unbroken(text: str) -> Markup:
+    """A cell whose words stay whole: a browser would break a run's name at its hyphens."""
+    words = (Markup('<span class="w">{}</span>').format(one) if "-" in one else escape(one) for one in text.split(" "))
+    return Markup(" ").join(words)
+
+
 def _plain(blocks: Sequence[Block]) -> list[dict[str, Any]]:
     """As the template takes them."""
     found: list[dict[str, Any]] = []
@@ -71,7 +77,8 @@ def _plain(blocks: Sequence[Block]) -> list[dict[str, Any]]:
                 found.append({"kind": "listing", "texts": list(items)})
             case Table(header, rows):
                 right = [all(_FIGURE.fullmatch(row[n]) for row in rows) for n in range(len(header))]
-                found.append({"kind": "table", "header": header, "rows": rows, "right": right, "name": section})
+                cells = [[unbroken(cell) for cell in row] for row in (header, *rows)]
+                found.append({"kind": "table", "header": cells[0], "rows": cells[1:], "right": right, "name": section})
             case Drawing(name, svg, alt):
                 picture = Picture(name, svg.encode(), b"", alt, (), ())
                 found.append({"kind": "drawing", "svg": inline_svg(Figure(name, section, "", picture)), "alt": alt})

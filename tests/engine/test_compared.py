@@ -12,6 +12,9 @@ from engine.experiments.frontier import Tradeoff, dominators, front
 from engine.home import Home
 from engine.neurons.matching import SAME, random_directions
 from engine.progress import silent
+from engine.report.blocks import Document, Table
+from engine.report.compared import again_words, found_again, matching_words, others_words
+from engine.report.documents import as_page
 from engine.run import Run
 from engine.train import train
 
@@ -76,7 +79,9 @@ def test_concepts_come_and_go_as_the_two_runs_reach_them(pair: tuple[Run, Run]) 
     assert {one["concept"] for one in told["appeared"]} == reached[1] - reached[0]
     assert told["both"] == len(reached[0] & reached[1])
     assert told["vanished"]  # twelve neurons reach less than forty
+    again = {one["a"]: one["b"] for one in matched(*pair)["pairs"] if one["correlation"] >= SAME}
     for one in told["vanished"]:
+        assert (one["found_again"] or {}).get("neuron") == again.get(one["neuron"])
         assert pair[0].label_purity(one["neuron"], one["concept"])[1] == one["purity20"] >= 0.5
 
 
@@ -111,6 +116,37 @@ def test_matched_neurons_correlate_as_numpy_says(pair: tuple[Run, Run]) -> None:
         assert one["correlation"] == pytest.approx(np.corrcoef(za[:, one["a"]], zb[:, one["b"]])[0, 1], abs=1e-5)
     alive = int((za.std(axis=0) > 0).sum())
     assert found["matched"] == sum(one["correlation"] >= SAME for one in found["pairs"]) / alive
+    assert (found["alive_a"], found["alive_b"]) == (alive, int((zb.std(axis=0) > 0).sum()))
+
+
+def test_a_match_tells_of_how_many_and_how_many_could_be(pair: tuple[Run, Run]) -> None:
+    found = matched(*pair)
+    same = sum(one["correlation"] >= SAME for one in found["pairs"])
+    assert found["alive_b"] < found["alive_a"]
+    said = f"{same} of the {found['alive_a']} living neurons of demo ({same / found['alive_a']:.0%}) are found again in"
+    assert f"{said} small, which has {found['alive_b']}, so that no more could be:" in matching_words(found)
+    assert [one["correlation"] >= SAME for one in found_again(found)] == [True] * same
+    first, *others = found["pairs"]
+    weaker = {**found, "pairs": [{**first, "correlation": 0.204}, *others]}
+    rest = len(others) + 1 - len(found_again(weaker))
+    assert f"The {rest} other pair" in others_words(weaker)
+    assert "down to 0.20: no match. Neurons of demo alone: " in others_words(weaker)
+    dead = {**found, "alive_b": 0, "pairs": []}
+    assert "none is found again" in matching_words(dead)
+
+
+def test_a_concept_can_go_while_its_neuron_stays() -> None:
+    row = {"found_again": {"neuron": 12, "concept": "War", "correlation": 0.73}}
+    assert again_words(row) == "found again as 12, named by War"
+    assert again_words({"found_again": None}) == "not found again"
+
+
+def test_names_with_hyphens_are_not_broken_on_a_page() -> None:
+    table = Table(("neuron of ml-1m-mf", "x"), [["<a-b> c", "1"]])
+    page = as_page(Document("Runs", [table]))
+    assert 'neuron of <span class="w">ml-1m-mf</span>' in page
+    assert '<span class="w">&lt;a-b&gt;</span> c' in page
+    assert ".w { white-space: nowrap; }" in page
 
 
 def test_random_directions_match_what_is_itself_a_direction_and_not_noise() -> None:

@@ -11,12 +11,14 @@ import pytest
 
 from engine.adopt import Adoption, adopt
 from engine.home import Home
+from engine.neurons.matching import SAME
 from engine.progress import silent
 from engine.run import Run
 from engine.train import train
 from tests.engine.test_smallest import of_size
 from tests.workbench.cli import Monoscope
 from workbench import tables
+from workbench.comparison import show_compared
 
 QUICK = ("--set", "sae.steps=30")
 
@@ -200,7 +202,9 @@ def test_runs_are_compared_side_by_side(monoscope: Monoscope, here: Home) -> Non
     assert (matching["a"], matching["b"], matching["items"]) == ("demo", "other", 893)
     assert matching["chance_matched"] < 0.05 < matching["matched"] <= 1
     answer = monoscope("runs", "compare", "demo", "other")
-    assert f"{matching['matched']:.0%} of the neurons of demo are found again in other" in answer.out
+    same = sum(one["correlation"] >= SAME for one in matching["pairs"])
+    said = f"{same} of the {matching['alive_a']} living neurons of demo ({matching['matched']:.0%}) are found again in"
+    assert said in answer.out
     assert "one frozen recommender" in answer.out
     settings = {row["setting"]: row["values"] for row in facts["settings"]}
     assert settings["sae.seed"] == [0, 1]
@@ -208,6 +212,28 @@ def test_runs_are_compared_side_by_side(monoscope: Monoscope, here: Home) -> Non
     assert "sae.seed" in answer.out
     assert monoscope("runs", "compare", "demo").code == monoscope("runs", "compare", "demo", "demo").code == 2
     assert "no run 'nope'" in monoscope("runs", "compare", "demo", "nope").err
+
+
+def test_a_comparison_of_runs_with_long_names_fits_a_narrow_terminal(
+    monoscope: Monoscope, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    facts = monoscope("runs", "compare", "demo", "other", "--json").json
+    long = [f"{name}-of-a-recommender-that-was-trained-on-a-subset-of-the-data-with-its-own-seed" for name in "ab"]
+    for row, name in zip(facts["runs"], long, strict=True):
+        row["name"], row["front"], row["beaten_by"] = name, name == long[0], long[: name == long[1]]
+    for one in (*facts["matchings"], *facts["concepts"]):
+        one |= {"a": long[0], "b": long[1]}
+    facts["settings"] = [{"setting": "sae.seed", "values": [0, 1]}]
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    show_compared(facts)
+    lines = re.sub(r"\x1b\[[\d;]*m", "", capfd.readouterr().out).splitlines()
+    assert f"A  {long[0]}" in lines
+    assert any(line.startswith("B ") and line.rstrip().endswith("under A") for line in lines)
+    assert "…" not in "".join(lines)
+    words = [line for line in lines if not any(name in line for name in long)]
+    assert max(map(len, words)) <= 80
+    assert not any(re.fullmatch(r"\w{1,2}", line.strip()) for line in lines)  # no column of broken letters
 
 
 def test_a_comparison_is_written_as_a_report_that_is_the_same_twice(
