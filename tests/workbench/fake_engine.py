@@ -64,7 +64,7 @@ def rank(params: dict[str, Any]) -> dict[str, Any]:
         "before": before,
         "after": after,
         "left": gone,
-        "places": [placed(item, first, moved) for edit in edits if edit["side"] == "items" for item in edit["ids"]],
+        "places": [placed(item, first, moved) for edit in edits if edit.get("side") == "items" for item in edit["ids"]],
         "candidates": 5000,
         "rbo": 1 - moved / 100,
         "tau": 1 - moved / 50,
