@@ -10,13 +10,13 @@ from workbench.place import Place, PlaceError
 from workbench.view import TABS, Cohort, Curve, Page, View
 
 if TYPE_CHECKING:
-    from workbench.screens.run import RunScreen
+    from workbench.screens.lines import LinesScreen
 
 
 class Memory:
     """Of one screen. Only who may write the session keeps anything."""
 
-    def __init__(self, screen: "RunScreen") -> None:
+    def __init__(self, screen: "LinesScreen") -> None:
         self._screen = screen
         self._session: Session | None = None
         self._kept: Place | None = None
