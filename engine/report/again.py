@@ -10,6 +10,7 @@ from engine.neurons.profile import SEGMENT_MINIMUM
 from engine.run import Run
 from engine.session import State
 
+_NOT_IN_DOUBLE = frozenset('"$`\\!')
 Command = tuple[str, str]
 """A word on what it brings about, and the command line; empty where there is none to give."""
 
@@ -39,9 +40,7 @@ def of_run(run: Run) -> list[Command]:
     if (run.home.dataset(run.manifest["dataset"]) / "added.json").is_file():
         told = [("the data set, from the files it was made of", f"monoscope datasets add {dataset} …")]
     elif run.manifest["source_notice"]:
-        words = (
-            "the data set; here of an archive that is not the official one: the same one gives the same figures"
-        )
+        words = "the data set; here of an archive that is not the official one: the same one gives the same figures"
         told = [(words, f"monoscope datasets fetch {dataset} --from ARCHIVE")]
     else:
         told = [("the data set", f"monoscope datasets fetch {dataset}")]
@@ -72,6 +71,11 @@ def of_session(
     return [*told, *_labels(run, state, own), *_notes(session, notes)]
 
 
+def _quoted(text: str) -> str:
+    """A word for a shell: in double quotes where single ones are in it and that is safe."""
+    return f'"{text}"' if "'" in text and not _NOT_IN_DOUBLE & set(text) else shlex.quote(text)
+
+
 def _steer(edit: Mapping[str, Any]) -> str:
     """The options of `monoscope steer` that make an edit of a session."""
     words = ["--goal", edit["goal"]] if "goal" in edit else ["--neuron", str(edit["neuron"])]
@@ -91,7 +95,7 @@ def _steer(edit: Mapping[str, Any]) -> str:
         operation, unit = edit["operation"], edit.get("unit", "p99")
         words += ["--off"] if operation == "off" else [f"--{operation}={edit['amount']}"]
         words += ["--unit", unit] * (unit != "p99" and operation not in ("off", "scale"))
-    return shlex.join(words)
+    return " ".join(map(_quoted, words))
 
 
 def _labels(run: Run, state: State, own: str) -> list[Command]:
@@ -105,8 +109,8 @@ def _labels(run: Run, state: State, own: str) -> list[Command]:
         told.append((words, f"monoscope labels {name} import labels.json {own}"))
     for neuron, label in sorted(state.labels.items()):
         if label.state == "human":
-            concept = f" --concept {shlex.quote(label.concept)}" if label.concept else ""
-            text = shlex.quote(label.text or "")
+            concept = f" --concept {_quoted(label.concept)}" if label.concept else ""
+            text = _quoted(label.text or "")
             told.append(("a label by hand", f"monoscope labels {name} set{concept} {own} {neuron} -- {text}"))
     rejected = ",".join(str(neuron) for neuron, label in sorted(state.labels.items()) if label.state == "rejected")
     if rejected:
@@ -117,6 +121,6 @@ def _labels(run: Run, state: State, own: str) -> list[Command]:
 def _notes(session: str, notes: Sequence[Any]) -> list[Command]:
     found = []
     for note in notes:
-        about = f" --about {shlex.quote(note.about)}" if note.about else ""
-        found.append(("a note", f"monoscope sessions note {shlex.quote(session)}{about} -- {shlex.quote(note.text)}"))
+        about = f" --about {_quoted(note.about)}" if note.about else ""
+        found.append(("a note", f"monoscope sessions note {shlex.quote(session)}{about} -- {_quoted(note.text)}"))
     return found

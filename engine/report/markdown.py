@@ -6,10 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from engine.actions import BY_AN_ANALYST
+from engine.labels.metadata import NO_CONCEPT
+from engine.neurons.profile import SEGMENT_MINIMUM
 from engine.neurons.standing import READINGS
-from engine.report.wording import FIDELITY, edit_for, edit_words, number
+from engine.report.wording import FIDELITY, number, percent, signed, toml_inline
 from engine.text import plain
 
+ROWS, CARDS, ITEMS, MOVED = 60, 12, 5, 3
+"""Neurons in the table, neurons whose top items are told, items of each, and concepts that an edit moved beside."""
+_ARMS = ("before", "reconstruction", "after")
+_BY = {"none": "–", "human": "hand", "llm": "language model", "rejected": "rejected by hand"}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
 
 
@@ -24,9 +31,9 @@ def schema() -> dict[str, Any]:
 
 
 def as_markdown(facts: Mapping[str, Any]) -> str:
-    """The facts as a readable page. Text from data and labels is escaped: it never acts as markup."""
-    parts = [_summary(facts), _quality(facts), _fidelity(facts), _comparison(facts), _neurons(facts), _concepts(facts)]
-    parts += [_cards(facts), _edits(facts), _methods(), _provenance(facts)]
+    """What `complete` tells, as a short page. Text from data and labels is escaped: it never acts as markup."""
+    parts = [_summary(facts), _quality(facts), _fidelity(facts), _comparison(facts), _edits(facts), _notes(facts)]
+    parts += [_neurons(facts), _top_items(facts), _methods(facts), _provenance(facts)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -45,24 +52,32 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _summary(facts: Mapping[str, Any]) -> str:
-    about, fidelity, quality = facts["provenance"], facts["fidelity"], facts["recommender"]
-    named = sum(neuron["name"] is not None for neuron in facts["neurons"])
+    about, session = facts["provenance"], facts["session"]
+    own = "" if session["name"] == facts["run"] else f", session {escaped(session['name'])}"
     lines = [
-        f"# {escaped(facts['run'])}: what the model has learned",
-        f"Data set {escaped(about['dataset'])}: {about['users']} users, {about['items']} items, "
-        f"{about['ranked_items']} of them ranked.",
+        f"# {escaped(facts['run'])}{own}: what the model has learned",
+        f"Data set {escaped(about['dataset'])}: {about['users']:,} users, {about['items']:,} items, "
+        f"{about['ranked_items']:,} of them ranked. Report of {escaped(facts['exported'][:10])}.",
+        *(f"**Note: {escaped(note)}**" for note in facts["notices"]),
+        "\n".join(f"- {escaped(sentence)}" for sentence in (*facts["summary"], *_told_labels(session))),
     ]
-    lines += [f"**Note: {escaped(about[name])}.**" for name in ("notice", "source_notice") if about[name]]
-    lines += [f"**Note: {escaped(note)}**" for note in about["notes"]]
-    lines.append(
-        f"- The recommender ({escaped(quality['kind'])}, {quality['d']} factors) reaches NDCG@10 "
-        f"{_number(quality['metrics']['ndcg10'])} on held-out items; popularity alone "
-        f"{_number(quality['popularity']['ndcg10'])}.\n"
-        f"- Of its lists, {_number(fidelity['rbo'], 2)} survives reconstruction by {facts['sae']['m']} neurons "
-        f"(RBO; 1 is identical, 0 nothing in common), and {_number(fidelity['ndcg_kept'], 2)} of its NDCG.\n"
-        f"- {named} neurons have a name, {sum(n['dead'] for n in facts['neurons'])} are dead."
-    )
     return "\n\n".join(lines)
+
+
+def _told_labels(session: Mapping[str, Any]) -> list[str]:
+    """How many labels there are, told apart from the neurons that a concept names by their purity."""
+    if not session["labels"]:
+        return []
+    ways = (("by_hand", "by hand"), ("by_model", "by a language model"), ("by_metadata", "by the metadata"))
+    how = [f"{session[key]} {words}" for key, words in ways if session[key]]
+    rest = (("no_coherent_concept", "without a coherent concept"), ("rejected", "rejected"), ("failed", "failed"))
+    others = [f"{session[key]} {words}" for key, words in rest if session[key]]
+    told = f"Of {session['labels']} labels of the session {session['naming']} name their neuron"
+    return [f"{told}{f' ({_joined(how)})' if how else ''}{f'; {_joined(others)}' if others else ''}."]
+
+
+def _joined(words: Sequence[str]) -> str:
+    return " and ".join((", ".join(words[:-1]), words[-1])) if len(words) > 1 else "".join(words)
 
 
 def _quality(facts: Mapping[str, Any]) -> str:
@@ -86,7 +101,7 @@ def _fidelity(facts: Mapping[str, Any]) -> str:
         for name, (label, reference) in FIDELITY.items()
     ]
     return (
-        f"## Fidelity\n\nOriginal against reconstruction, mean over {facts['fidelity']['users']} users that the "
+        f"## Fidelity\n\nOriginal against reconstruction, mean over {facts['fidelity']['users']:,} users that the "
         "autoencoder did not train on.\n\n" + _table(("what", "value", "reference"), rows)
     )
 
@@ -104,7 +119,7 @@ def _comparison(facts: Mapping[str, Any]) -> str:
                 escaped(row["name"]),
                 str(row["candidates"]),
                 *(_number(row["purity"][reading]["20"], 2) for reading in READINGS),
-                "" if not ahead else f"{ahead[0]:+.2f} [{ahead[1]:+.2f}, {ahead[2]:+.2f}]",
+                "" if not ahead else f"{signed(ahead[0], 2)} [{signed(ahead[1], 2)}, {signed(ahead[2], 2)}]",
                 _number(row["fidelity"]["rbo"], 2),
                 f"{row['fidelity']['l0_items']:.1f} / {row['fidelity']['l0_users']:.1f}",
             )
@@ -124,79 +139,118 @@ def _comparison(facts: Mapping[str, Any]) -> str:
 
 
 def _neurons(facts: Mapping[str, Any]) -> str:
-    head = (
-        "neuron",
-        "name",
-        "by",
-        "best concept",
-        "p@10",
-        "p@20",
-        "p@50",
-        "base",
-        "lift",
-        "q",
-        "items",
-        "users",
-    )
+    head = ("neuron", "name", "by", "best concept", "p@10", "p@20", "p@50", "base", "lift", "q", "items", "users")
+    mine = _of_the_session(facts)
+    named = [one for one in facts["neurons"] if one["neuron"] in mine or one["name"] not in (None, NO_CONCEPT)]
+    order = sorted(named, key=lambda one: (one["neuron"] not in mine, -(one["purity20"] or 0), one["neuron"]))
+    shown = sorted(order[:ROWS], key=lambda one: int(one["neuron"]))
     rows = [
         (
             str(neuron["neuron"]),
             escaped(neuron["name"] or "–"),
-            escaped(neuron["named_by"]),
+            escaped(_BY.get(neuron["named_by"], neuron["named_by"])),
             escaped(neuron["concept"] or "–"),
-            *(_number(neuron[name], 2) for name in ("purity10", "purity20", "purity50", "base_rate", "lift", "q")),
-            f"{neuron['density_items']:.1%}",
-            f"{neuron['density_users']:.1%}",
+            *(_number(neuron[name], 2) for name in ("purity10", "purity20", "purity50")),
+            *(_number(neuron[name], digits) for name, digits in (("base_rate", 3), ("lift", 1), ("q", 3))),
+            percent(neuron["density_items"]),
+            percent(neuron["density_users"]),
         )
-        for neuron in facts["neurons"]
+        for neuron in shown
     ]
-    return "## Neurons\n\n" + _table(head, rows)
+    left = len(facts["neurons"]) - len(shown)
+    more = f"\n\n{left:,} neurons are left out; `--format csv` writes all." if left else ""
+    words = "Those with a name and those of the session, each with its best concept."
+    return f"## Neurons\n\n{words}\n\n{_table(head, rows)}{more}"
 
 
-def _concepts(facts: Mapping[str, Any]) -> str:
-    missing = [c["concept"] for c in facts["concepts"] if not c["reached"] and c["kind"] in ("genre", "tag", "era")]
-    if not missing:
+def _of_the_session(facts: Mapping[str, Any]) -> set[int]:
+    """Neurons that the session edits, or that an analyst labelled."""
+    edited = {one["edit"]["neuron"] for one in facts["edits"] if one["edit"] and "neuron" in one["edit"]}
+    return edited | {one["neuron"] for one in facts["labels"] if one["state"] in BY_AN_ANALYST}
+
+
+def _top_items(facts: Mapping[str, Any]) -> str:
+    """What the session's own neurons stand for."""
+    mine = sorted(_of_the_session(facts))[:CARDS]
+    if not mine:
         return ""
+    rows = {one["neuron"]: one for one in facts["neurons"]}
+    lines = []
+    for neuron in mine:
+        items = ", ".join(escaped(item["title"]) for item in rows[neuron]["items"][:ITEMS])
+        name = escaped(rows[neuron]["name"] or "no name")
+        lines.append(f"- **Neuron {neuron}, {name}**: {items or 'no item activates it'}.")
     return (
-        "## Concepts that no neuron reaches\n\nNo neuron's top 20 carries them in half of the places at twice "
-        f"the base rate: {', '.join(map(escaped, missing))}."
+        "## Top items\n\nOf the neurons that the session edits, or that were labelled by hand: the most active items "
+        "first.\n\n" + "\n".join(lines)
     )
 
 
-def _cards(facts: Mapping[str, Any]) -> str:
-    cards = ["## Top items of each neuron"]
-    for neuron in facts["neurons"]:
-        name = escaped(neuron["name"] or "no name")
-        items = [
-            (
-                str(item["rank"]),
-                escaped(item["title"]),
-                _number(item["activation"], 2),
-                escaped(", ".join(item["concepts"])),
-            )
-            for item in neuron["items"]
-        ]
-        body = _table(("rank", "item", "activation", "carries"), items) if items else "No item activates it."
-        cards.append(f"### Neuron {neuron['neuron']}: {name}\n\n{body}")
-    return "\n\n".join(cards)
-
-
 def _edits(facts: Mapping[str, Any]) -> str:
+    """Every edit with what it does alone, and all of them together."""
     if not facts["edits"]:
         return ""
-    rows = [
-        (
-            str(place),
-            *map(escaped, edit_words(edit)),
-            escaped(edit_for(edit)),
-            "" if edit.get("on", True) else "switched off",
-        )
-        for place, edit in enumerate(facts["edits"], 1)
+    parts = [
+        "## Edits of the session\n\nEach alone, in the order in which they apply, beside lists without any edit and "
+        "lists that are only reconstructed from neurons. RBO: how alike two lists are, identical 1."
     ]
-    return "## Edits of the session\n\nIn order.\n\n" + _table(("n", "edit", "amount", "for", ""), rows)
+    if facts["edits_problem"]:
+        parts.append(f"**What they do could not be measured: {escaped(facts['edits_problem'])}**")
+    for edit in facts["edits"]:
+        words = ": ".join(map(escaped, filter(None, (edit["what"], edit["how"]))))
+        rows = f" ({edit['rows']:,})" if edit["rows"] and not edit["whom"].startswith("items") else ""
+        off = " It is switched off." if not edit["on"] else ""
+        parts.append(f"### Edit {edit['number']}. {words}\n\nFor {escaped(edit['whom'])}{rows}.{off}")
+        if edit["effect"]:
+            parts.append(_effect(edit["effect"]))
+    if facts["together"]:
+        parts.append("### All edits together\n\n" + _effect(facts["together"]))
+    return "\n\n".join(parts)
 
 
-def _methods() -> str:
+def _effect(effect: Mapping[str, Any]) -> str:
+    side, arms = effect["collateral"], [effect[arm] for arm in _ARMS]
+    rows = [
+        (f"**users with {escaped(item[0]['title'])}**", *(_count(one["users"]) for one in item))
+        for item in zip(*(arm["reach"]["edited_items"] for arm in arms), strict=True)
+    ]
+    for share in effect["shares"][: len(side["about"]) + MOVED]:
+        name = f"share of {escaped(share['concept'])}"
+        rows.append((f"**{name}**" if share["concept"] in side["about"] else name, *(percent(share[a]) for a in _ARMS)))
+    for key, words in (("ndcg10", "NDCG@10"), ("novelty", "novelty"), ("diversity", "diversity")):
+        rows.append((words, *(_number(arm[key]) for arm in arms)))
+    rows.append(("RBO with the lists without edits", *(_number(arm["rbo"]) for arm in arms)))
+    rest = ""
+    if side["rbo_of_the_rest"] is not None:
+        of = _joined([escaped(one) for one in effect["meant"]])
+        rest = f" Without {of}, what the edit is about, the RBO is {_number(side['rbo_of_the_rest'])}."
+    filtered = ""
+    if side["users_filtered"] != 0:
+        filtered = f" A filter serves {_count(side['users_filtered'])} users whom no edit brings to the goal."
+    return (
+        _table(("", "without edits", "reconstructed", "edited"), rows)
+        + f"\n\nMeasured on {_count(effect['users'])} users; the lists of {_count(side['lists_changed'])} change."
+        + rest
+        + filtered
+    )
+
+
+def _count(value: int | None) -> str:
+    """A number of users; one that is kept back is small."""
+    return f"fewer than {SEGMENT_MINIMUM}" if value is None else f"{value:,}"
+
+
+def _notes(facts: Mapping[str, Any]) -> str:
+    if not facts["notes"]:
+        return ""
+    lines = []
+    for note in facts["notes"]:
+        about = f" ({escaped(note['about'])})" if note["about"] else ""
+        lines.append(f"- {escaped(note['text'])}{about}")
+    return "## Notes\n\n" + "\n".join(lines)
+
+
+def _methods(facts: Mapping[str, Any]) -> str:
     return """## How to read this
 
 - **p@K** (purity): the share of a neuron's K most active items that carry its best concept; **base** is the share
@@ -206,18 +260,29 @@ def _methods() -> str:
   number of neurons. Random directions are a strong null; purity itself is no proof that a neuron is special.
 - **items**, **users**: the share that activates the neuron. **–**: unknown, such as purity with fewer than K
   active items.
-- A concept names a neuron where at least half of its top 20 carry it, at twice the base rate or more."""
+- A concept names a neuron where at least half of its top 20 carry it, at twice the base rate or more.
+""" + "\n".join(f"- {limit}" for limit in facts["limits"])
 
 
 def _provenance(facts: Mapping[str, Any]) -> str:
-    about = facts["provenance"]
-    rows = [(name, escaped(value)) for name, value in about["versions"].items()]
-    rows += [(f"sha256 of {escaped(name)}", value) for name, value in about["hashes"].items()]
-    rows += [("content of the catalogue", about["catalogue_hash"]), ("created", escaped(about["created"]))]
-    config = json.dumps(facts["config"], indent=1)
+    about, session = facts["provenance"], facts["session"]
+    versions = ", ".join(f"{name} {escaped(value)}" for name, value in about["versions"].items())
+    rows = [("session", session["sha256"]), ("content of the catalogue", about["catalogue_hash"])]
+    rows += [(escaped(name), value) for name, value in about["hashes"].items()]
+    lines = [f"# {plain(one['about'])}\n{plain(one['command'] or '')}".rstrip() for one in facts["commands"]]
     return (
         f"## Provenance\n\nLicence of the data: {escaped(about['licence'])}. {escaped(about['citation'])}\n\n"
-        + _table(("what", "value"), rows)
-        + f"\n\nSettings (`monoscope train {about['dataset']} --config FILE.toml` takes the same names):"
-        + f"\n\n```json\n{config}\n```"
+        f"Trained {escaped(about['created'])} with {versions}.\n\n"
+        + _table(("what", "sha256"), rows)
+        + "\n\nThese commands bring data, run and session about again; the session is the same where its JSON "
+        + "report has this sha256.\n\n"
+        + _fenced("sh", "\n".join(lines))
+        + "\n\nsettings.toml:\n\n"
+        + _fenced("toml", toml_inline(facts["config"]))
     )
+
+
+def _fenced(language: str, text: str) -> str:
+    """Code; longer fences than any in the text, so that nothing in it ends the block."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"

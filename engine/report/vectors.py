@@ -13,9 +13,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 import engine
-from engine.errors import EditError, HomeError, MonoscopeError
+from engine.errors import EditError, MonoscopeError
 from engine.home import building
 from engine.recommenders.recommender import Tower
+from engine.report.earlier import check_folder
 from engine.report.vector_tables import FILE_FORMATS, Rows, write_scorer
 from engine.run import Run
 from engine.sae.model import Side
@@ -91,12 +92,13 @@ def write_vectors(
     """
     _check(wanted)
     edited = steering.edit(steps)
-    if not len(edited.users.moved) + len(edited.items.moved) + len(edited.filtered):
+    moved = len(edited.users.moved) + len(edited.items.moved) + len(edited.filtered)
+    if not moved and wanted.rows == "changed":
         raise NothingMoves("No edit moves a vector, so there is nothing to export.")
     tables = _tables(steering, edited, wanted)
     _ask_for_users(len(tables["users"].ids), len(edited.filtered), wanted)
     folder = folder.expanduser().resolve()
-    _check_folder(folder)
+    check_folder(folder, KIND)
     scorer = steering.recommender.scorer
     manifest: dict[str, Any] = {
         "kind": KIND,
@@ -111,7 +113,7 @@ def write_vectors(
         "scorer": {"kind": scorer.kind, **scorer.facts()},
         "lists": _LISTS.format(score=_SCORES[scorer.kind]),
         "filters": {"file": "filters.json", "users": len(edited.filtered)} if len(edited.filtered) else None,
-        "effect": _effect(steering, steps, wanted.k),
+        "effect": _effect(steering, steps, wanted.k) if moved else None,
     }
     with building(folder) as beside:
         for rows in tables.values():
@@ -150,31 +152,6 @@ def _ask_for_users(rows: int, filtered: int, wanted: Wanted) -> None:
         return
     held = [f"the vectors of {rows:,} users"] * bool(rows) + [f"a filter for {filtered:,} users"] * bool(filtered)
     raise EditError(f"This export holds {' and '.join(held)} under their ids; allow that with --with-users.")
-
-
-def _check_folder(folder: Path) -> None:
-    """An earlier export is replaced, and nothing else."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        if not folder.exists():
-            return
-        if not folder.is_dir():
-            raise HomeError(f"{folder} is a file, and vectors are several; name a folder.")
-        there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
-        if there <= _files_of(folder):
-            return
-    except OSError as error:
-        raise HomeError(f"Cannot write {folder}: {error.strerror}.") from error
-    raise HomeError(f"{folder} holds other files than an earlier export; name a new folder, or empty this one.")
-
-
-def _files_of(folder: Path) -> set[str]:
-    """The files that an earlier export wrote to `folder`."""
-    try:
-        told = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        return {"manifest.json", *told["files"]} if told["kind"] == KIND else set()
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return set()
 
 
 def _told(run: Run) -> dict[str, Any]:

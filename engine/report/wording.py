@@ -118,6 +118,18 @@ def toml(config: Mapping[str, Any]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def toml_inline(config: Mapping[str, Any]) -> str:
+    """The same with a line for each part, for a page that has to be short."""
+    lines = []
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            parts = ", ".join(f"{name} = {_value(one)}" for name, one in value.items() if one is not None)
+            lines.append(f"{key} = {{ {parts} }}")
+        elif value is not None:
+            lines.append(f"{key} = {_value(value)}")
+    return "\n".join(lines) + "\n"
+
+
 def _value(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "[" + ", ".join(map(_value, value)) + "]"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from engine.errors import MonoscopeError
 from workbench.choices import complete_run_or_session, home_of
 from workbench.commands.common import SessionName, group, session_state
 
@@ -30,9 +31,13 @@ Name = Annotated[
 def export(
     ctx: typer.Context,
     name: Name,
-    kind: Annotated[str, typer.Option("--format", help="html, md, json, svg, png, or vectors.")] = "md",
+    kind: Annotated[str, typer.Option("--format", help="html, md, json, csv, parquet, svg, png, or vectors.")] = "md",
     output: Annotated[
-        Path | None, typer.Option(help="The file to write, else standard output; a folder for svg, png and vectors.")
+        Path | None,
+        typer.Option(
+            help="The file to write, else html, md and json go to the screen; csv, parquet, svg, png and vectors are "
+            "several files and need a folder."
+        ),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Write over a file that is no earlier report; one that is gives way.")
@@ -51,8 +56,10 @@ def export(
     """A report of a run, or the vectors of users and items under a session's edits.
 
     A report holds no user ids, no histories and no group of fewer than ten users. html is one page that needs nothing
-    else; svg and png are a file for each of its figures, with its numbers beside. A report takes the place of an
-    earlier one; any other file that is there is left alone without --overwrite. Vectors come with their ids, biases and
+    else; md, which goes to the screen without --output, is short; json holds everything that the page does, and csv and
+    parquet are a file for each of its tables, with their columns in manifest.json; svg and png are a file for each of
+    its figures, with its numbers beside. A report takes the place of an earlier one; any other file that is there is
+    left alone without --overwrite. Vectors come with their ids, biases and
     scorer, whom a filter serves, and a manifest of the edits, their measured effect and the files' hashes;
     `monoscope adopt` reads them.
     """
@@ -70,12 +77,15 @@ def export(
         raise typer.BadParameter(
             "--rows and --file-format go with --format vectors, --with-users with that, html, svg and png"
         )
-    if kind in formats.PICTURES and output is None:
-        raise typer.BadParameter(f"{kind} is a file for each figure: name a folder for them with --output")
+    if kind in formats.FOLDERS and output is None:
+        raise typer.BadParameter(f"{kind} is several files: name a folder for them with --output")
     state, about = session_state(ctx, session, run.name), formats.About(session, with_users)
     if kind in formats.PICTURES and output is not None:
         return _export_pictures(run, state, kind, output.absolute(), about, overwrite)
+    if kind in formats.TABLE_FORMATS and output is not None:
+        return _export_tables(run, state, kind, output.absolute(), about)
     if output is not None:
+        earlier.check_place(output.absolute())
         earlier.check(output, overwrite=overwrite)
     text = _rendered(run, state, kind, about)
     if output is None:
@@ -89,8 +99,8 @@ def _rendered(run: "Run", state: "State", kind: str, about: "About") -> str:
     from engine.report import formats
     from workbench.tables import progress_bar
 
-    if kind != "html":
-        return formats.render(run, state, kind, about)
+    if kind not in formats.FORMATS:
+        return formats.render(run, state, kind, about)  # which says that there is none
     with progress_bar("Writing the report") as progress:
         return formats.render(run, state, kind, about, progress)
 
@@ -106,14 +116,27 @@ def _export_pictures(run: "Run", state: "State", kind: str, folder: Path, about:
         say(f"Not drawn: {title} ({reason}).")
 
 
+def _export_tables(run: "Run", state: "State", kind: str, folder: Path, about: "About") -> None:
+    from engine.report.formats import write_report_tables
+    from workbench.tables import progress_bar, say
+
+    with progress_bar("Writing tables") as progress:
+        written = write_report_tables(run, state, kind, folder, about, progress)
+    say(f"Wrote {len(written) - 1} tables to {folder}; manifest.json tells what their columns hold.")
+
+
 def _opened(ctx: typer.Context, name: str, session: str | None) -> tuple["Run", str | None]:
     """The run of that name, or else the run that the session of that name is about, and the session."""
     from engine.run import Run
     from engine.session import Session
 
     home = home_of(ctx)
-    if session is None and not home.run(name).exists():
+    if not home.run(name).exists():
         origin = Session.origin(home, name)
+        if origin is not None and session is not None and session != name:
+            raise MonoscopeError(
+                f"{name} is a session of run {origin.run}, and --session names another, {session}; give one of them."
+            )
         if origin is not None:
             return Run.open(home, origin.run), name
     return Run.open(home, name), session

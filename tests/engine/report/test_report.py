@@ -1,17 +1,43 @@
 import copy
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import jsonschema
+import pyarrow.csv
+import pyarrow.parquet
 import pytest
 
-from engine.report.facts import report_facts
-from engine.report.formats import render
-from engine.report.markdown import as_markdown, escaped
+from engine.catalogue.fetch import NOT_OFFICIAL
+from engine.errors import HomeError
+from engine.labels.metadata import NO_CONCEPT
+from engine.report.complete import complete
+from engine.report.document import About
+from engine.report.facts import notices
+from engine.report.markdown import as_json, as_markdown, escaped, schema
+from engine.report.tables import tables_of, write_tables
 from engine.run import Run
-from engine.session import Label, State
+from engine.session import Label, Note, State
 
-STATE = State(
-    labels={0: Label("Scary | [films](http://x) <b>", "llm", None, "m", None, "t")},
-    edits=({"side": "users", "neuron": 3, "operation": "add", "amount": 1.5, "unit": "p99"},),
-    watched=("v0001",),
+OFF: dict[str, Any] = {"side": "users", "neuron": 4, "operation": "off", "amount": None, "unit": "p99"}
+SESSION = State(
+    labels={
+        0: Label("Scary | [films](http://x) <b>", "llm", None, "m", None, "t"),
+        1: Label("Wrong", "rejected", None, None, None, "t"),
+        2: Label(NO_CONCEPT, "metadata", None, None, None, "t"),
+    },
+    edits=(
+        {"side": "users", "neuron": 3, "operation": "add", "amount": 1.5, "unit": "p99"},
+        {**OFF, "ids": ["v0001", "v0002"]},
+        {**OFF, "where": "age_band = 'under 18'", "on": False},
+        {**OFF, "where": "age_band = 'under 18'"},
+        {"side": "items", "neuron": 5, "operation": "set", "amount": 1.0, "unit": "p99", "ids": ["f001"]},
+    ),
+    watched=("v0003",),
+    notes=(Note("Looks right.", "neuron 3"), Note("Asked v0004 in person.", "user v0004")),
+    scores={1: {"detection": {"kind": "detection", "figures": {"value": 0.9}}}},
 )
 
 
@@ -30,53 +56,156 @@ def test_text_from_data_never_acts_as_markup(text: str, shown: str) -> None:
     assert escaped(text) == shown
 
 
-def test_a_report_shows_labels_and_edits_of_the_session_and_no_watched_user(demo_run: Run) -> None:
-    text = render(demo_run, STATE, "md")
+@pytest.fixture(scope="module")
+def facts(demo_run: Run) -> dict[str, Any]:
+    """All of a session with edits of every kind."""
+    return complete(demo_run, SESSION, About("mine"))
+
+
+def test_markdown_is_short_and_tells_every_edit_with_its_effect(facts: dict[str, Any]) -> None:
+    text = as_markdown(facts)
+    assert text.startswith("# demo, session mine: what the model has learned\n")
+    assert len(text.splitlines()) < 250
     assert r"Scary \| \[films\](http://x) \<b\>" in text
-    assert "| 1 | neuron 3 add | 1.50 p99 | all users |  |" in text
-    assert "v0001" not in text
+    for number in range(1, 6):
+        assert f"### Edit {number}. " in text
+    of_first = text[text.index("### Edit 1.") : text.index("### Edit 2.")]
+    effect = facts["edits"][0]["effect"]
+    assert f"| NDCG@10 | {effect['before']['ndcg10']:.3f} |" in of_first
+    assert f"the lists of {effect['collateral']['lists_changed']:,} change" in of_first
+    assert "- Looks right. (neuron 3)" in text
+    assert "\n# edit 1\nmonoscope steer demo --neuron 3 --users true --add=1.5 --session mine\n" in text
+    assert "--users \"age_band = 'under 18'\"" in text
+    assert facts["session"]["sha256"] in text
+    assert text.count("**Neuron ") == len({1, 3, 4, 5})  # top items of edited and decided ones alone
 
 
-def test_edits_of_all_kinds_are_told_without_ids_of_users(demo_run: Run) -> None:
-    off = {"side": "users", "neuron": 3, "operation": "off", "amount": None, "unit": "p99"}
-    edits = (
-        {**off, "ids": ["v0001", "v0002"]},
-        {**off, "where": "user_id = 'v0001'", "on": False},
-        {**off, "side": "items", "ids": ["f001"]},
-        {"goal": "share(Sci-Fi | x)<=0.1", "where": "age_band = 'under 18'", "amounts": "a", "neurons_at_most": 4},
-    )
-    text = render(demo_run, State(edits=edits), "md")
-    assert "| 1 | neuron 3 off |  | fewer than 10 users |  |" in text
-    assert "| 2 | neuron 3 off |  | users by id | switched off |" in text
-    assert "| 3 | neuron 3 off |  | items f001 |  |" in text
-    assert r"| 4 | solved for share(Sci-Fi \| x)\<=0.1 | at most 4 neurons a user | users where age" in text
-    assert "v0001" not in text + render(demo_run, State(edits=edits), "json")
-    many = ({**off, "ids": [f"v{n:04}" for n in range(1, 13)]},)
-    assert "| 1 | neuron 3 off |  | 12 users |  |" in render(demo_run, State(edits=many), "md")
+def test_nothing_of_single_users_or_small_groups_leaves(demo_run: Run, facts: dict[str, Any]) -> None:
+    for text in (as_markdown(facts), as_json(facts)):
+        assert not re.search(r"\bv0\d{3}\b", text)
+    few = facts["edits"][1]
+    assert (few["whom"], few["rows"], few["edit"], few["effect"]) == ("fewer than 10 users", None, None, None)
+    assert facts["edits"][2]["edit"] is None  # it is off: nobody has counted its users
+    tables = {table.name: table for table in tables_of(demo_run, facts)}
+    users = [dict(zip(table.columns, row, strict=True)).get("users") for table in tables.values() for row in table.rows]
+    assert all(count is None or count >= 10 for count in users)
+    counts = [row for row in tables["effects"].rows if row[2] in ("users", "lists_changed", "users_changed")]
+    assert counts
+    assert not [row for row in counts if row[-1] is not None and 0 < row[-1] < 10]
 
 
-def test_every_row_of_every_table_has_as_many_cells_as_its_head(demo_run: Run) -> None:
-    tables = [block for block in render(demo_run, STATE, "md").split("\n\n") if block.startswith("| ")]
-    assert len(tables) > 40
+def test_the_session_is_made_again_by_the_commands_of_its_report(demo_run: Run, facts: dict[str, Any]) -> None:
+    commands = [one["command"] for one in facts["commands"]]
+    assert [line.split()[1] for line in commands if line][:2] == ["datasets", "train"]
+    steer = [line for line in commands if line and line.startswith("monoscope steer")]
+    assert len(steer) == 3  # of five: one is for few users, of one nobody knows for how many
+    again = complete(demo_run, replace(SESSION, labels=dict(SESSION.labels)), About("other"), short=True)
+    assert again["session"]["sha256"] == facts["session"]["sha256"]
+    changed = complete(demo_run, replace(SESSION, notes=()), About("mine"), short=True)
+    assert changed["session"]["sha256"] != facts["session"]["sha256"]
+
+
+def test_a_rejected_name_is_none_and_numbers_of_labels_add_up(facts: dict[str, Any]) -> None:
+    row = facts["neurons"][1]
+    assert (row["name"], row["named_by"], row["label_text"], row["detection"]) == (None, "rejected", "Wrong", None)
+    counts = facts["session"]
+    parts = ("naming", "no_coherent_concept", "rejected", "failed")
+    assert [counts[part] for part in parts] == [1, 1, 1, 0]
+    assert sum(counts[part] for part in parts) == counts["labels"]
+    text = as_markdown(facts)
+    assert "Of 3 labels of the session 1 name their neuron (1 by a language model); 1 without" in text
+    assert "| 1 | – | rejected by hand |" in text
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_every_table_is_a_file_the_same_twice(demo_run: Run, facts: dict[str, Any], kind: str, tmp_path: Path) -> None:
+    written = write_tables(demo_run, facts, kind, tmp_path / "one")
+    assert write_tables(demo_run, facts, kind, tmp_path / "one") == written  # an earlier export gives way
+    write_tables(demo_run, facts, kind, tmp_path / "two")
+    for path in written:
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+    manifest = json.loads((tmp_path / "one" / "manifest.json").read_text())
+    names = {name.removesuffix(f".{kind}") for name in manifest["files"]}
+    assert names >= {"neurons", "top_items", "top_concepts", "matrix", "moves_items", "moves_concepts", "segments"}
+    assert names >= {"histograms", "neighbours", "edits", "effects", "fidelity", "quality", "baselines", "labels"}
+    assert names >= {"notes", "concepts", "figure_doses"}
+    for name, told in manifest["files"].items():
+        table = read_table(tmp_path / "one" / name)
+        assert table.column_names == [column["name"] for column in told["columns"]]
+        assert len(table) == told["rows"]
+        assert all(column["about"] for column in told["columns"])
+    neurons = read_table(tmp_path / "one" / f"neurons.{kind}").to_pylist()
+    assert [row["neuron"] for row in neurons] == [row["neuron"] for row in facts["neurons"]]
+    assert neurons[2]["purity20"] == pytest.approx(facts["neurons"][2]["purity20"])
+    assert all(row["item_id"] for row in read_table(tmp_path / "one" / f"moves_items.{kind}").to_pylist())
+
+
+def test_a_folder_of_somebodys_work_is_no_place_for_tables(
+    demo_run: Run, facts: dict[str, Any], tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "a.txt").write_text("mine")
+    for folder, told in ((mine, "other files"), (mine / "a.txt", "is a file"), (tmp_path / "no" / "x", "no folder")):
+        with pytest.raises(HomeError, match=told):
+            write_tables(demo_run, facts, "csv", folder)
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine", "a.txt"]
+
+
+def test_a_text_that_a_spreadsheet_would_run_is_quoted_in_csv(
+    demo_run: Run, facts: dict[str, Any], tmp_path: Path
+) -> None:
+    evil = {**facts, "notes": [{"text": "=1+1", "about": None, "time": ""}]}
+    write_tables(demo_run, evil, "csv", tmp_path / "out")
+    assert (tmp_path / "out" / "notes.csv").read_text() == "text,about,time\n'=1+1,,\n"
+
+
+def read_table(path: Path) -> Any:
+    if path.suffix == ".parquet":
+        return pyarrow.parquet.read_table(path)
+    return pyarrow.csv.read_csv(path)
+
+
+def test_every_row_of_every_table_has_as_many_cells_as_its_head(facts: dict[str, Any]) -> None:
+    tables = [block for block in as_markdown(facts).split("\n\n") if block.startswith("| ")]
+    assert len(tables) > 6
     for table in tables:
         cells = {line.replace(r"\|", "").count("|") for line in table.splitlines()}
         assert len(cells) == 1, table
 
 
-def test_what_is_unknown_reads_unknown_and_notices_are_in_bold(demo_run: Run) -> None:
-    facts = copy.deepcopy(report_facts(demo_run, STATE))
-    facts["fidelity"]["ndcg_kept"] = None
-    facts["neurons"][1].update(purity20=None, q=None, concept=None, name=None, items=[])
-    facts["provenance"]["source_notice"] = "not the official archive"
-    text = as_markdown(facts)
+def test_what_is_unknown_reads_unknown_and_notices_are_in_bold(facts: dict[str, Any]) -> None:
+    told = copy.deepcopy(facts)
+    told["fidelity"]["ndcg_kept"] = None
+    told["neurons"][3].update(purity20=None, q=None, concept=None, name=None, items=[])
+    text = as_markdown(told)
     assert "| share of NDCG@10 kept | – |" in text
-    assert "### Neuron 1: no name\n\nNo item activates it." in text
-    assert "**Note: not the official archive.**" in text
+    assert "- **Neuron 3, no name**: no item activates it." in text
     assert "**Note: simulated audience" in text
 
 
-def test_the_figures_of_the_report_are_those_of_the_run(demo_run: Run) -> None:
-    text = render(demo_run, State({}, (), ()), "md")
+def test_an_unofficial_archive_is_explained(demo_run: Run) -> None:
+    manifest = {**demo_run.manifest, "notice": None, "notes": ["Few items."], "source_notice": NOT_OFFICIAL}
+    (archive, few) = notices(manifest)
+    assert archive.startswith("The archive that demo was made of is not the official one")
+    assert few == "Few items."
+
+
+def test_the_figures_of_the_report_are_those_of_the_run(demo_run: Run, facts: dict[str, Any]) -> None:
+    text = as_markdown(facts)
     for value in (demo_run.manifest["fidelity"]["rbo"], demo_run.manifest["recommender"]["metrics"]["ndcg10"]):
         assert f"| {value:.3f} |" in text
     assert demo_run.manifest["catalogue_hash"] in text
+
+
+def test_facts_for_programs_keep_to_the_published_schema(demo_run: Run, facts: dict[str, Any]) -> None:
+    bare = complete(demo_run, State(), About(), short=True)
+    for told in (json.loads(as_json(facts)), json.loads(as_json(bare))):
+        jsonschema.validate(told, schema(), cls=jsonschema.Draft202012Validator)
+        assert told["schema"] == schema()["properties"]["schema"]["const"]
+        for break_ in ({"schema": 1}, {"neurons": [{}]}, {"run": None}, {"surprise": 1}, {"edits": [{}]}):
+            with pytest.raises(jsonschema.ValidationError):
+                jsonschema.validate({**told, **break_}, schema())
+        for name in ("session", "notes", "figures", "matrix", "together", "exported", "commands"):
+            with pytest.raises(jsonschema.ValidationError):
+                jsonschema.validate({key: value for key, value in told.items() if key != name}, schema())
