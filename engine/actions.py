@@ -95,6 +95,8 @@ class State:
     """By neuron and kind of test, those that are about the label that stands, or about no label."""
     measured: dict[str, Any] | None = None
     """What the edits were measured to do, as they stand; None where nobody has measured them."""
+    cohorts: tuple[str | None, ...] = ()
+    """For each edit the condition of the users whose lists were first measured under it; None: unknown, or everyone."""
 
 
 class Replay:
@@ -109,6 +111,7 @@ class Replay:
         self._done: list[list[_Change]] = []
         self._undone: list[list[_Change]] = []
         self._measured: dict[str, dict[str, Any]] = {}
+        self._cohorts: dict[_Key, str] = {}
 
     def changes(self, record: Mapping[str, Any]) -> list[_Change]:
         """What `record` would change; raises a `ValueError` if it makes no sense here."""
@@ -168,6 +171,10 @@ class Replay:
             self._undone.clear()
         if action in ("edit", "measured") and record.get("measured") is not None:
             self._measured[self._stack()] = dict(record["measured"])
+            edits = [one for one, _cell in self._ordered("edit")]
+            its = changes[0][0] if action == "edit" else edits[-1] if edits else None
+            if its is not None and (action == "edit" or its not in self._cohorts):
+                self._cohorts[its] = str(record["measured"].get("cohort") or "")
 
     def state(self) -> State:
         """What the actions so far add up to."""
@@ -180,6 +187,7 @@ class Replay:
             bookmarks=tuple((key[1], key[2]) for key, _cell in self._ordered("bookmark")),
             scores=self._standing_scores(),
             measured=None if measured is None else dict(measured),
+            cohorts=tuple(self._cohorts.get(key) or None for key, _cell in self._ordered("edit")),
         )
 
     def _ordered(self, kind: str) -> list[tuple[_Key, _Cell]]:

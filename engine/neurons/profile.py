@@ -106,6 +106,20 @@ def near_neurons(w_md: np.ndarray, z_im: np.ndarray, eligible: np.ndarray, neuro
     return sorted(others, key=lambda one: -one.cosine)[:k]
 
 
+def cosine_by_chance(w_md: np.ndarray, share: float = 0.05) -> float:
+    """What the nearest of the other rows' directions exceeds by chance in `share` of cases, were all drawn at random.
+
+    The square of a random direction's cosine has the distribution Beta(1/2, (d - 1) / 2).
+    """
+    from scipy.stats import beta
+
+    m, d = w_md.shape
+    if m < 2 or d < 2:
+        return 1.0
+    one = 1 - (1 - share) ** (1 / (m - 1))
+    return float(np.sqrt(beta.isf(2 * one, 0.5, (d - 1) / 2))) if one < 0.5 else 0.0
+
+
 def beside(w_md: np.ndarray, z_im: np.ndarray, eligible: np.ndarray, neuron: int) -> list[NearNeuron]:
     """Every neuron beside `neuron`, that one too, by number."""
     unit = w_md / np.maximum(np.linalg.norm(w_md, axis=1, keepdims=True), 1e-12)

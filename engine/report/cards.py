@@ -50,6 +50,7 @@ class Cards:
         self._inspector, self._run, self._with_users = inspector, inspector.run, with_users
         self._dot = self._run.recommender.scorer.kind == "dot"
         joined = inspector.joined
+        self._by_chance = profile.cosine_by_chance(self._run.sae.w_md)
         # For a dot product the null grows with the length of the step, so that one drawing serves every neuron.
         self._null = (
             moving.null_of_moves(self._run.recommender, 1.0, inspector.eligible, joined.concepts, SEED)
@@ -77,10 +78,15 @@ class Cards:
             "histogram": asdict(profile.histogram(z_i, inspector.eligible)),
             "segments": self._segments(z_u),
             "moves": self._moves(number),
-            "neighbours": [
-                asdict(one) for one in profile.near_neurons(run.sae.w_md, inspector.z_im, inspector.eligible, number)
-            ][:NEAR],
+            "neighbours": self._neighbours(number),
+            "named_by_concept": run.neurons[number].named_by is not None,
         }
+
+    def _neighbours(self, number: int) -> list[dict[str, Any]]:
+        """The nearest neurons, of those that are nearer than the nearest of as many random directions would be."""
+        run, inspector = self._run, self._inspector
+        near = profile.near_neurons(run.sae.w_md, inspector.z_im, inspector.eligible, number, NEAR)
+        return [asdict(one) for one in near if one.cosine > self._by_chance]
 
     def _segments(self, z_u: np.ndarray) -> list[dict[str, Any]] | None:
         """Groups of ten users and more that differ from everyone else."""

@@ -13,6 +13,7 @@ from engine.actions import now
 from engine.errors import MonoscopeError
 from engine.experiments.drawing import vectors_alone
 from engine.inspector import Inspector
+from engine.labels.metadata import NO_CONCEPT
 from engine.neurons.profile import SEGMENT_MINIMUM
 from engine.neurons.standing import READINGS
 from engine.neurons.table import CHOICE_DEPTH
@@ -20,7 +21,7 @@ from engine.opening import sentences
 from engine.progress import Progress, silent
 from engine.report import again
 from engine.report.cards import CARDS_AT_MOST, Cards, chosen
-from engine.report.effects import USERS, DoseCurve, Effect, K, doses, effects
+from engine.report.effects import USERS, USERS_OF_AN_ITEM, DoseCurve, Effect, K, doses, effects
 from engine.report.facts import report_facts, told_notes
 from engine.report.markdown import escaped
 from engine.report.pictures import Figure, figures
@@ -30,7 +31,8 @@ from engine.session import State
 from engine.steering.edits import Step
 from engine.steering.kept import steps_of
 
-MATRIX_CONCEPTS = 40
+MATRIX_CONCEPTS, MATRIX_BAND = 40, 25
+"""Concepts of the matrix, and neurons beside each other in it: what a page of paper takes."""
 CONTENTS = (
     ("summary", "Summary"),
     ("data", "Data and recommender"),
@@ -125,7 +127,9 @@ def document(
         "readings": READINGS,
         "seeds": [(facts["config"].get(part) or {}).get("seed") for part in ("recommender", "sae")],
         "k": K,
-        "effect_users": USERS,
+        "effect_users": (USERS, USERS_OF_AN_ITEM),
+        "band": MATRIX_BAND,
+        "no_concept": NO_CONCEPT,
     }
 
 
@@ -146,25 +150,25 @@ def _counted(progress: Progress) -> Callable[[str], None]:
 
 
 def _measured(inspector: Inspector, state: State, about: About) -> Measured:
-    nothing = Measured([], [], None, [], [])
     if inspector.joined is None:
         return Measured([], [], None, [], [], inspector.missing)
     run = inspector.run
     try:
         steering = run.steering(inspector.joined.catalogue)
         steps = steps_of(steering, state.edits, run.home.amounts(about.session or run.name))
-        alone, together = effects(steering, steps, about.with_users)
+        alone, together = effects(steering, steps, about.with_users, state.cohorts)
         groups = [len(step.rows) if step.edit.on else 0 for step in steps]
-        return Measured(steps, alone, together, doses(steering, steps), groups)
+        curves = doses(steering, steps, state.cohorts, about.with_users)
+        return Measured(steps, alone, together, curves, groups)
     except MonoscopeError as error:  # edits of another training, or without their amounts: the report says so
-        return Measured([], [], None, nothing.curves, [], str(error))
+        return Measured([], [], None, [], [], str(error))
 
 
 def _edits(run: Run, facts: Mapping[str, Any], measured: Measured, about: About) -> list[dict[str, Any]]:
     told = []
     for place, edit in enumerate(facts["edits"]):
         effect = measured.alone[place] if place < len(measured.alone) else None
-        what, amount = edit_words(edit)
+        what, amount = edit_words(edit, {neuron["neuron"]: neuron["name"] for neuron in facts["neurons"]})
         users = edit.get("side", "users") == "users"
         small = users and effect is not None and effect.facts is None
         unseen = users and effect is None and edit.get("where") and not about.with_users
@@ -174,9 +178,11 @@ def _edits(run: Run, facts: Mapping[str, Any], measured: Measured, about: About)
         elif unseen:
             whom = "users by a condition"
         elif not users and edit.get("ids"):
-            whom = f"items {_titles(run, edit['ids'])}"
+            whom = _titles(run, edit["ids"])
+        rows = measured.groups[place] if place < len(measured.groups) else None
         told.append(
             {
+                "title": f"{_sentence(edit, what, amount)} for {_group(edit, whom, rows)}",
                 "what": what,
                 "amount": amount,
                 "whom": whom,
@@ -184,10 +190,21 @@ def _edits(run: Run, facts: Mapping[str, Any], measured: Measured, about: About)
                 "small": small,
                 "told": not (small or unseen or (users and edit.get("ids") and not about.with_users)),
                 "effect": effect,
-                "rows": measured.groups[place] if place < len(measured.groups) else None,
+                "rows": rows,
             }
         )
     return told
+
+
+def _sentence(edit: Mapping[str, Any], what: str, how: str) -> str:
+    return f"{what} {how}" if "goal" in edit else f"{what}: {how}"
+
+
+def _group(edit: Mapping[str, Any], whom: str, rows: int | None) -> str:
+    """Whom an edit is for, with how many they are where that is known and may be told."""
+    if edit.get("side", "users") != "users" or edit.get("ids") is not None or whom != edit_for(edit) or not rows:
+        return whom
+    return f"all {rows:,} users" if whom == "all users" else f"{rows:,} users ({edit['where']})"
 
 
 def _titles(run: Run, ids: list[str]) -> str:
@@ -205,7 +222,10 @@ _KINDS = ("genre", "tag", "era", "own")
 
 
 def _matrix(run: Run, numbers: list[int]) -> dict[str, Any] | None:
-    """Purity@20 of every neuron with a card for every concept of the panel; None without concepts."""
+    """Purity@20 of every neuron with a card for every concept of the panel; None without concepts.
+
+    `purest` is the highest of all neurons, which several may share; None where no neuron reaches the concept.
+    """
     hits = run.screen.get(f"hits{CHOICE_DEPTH}")
     if hits is None or not run.reach:
         return None
@@ -225,6 +245,7 @@ def _matrix(run: Run, numbers: list[int]) -> dict[str, Any] | None:
             "reached": one.reached,
             "neuron": one.neuron,
             "purity": [None if count < 0 else count / CHOICE_DEPTH for count in counts[:, place].tolist()],
+            "purest": one.purity20 if one.reached else None,
         }
         for place, one in enumerate(concepts)
     ]

@@ -1,13 +1,16 @@
 """What each edit of a session does on its own, what all of them do together, and how it grows with the amount."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.errors import MonoscopeError
 from engine.neurons.profile import SEGMENT_MINIMUM
-from engine.steering.dose import Dose, grid
+from engine.report.wording import edit_for
+from engine.steering.bench import users_of
+from engine.steering.dose import Dose, Point, grid
 from engine.steering.edits import Edit, Step
 from engine.steering.goals import Limit
 
@@ -17,9 +20,11 @@ if TYPE_CHECKING:
 K = 30
 USERS, USERS_OF_A_SLOW_SCORER = 1000, 200
 """Users that an effect is measured on, drawn by seed where an edit is for more."""
-DOSE_USERS, DOSE_USERS_OF_A_SLOW_SCORER = 400, 40
+USERS_OF_AN_ITEM = 4000
+"""The same for edits of items, whose reach is a count, so that more of them are counted."""
+DOSE_USERS_OF_A_SLOW_SCORER = 40
 DOSES, AMOUNTS = 4, 9
-SHARES, MEANT = 6, 5
+SHARES, MEANT, REACHED = 6, 5, 10
 SEED = 0
 
 
@@ -28,13 +33,17 @@ class Effect:
     """One edit, or all of them, against the lists without an edit."""
 
     asked: int
-    """Users that it is for, or everyone where items are edited."""
+    """Users that it is for; where items are edited, those whom the session measured it on, or everyone."""
     users: int
     """Users that are measured: all of these, or a sample."""
     facts: dict[str, Any] | None
     """As `Steering.effect` tells it, without ids of users; None for a group that is too small to be told about."""
     meant: Sequence[str] = ()
-    """What the edit is about: titles of the items that it edits, or concepts."""
+    """What the edit is about: titles of the items that it edits, and concepts."""
+    condition: str | None = None
+    """Whose lists are measured under an edit of items; None: everyone's, or those of the users that it is for."""
+    reach: Sequence[Mapping[str, Any]] = ()
+    """Of the edited items, how many of the measured users see each: `item_id`, `title`, and a count for each arm."""
 
 
 @dataclass(frozen=True)
@@ -48,31 +57,66 @@ class DoseCurve:
     users: int
     amounts: Sequence[float]
     share: Sequence[float | None]
+    """Of the lists' places that carry the concept."""
     rbo: Sequence[float]
     ndcg10: Sequence[float | None]
     at: float | None
     """The amount of the session's edit; None where there is none."""
+    item: str | None = None
+    """What an edit of items is about: the title of the one, or how many they are."""
+    reach: Sequence[float | None] | None = None
+    """Of an edit of items, the share of the users that see it (the mean of several); None where they are few."""
+
+    @property
+    def told(self) -> tuple[str, Sequence[float | None]]:
+        """What the edit is for, in words, and its figure at each amount."""
+        if self.reach is None:
+            return f"share of {self.concept}", self.share
+        return f"users who see {self.item}", self.reach
 
 
-def effects(steering: "Steering", steps: Sequence[Step], with_users: bool) -> tuple[list[Effect | None], Effect | None]:
-    """Each step alone (None: switched off), and the whole stack where more than one of it is on."""
-    alone = [_effect(steering, [step], with_users) if step.edit.on else None for step in steps]
+def effects(
+    steering: "Steering", steps: Sequence[Step], with_users: bool, cohorts: Sequence[str | None] = ()
+) -> tuple[list[Effect | None], Effect | None]:
+    """Each step alone (None: switched off), and the whole stack where more than one of it is on.
+
+    `cohorts` are conditions, by step, of the users that an edit of items is measured on.
+    """
+    alone = [
+        _effect(steering, [step], with_users, cohorts[n] if n < len(cohorts) else None) if step.edit.on else None
+        for n, step in enumerate(steps)
+    ]
     on = [step for step in steps if step.edit.on]
     return alone, _effect(steering, on, with_users) if len(on) > 1 else None
 
 
-def _effect(steering: "Steering", steps: Sequence[Step], with_users: bool) -> Effect:
-    asked = cohort(steering, steps)
+def _effect(steering: "Steering", steps: Sequence[Step], with_users: bool, condition: str | None = None) -> Effect:
+    asked, condition = cohort(steering, steps, condition, with_users)
     if len(asked) < SEGMENT_MINIMUM and not with_users:
         return Effect(len(asked), 0, None)
-    users = _sample(asked, USERS if _dot(steering) else USERS_OF_A_SLOW_SCORER)
+    users = measured_users(steering, steps, asked)
     facts = steering.effect(users, steps, K, None if with_users else ())
     if not with_users:
         for name in ("most_changed_users", "lost_most_ndcg"):
             del facts["collateral"][name]
     place, about = steering.recommender.items.place, facts["collateral"]
-    meant = [steering.titles[place[one]] for one in about["about_items"]] or about["about"]
-    return Effect(len(asked), len(users), {**facts, "shares": _shares(facts)}, meant[:MEANT])
+    meant = [*(steering.titles[place[one]] for one in about["about_items"]), *about["about"]]
+    told = {**facts, "shares": _shares(facts)}
+    return Effect(len(asked), len(users), told, meant[:MEANT], condition, _reach(facts))
+
+
+ARMS = ("before", "reconstruction", "after")
+
+
+def _reach(facts: dict[str, Any]) -> list[dict[str, Any]]:
+    """Who sees the edited items, the most changed first."""
+    arms = zip(*(facts[arm]["reach"]["edited_items"] for arm in ARMS), strict=True)
+    rows = [
+        {"item_id": one[0]["item_id"], "title": one[0]["title"]}
+        | {arm: {"users": row["users"]} for arm, row in zip(ARMS, one, strict=True)}
+        for one in arms
+    ]
+    return sorted(rows, key=lambda row: -abs(row["after"]["users"] - row["before"]["users"]))[:REACHED]
 
 
 def _shares(facts: dict[str, Any]) -> list[dict[str, Any]]:
@@ -80,72 +124,108 @@ def _shares(facts: dict[str, Any]) -> list[dict[str, Any]]:
     was, now = (facts[arm]["concept_shares"] for arm in ("before", "after"))
     moved = sorted((name for name in was if was[name] != now[name]), key=lambda name: -abs(now[name] - was[name]))
     names = dict.fromkeys([*(name for name in facts["collateral"]["about"] if name in was), *moved[:SHARES]])
-    arms = ("before", "reconstruction", "after")
-    return [{"concept": name, **{arm: facts[arm]["concept_shares"][name] for arm in arms}} for name in names]
+    return [{"concept": name, **{arm: facts[arm]["concept_shares"][name] for arm in ARMS}} for name in names]
 
 
-def cohort(steering: "Steering", steps: Sequence[Step]) -> np.ndarray:
-    """Whose lists tell the effect: the edited users', or everyone's where items are edited."""
+def cohort(
+    steering: "Steering", steps: Sequence[Step], condition: str | None = None, with_users: bool = False
+) -> tuple[np.ndarray, str | None]:
+    """Whose lists tell the effect: the edited users'; where items are edited those that `condition` names, else all.
+
+    The condition is None where it does not count: it holds for all, or for nobody any more, or it may not be told.
+    """
     if steps and all(step.edit.side == "users" for step in steps):
-        return np.unique(np.concatenate([step.rows for step in steps]))
-    return np.flatnonzero(steering.recommender.users.known)
+        return np.unique(np.concatenate([step.rows for step in steps])), None
+    known = np.flatnonzero(steering.recommender.users.known)
+    named = condition is not None and "user_id" in condition.casefold() and not with_users
+    if condition is None or named or steering.match is None or edit_for({"where": condition}) == "all users":
+        return known, None
+    try:
+        found = users_of(steering, condition, steering.match)
+    except MonoscopeError:  # a cohort that has been dropped since: everyone is told of
+        return known, None
+    few = len(found) < SEGMENT_MINIMUM and not with_users
+    return (known, None) if few or len(found) == len(known) else (found, condition)
 
 
-def doses(steering: "Steering", steps: Sequence[Step]) -> list[DoseCurve]:
-    """Curves of the session's edits of one neuron; without any, of the neurons with the purest concepts."""
-    plain = [(n, step) for n, step in enumerate(steps) if step.edit.on and isinstance(step.edit, Edit)]
-    mine = [(n, step) for n, step in plain if not 0 < len(cohort(steering, [step])) < SEGMENT_MINIMUM]
-    if mine:
-        found = [_of_step(steering, steps[:n], step, n + 1) for n, step in mine[:DOSES]]
-    else:
+def measured_users(steering: "Steering", steps: Sequence[Step], asked: np.ndarray) -> np.ndarray:
+    """All of those that are asked for, or a sample; an edit and its curve have the same."""
+    items = any(step.edit.side == "items" for step in steps)
+    most = (USERS_OF_AN_ITEM if items else USERS) if _dot(steering) else USERS_OF_A_SLOW_SCORER
+    return _sample(asked, most)
+
+
+def doses(
+    steering: "Steering", steps: Sequence[Step], cohorts: Sequence[str | None] = (), with_users: bool = False
+) -> list[DoseCurve]:
+    """Curves of the session's edits of one neuron, each on its own; without any, of the purest concepts' neurons.
+
+    An edit and its curve are measured on the same users, unless the scorer is slow.
+    """
+    found: list[DoseCurve | None] = []
+    for n, step in enumerate(steps):
+        if step.edit.on and isinstance(step.edit, Edit) and len(found) < DOSES:
+            asked, _ = cohort(steering, [step], cohorts[n] if n < len(cohorts) else None, with_users)
+            if len(asked) >= SEGMENT_MINIMUM:
+                varied = {"operation": "scale", "amount": 0.0} if step.edit.operation == "off" else {}
+                users, title = measured_users(steering, [step], asked), f"Edit {n + 1} alone: neuron {step.edit.neuron}"
+                found.append(
+                    _curve(steering, replace(step, edit=step.edit.model_copy(update=varied)), users, title, with_users)
+                )
+    if not found:
         named = [one for one in steering.neurons if one.named_by is not None and one.p99_users]
         purest = sorted(named, key=lambda one: (-(one.purity20 or 0), one.q if one.q is not None else 1.0, one.neuron))
-        edits = [Edit(neuron=one.neuron, operation="add", amount=0) for one in purest[:DOSES]]
         everyone = np.flatnonzero(steering.recommender.users.known)
-        found = [_curve(steering, edit, everyone, (), f"Neuron {edit.neuron} raised and lowered") for edit in edits]
+        for one in purest[:DOSES]:
+            (step,) = steering.steps([Edit(neuron=one.neuron, operation="add", amount=0)])
+            users = measured_users(steering, [step], everyone)
+            found.append(_curve(steering, step, users, f"Neuron {one.neuron} raised and lowered", with_users, False))
     return [one for one in found if one is not None]
 
 
-def _of_step(steering: "Steering", below: Sequence[Step], step: Step, number: int) -> DoseCurve | None:
-    edit = step.edit
-    assert isinstance(edit, Edit)
-    varied = edit.model_copy(update={"operation": "scale", "amount": 0.0}) if edit.operation == "off" else edit
-    applied = [one for one in below if one.edit.on]
-    return _curve(steering, varied, cohort(steering, [step]), applied, f"Edit {number}: neuron {edit.neuron}", True)
-
-
 def _curve(
-    steering: "Steering", edit: Edit, users: np.ndarray, below: Sequence[Step], title: str, mark: bool = False
+    steering: "Steering", step: Step, users: np.ndarray, title: str, with_users: bool, mark: bool = True
 ) -> DoseCurve | None:
-    """None for a neuron that stands for no concept: nothing would tell what its amount does."""
+    """None for a neuron that stands for no concept, but for an edit of items: nothing would tell what it does."""
+    edit, items = step.edit, steering.meant_items([step])[:REACHED]
+    assert isinstance(edit, Edit)
     concept = steering.neurons[edit.neuron].concept
-    if concept is None:
+    if concept is None and not len(items):
         return None
-    limit = Limit("share", ">=", 0.0, concept=concept, text="share")
-    sample = _sample(users, DOSE_USERS if _dot(steering) else DOSE_USERS_OF_A_SLOW_SCORER)
-    dose = Dose(steering, edit, sample, K, [limit], below)
-    amounts, _ = _range(edit, mark)
+    sample = users if _dot(steering) else _sample(users, DOSE_USERS_OF_A_SLOW_SCORER)
+    limits = [Limit("reach", ">=", 0.0, item=item, depth=K, text=str(item)) for item in items.tolist()]
+    dose = Dose(steering, step, sample, K, limits)
+    amounts = _amounts(edit, mark)
     points = dose.curve(amounts)
+    several = f"one of {len(items)} items"
     return DoseCurve(
         title,
         edit.neuron,
-        concept,
+        concept or "",
         "times" if edit.operation == "scale" else f"{edit.operation}, in units of {edit.unit}",
         len(sample),
         amounts,
-        [point.figures["share"] for point in points],
+        [point.share for point in points],
         [point.rbo for point in points],
         [point.ndcg10 for point in points],
         edit.amount if mark else None,
+        None if not limits else steering.titles[items[0]] if len(items) == 1 else several,
+        [_told_share(point, limits, len(sample), with_users) for point in points] if limits else None,
     )
 
 
-def _range(edit: Edit, mark: bool) -> tuple[list[float], float]:
+def _told_share(point: Point, limits: Sequence[Limit], users: int, with_users: bool) -> float | None:
+    """The mean reach of the limits' items; None for one to nine users, who are not told of."""
+    share = float(np.mean([point.figures[one.text] or 0.0 for one in limits]))
+    return None if not with_users and 0 < share * users < SEGMENT_MINIMUM else share
+
+
+def _amounts(edit: Edit, mark: bool) -> list[float]:
     """Amounts about the one of the edit, which is among them."""
     at = edit.amount or 0.0
     low, high = (0.0, max(4.0, 1.25 * at)) if edit.operation == "scale" else (min(-2.0, 1.25 * at), max(2.0, 1.25 * at))
-    amounts, start = grid(edit.operation, low, high, AMOUNTS)
-    return sorted({*amounts, at} if mark else set(amounts)), start
+    amounts, _ = grid(edit.operation, low, high, AMOUNTS)
+    return sorted({*amounts, at} if mark else set(amounts))
 
 
 def _dot(steering: "Steering") -> bool:

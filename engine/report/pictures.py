@@ -229,19 +229,21 @@ def _measure(trial: Mapping[str, Any] | None, key: str) -> float:
 def _doses(curves: Sequence[DoseCurve], unknown: str | None) -> Figure:
     title = "Dose and response"
     meaning = (
-        f"The share of the neuron's concept in the top {K}, and how much of the lists stays (RBO: 1 is unchanged), as "
-        "one neuron is moved further. A useful edit moves the first line before the second one falls."
+        f"What an edit is for (the share of the neuron's concept in the top {K}; of an edit of items, the share of "
+        "users who see them), and how much of the lists stays (RBO: 1 is unchanged), as the one neuron is moved "
+        "further. A useful edit moves the first line before the second one falls. Each edit is alone here, without "
+        "the others of the session, and on the users of its table."
     )
     if not curves:
         return Figure("doses", title, meaning, None, unknown or "no neuron that stands for a concept can be moved")
     rows: list[tuple[Value, ...]] = [
-        (one.title, amount, share, kept, ndcg10)
+        (one.title, one.told[0], amount, share, kept, ndcg10)
         for one in curves
-        for amount, share, kept, ndcg10 in zip(one.amounts, one.share, one.rbo, one.ndcg10, strict=True)
+        for amount, share, kept, ndcg10 in zip(one.amounts, one.told[1], one.rbo, one.ndcg10, strict=True)
     ]
     words = [
-        f"{one.title}: the share of {one.concept} is {_told(one.share[0])} at {one.amounts[0]:g} and "
-        f"{_told(one.share[-1])} at {one.amounts[-1]:g} ({one.unit}); the lists of {one.users} users keep an RBO of "
+        f"{one.title}: {one.told[0]} {_told(one.told[1][0])} at {one.amounts[0]:g} and "
+        f"{_told(one.told[1][-1])} at {one.amounts[-1]:g} ({one.unit}); the lists of {one.users} users keep an RBO of "
         f"{_told(one.rbo[0])} and {_told(one.rbo[-1])}."
         for one in curves
     ]
@@ -252,7 +254,7 @@ def _doses(curves: Sequence[DoseCurve], unknown: str | None) -> Figure:
             _dose_panel(canvas.add_subplot(rows_of, 2 if len(curves) > 1 else 1, place + 1), one, place == 0)
 
     height = 0.4 + 2.4 * -(-len(curves) // 2)
-    columns = ("curve", "amount", f"share in the top {K}", "RBO", "NDCG@10")
+    columns = ("curve", "what it is for", "amount", f"its share, top {K}", "RBO", "NDCG@10")
     return Figure("doses", title, meaning, picture("doses", height, draw, " ".join(words), columns, rows))
 
 
@@ -261,12 +263,13 @@ def _told(value: float | None) -> str:
 
 
 def _dose_panel(axes: "Axes", one: DoseCurve, first: bool) -> None:
-    shares = [float("nan") if value is None else value for value in one.share]
-    axes.plot(one.amounts, shares, color=BLUE, marker="o", markersize=4, label="share of the concept")
+    words, figures = one.told
+    shares = [float("nan") if value is None else value for value in figures]
+    axes.plot(one.amounts, shares, color=BLUE, marker="o", markersize=4, label="what it is for")
     axes.plot(one.amounts, one.rbo, color=VERMILION, marker="s", markersize=4, linestyle="--", label="RBO of the lists")
     if one.at is not None:
         axes.axvline(one.at, color=INK, linewidth=1, linestyle=":", label="as edited")
-    axes.set(title=f"{one.title}, {shortened(one.concept)}", xlabel=f"amount ({one.unit})", ylim=(-0.03, 1.05))
+    axes.set(title=f"{one.title}\n{shortened(words)}", xlabel=f"amount ({one.unit})", ylim=(-0.03, 1.05))
     grid(axes)
     if first:
         axes.legend(loc="best", fontsize=8)
