@@ -1,4 +1,7 @@
-"""Progress as JSON lines on standard error, which a job writes and the workbench reads. Standard library alone."""
+"""Progress as lines on standard error: as JSON, which a job writes and the workbench reads, or for a log file.
+
+Standard library alone.
+"""
 
 import json
 import math
@@ -15,6 +18,7 @@ VARIABLE, LINES = "MONOSCOPE_PROGRESS", "lines"
 UNATTENDED = "MONOSCOPE_UNATTENDED"
 """The environment variable that tells a command that nobody can be asked whether it may spend money."""
 LEAST_SECONDS = 0.2
+MINUTE = 60.0
 MOST_CHARACTERS = 200
 
 
@@ -30,6 +34,37 @@ def progress_lines(what: str, out: TextIO) -> Iterator[Progress]:
         yield lines.report
     finally:
         lines.close()
+
+
+@contextmanager
+def minute_lines(what: str, out: TextIO, seconds: float = MINUTE) -> Iterator[Progress]:
+    """Write where the work is to `out` each minute, for whoever reads a log file: `what: 41 %, words`.
+
+    Short work writes nothing. A log that cannot be written to any more is not written to; the work goes on.
+    """
+    newest = (0.0, "")
+    ended = threading.Event()
+
+    def report(share: float, text: str) -> None:
+        nonlocal newest
+        newest = (share, plain(text))
+
+    def write() -> None:
+        while not ended.wait(seconds):
+            share, text = newest
+            try:
+                out.write(f"{what}: {share:.0%}{', ' if text else ''}{text[:MOST_CHARACTERS]}\n")
+                out.flush()
+            except (OSError, ValueError):  # ValueError: the stream is closed
+                return
+
+    thread = threading.Thread(target=write, daemon=True)
+    thread.start()
+    try:
+        yield report
+    finally:
+        ended.set()
+        thread.join()
 
 
 def read_progress(line: str) -> tuple[float, str] | None:

@@ -12,14 +12,16 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from engine.progress import Progress as Report
 from engine.text import plain
-from workbench.progress_lines import LINES, VARIABLE, progress_lines
+from workbench.progress_lines import LINES, VARIABLE, minute_lines, progress_lines
 
 PIPE_WIDTH = 140
+_drawing: list[Console] = []
+"""Consoles on which a progress bar is being drawn."""
 NEURON_COLUMNS = [
     "neuron",
     "name",
@@ -44,7 +46,12 @@ WIDE_TABLE, WIDE_ALONE = 140, ("by", "p@10", "p@50", "base", "pop %ile", "MS", "
 
 
 def console() -> Console:
-    """The terminal, or a pipe that is given room for whole rows."""
+    """The terminal, or a pipe that is given room for whole rows.
+
+    While a progress bar is drawn on the terminal, what prints above it: the bar would be written over else.
+    """
+    if _drawing and sys.stdout.isatty():
+        return _drawing[-1]
     return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
@@ -100,7 +107,7 @@ def megabytes(size: int | None) -> str:
 
 @contextmanager
 def progress_bar(what: str) -> Iterator[Report]:
-    """A progress bar with the time left on standard error; silent where that is no terminal.
+    """A progress bar with the time left on standard error; where that is no terminal, a line each minute.
 
     With MONOSCOPE_PROGRESS=lines, for programs: each change as {"share": 0.41, "text": "..."} on a line.
     """
@@ -108,22 +115,37 @@ def progress_bar(what: str) -> Iterator[Report]:
         with progress_lines(what, sys.stderr) as lines:
             yield lines
         return
+    if not sys.stderr.isatty():
+        with minute_lines(what, sys.stderr) as minutely:
+            yield minutely
+        return
+    # On a narrow terminal it is the words that give way: a second row would stay behind when the bar goes.
     bar = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, ratio=3)),
+        BarColumn(bar_width=None, table_column=Column(ratio=1)),
         TextColumn("{task.percentage:>3.0f} %", markup=False),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
+        console=Console(stderr=True, highlight=False, markup=False),
         transient=True,
-        disable=not sys.stderr.isatty(),
+        expand=True,
+        redirect_stdout=False,
     )
-    with bar:
+    with bar, _drawn(bar.console):
         task = bar.add_task(what, total=1.0)
 
         def report(share: float, text: str) -> None:
             bar.update(task, completed=share, description=f"{what}: {plain(text)}")
 
         yield report
+
+
+@contextmanager
+def _drawn(bar: Console) -> Iterator[None]:
+    _drawing.append(bar)
+    try:
+        yield
+    finally:
+        _drawing.remove(bar)
 
 
 def show_runs(found: Sequence[Mapping[str, Any]]) -> None:

@@ -17,6 +17,7 @@ from engine.experiments.doses import Dosing, Way
 from engine.experiments.published import Domain, Dose, published
 from engine.experiments.trained import Model, Wanted, trained
 from engine.home import Home
+from engine.neurons.profile import SEGMENT_MINIMUM
 from engine.neurons.standing import standing
 from engine.neurons.table import ConceptItems, names
 from engine.progress import Progress, part, silent
@@ -103,6 +104,15 @@ class Outcome:
     def as_dict(self) -> dict[str, Any]:
         """As plain values."""
         return {**asdict(replace(self, paper=None)), "paper": self.paper and self.paper.model_dump()}
+
+
+def tellable(one: Outcome) -> Outcome:
+    """The outcome, unless it counts a group of users that is too small to be told of: then that it does."""
+    groups = [one.users, *(count for way in one.ways for count in (way.users, way.present, way.present_had) if count)]
+    if one.unknown is not None or min(groups) >= SEGMENT_MINIMUM:
+        return one
+    few = f"it counts a group of fewer than {SEGMENT_MINIMUM} users, told with --with-users alone"
+    return replace(one, unknown=few, users=0, ways=())
 
 
 def outcomes(

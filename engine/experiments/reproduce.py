@@ -23,7 +23,7 @@ from engine.experiments.figures import (
 )
 from engine.experiments.frontier import MEASURES as DRAWN
 from engine.experiments.frontier import BetaCurve, figure4
-from engine.experiments.interventions import FIGURE5, INTERVENTIONS, Case, Outcome, outcomes
+from engine.experiments.interventions import FIGURE5, INTERVENTIONS, Case, Outcome, outcomes, tellable
 from engine.experiments.matryoshka import by_level, trends
 from engine.experiments.pace import minutes
 from engine.experiments.published import published
@@ -63,6 +63,8 @@ class Order:
     dataset: str
     models: Sequence[Model]
     seeds: Sequence[int]
+    with_users: bool = False
+    """Whether groups of fewer than `SEGMENT_MINIMUM` users are told of."""
 
     @property
     def folder(self) -> Path:
@@ -322,7 +324,7 @@ def _dosed(name: str, title: str, cases: Sequence[Case], order: Order, progress:
         share = part(progress, number / len(order.models), (number + 1) / len(order.models), model)
         run, own = outcomes(order.home, order.dataset, model, cases, order.seeds[0], share)
         runs[model] = run.name
-        found += own
+        found += own if order.with_users else [tellable(one) for one in own]
     facts = {"dataset": order.dataset, "runs": runs, "cases": [one.as_dict() for one in found]}
     drawn = dose_response.pictures("interventions-" if name == "interventions" else "figure5-", found)
     return Reproduced(name, facts, dose_response.tables(title, order.dataset, list(runs.values()), found), drawn)

@@ -23,7 +23,9 @@ from engine.experiments.trained import Stock, Wanted, plan, trained
 from engine.home import write_whole
 from engine.progress import Progress, part, silent
 
-State = Literal["made", "kept", "does not apply", "failed"]
+State = Literal["made", "kept", "does not apply", "failed", "being made", "not yet"]
+UNDONE: tuple[State, ...] = ("being made", "not yet")
+"""States of a part that is still to come."""
 SECONDS = {
     "figure2": (8, 10),
     "figure3": (6, 8),
@@ -50,6 +52,9 @@ class Part:
     def here(self) -> bool:
         """Whether its files are there."""
         return self.state in ("made", "kept")
+
+
+Told = Callable[[Part, Sequence[Part]], None]
 
 
 @dataclass(frozen=True)
@@ -161,7 +166,7 @@ def stated(order: Order, planned: Sequence[Step], folder: Path) -> list[str]:
     kinds = [own_work(order, one.name)[0] for one in to_make] + [kind for one in to_make for kind in one.kinds]
     pace = Pace.of(order.home)
     known = any(pace.measured(kind) for kind in kinds)
-    source = "by what such work took here before, where it was measured" if known else "guessed for two cores"
+    source = "by what such work took here before, where it was measured" if known else "guessed for two cores that do nothing else"
     said.append(
         f"{len(to_make)} parts, {runs if missing else 'all runs are here'}, about "
         f"{minutes(sum(one.seconds for one in to_make))} in all ({source}). Interrupted, the same command goes on; one "
@@ -180,21 +185,42 @@ def make_all(
     planned: Sequence[Step],
     folder: Path,
     progress: Progress = silent,
-    told: Callable[[Part], None] = lambda _part: None,
+    told: Told = lambda _part, _parts: None,
 ) -> list[Part]:
-    """Make what is missing, part by part, in `MAKERS`' order of the result; `told` hears of each as it ends."""
+    """Make what is missing, part by part, in `MAKERS`' order of the result.
+
+    `told` hears of each part as it begins and as it ends or is interrupted, with all parts as they are by then.
+    """
     whole, done = sum(one.seconds for one in planned) or 1.0, 0.0
-    found = {}
+    found = {step.name: _before(step) for step in planned}
+
+    def tell(changed: Part) -> None:
+        found[changed.name] = changed
+        told(changed, [found[name] for name in MAKERS])
+
     for step in planned:
         own = part(progress, done / whole, min(1.0, (done + step.seconds) / whole), step.name)
         done += step.seconds
-        found[step.name] = _made(order, step, folder, own) if step.state == "to make" else _told(step)
-        told(found[step.name])
+        if step.state != "to make":
+            continue
+        tell(Part(step.name, "being made", _takes(step)))
+        try:
+            tell(_made(order, step, folder, own))
+        except KeyboardInterrupt:
+            tell(Part(step.name, "not yet", f"It was interrupted. {_takes(step)}"))
+            raise
     return [found[name] for name in MAKERS]
 
 
-def _told(step: Step) -> Part:
-    return Part(step.name, "kept" if step.state == "kept" else "does not apply", step.reason)
+def _before(step: Step) -> Part:
+    """A part before anything is made."""
+    if step.state == "to make":
+        return Part(step.name, "not yet", _takes(step))
+    return Part(step.name, step.state, step.reason)
+
+
+def _takes(step: Step) -> str:
+    return f"It takes about {minutes(step.seconds)}."
 
 
 def _made(order: Order, step: Step, folder: Path, progress: Progress) -> Part:
@@ -220,7 +246,10 @@ def make(order: Order, name: str, folder: Path, progress: Progress = silent) -> 
     """Make one part, write its files, and remember what they were made of; returns what was written for people."""
     before = key(order, name, Stock.read(order.home, order.dataset))
     result = reproduce(order, name, progress)
+    earlier = json.loads(_record(folder, name).read_text(encoding="utf-8")) if _record(folder, name).is_file() else {}
     written = write(result, folder)
+    for gone in set(earlier.get("files", ())) - {path.name for path in written}:
+        (folder / gone).unlink(missing_ok=True)  # of a case that is not told of any more, say
     stored = {
         "key": before,
         "files": {path.name: _sha256(path) for path in written},
@@ -247,6 +276,8 @@ def key(order: Order, name: str, stock: Stock) -> str:
     for path in _sources():
         of_code.update(path.read_bytes())
     inputs = [stock.hash, name, order.dataset, *order.models, *order.seeds, __version__, of_code.hexdigest()]
+    if order.with_users:
+        inputs.append("with users")
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
 
 

@@ -7,10 +7,10 @@ from typing import Any
 from engine import __version__
 from engine.catalogue.catalogue import Catalogue
 from engine.experiments import tables
-from engine.experiments.differences import FEWEST_USERS, Difference, differences
+from engine.experiments.differences import Difference, differences
 from engine.experiments.published import published
 from engine.experiments.reproduce import Order
-from engine.experiments.whole import Kept, Part
+from engine.experiments.whole import UNDONE, Kept, Part
 from engine.report.blocks import (
     Block,
     Document,
@@ -22,6 +22,7 @@ from engine.report.blocks import (
     Words,
     read_markdown,
 )
+from engine.report.documents import FORMATS, write_document
 
 TITLES = {
     "table1": "Table 1: purity of concept neurons",
@@ -44,6 +45,12 @@ NOTHING_PRINTED = {
 }
 
 
+def write_paper(order: Order, parts: Sequence[Part], folder: Path) -> tuple[Document, list[Path]]:
+    """Write the document as all.html, all.md and all.json, finished or not; it, and the files."""
+    document = paper_document(order, parts, folder)
+    return document, [write_document(document, folder / f"all.{kind}", kind)[0] for kind in FORMATS]
+
+
 def paper_document(order: Order, parts: Sequence[Part], folder: Path) -> Document:
     """Everything that lies in `folder` for the data set, part by part."""
     facts = published()
@@ -52,7 +59,9 @@ def paper_document(order: Order, parts: Sequence[Part], folder: Path) -> Documen
     kept = {one.name: Kept.read(folder, one.name) for one in parts if one.here}
     found = differences({name: one.facts for name, one in kept.items()})
     seeds = ", ".join(str(seed) for seed in order.seeds)
+    waiting = [one for one in parts if one.state in UNDONE]
     blocks: list[Block] = [
+        *_unfinished(waiting, len(parts)),
         Words(
             f"Beside “{facts.source.title}” ({facts.source.authors}, {facts.source.venue}). Data set {order.dataset}; "
             f"recommenders {', '.join(tables.NAMES[model] for model in order.models)}; seeds {seeds}. The paper has "
@@ -70,17 +79,32 @@ def paper_document(order: Order, parts: Sequence[Part], folder: Path) -> Documen
         if one.name in kept:
             blocks += _part(order, kept[one.name], folder)
         else:
-            blocks.append(Words(f"{one.state.capitalize()}. {one.reason}"))
+            blocks.append(Words(f"{one.state.capitalize()}. {one.reason or ''}".rstrip()))
     whole = {
         "dataset": order.dataset,
         "models": list(order.models),
         "seeds": list(order.seeds),
         "version": __version__,
+        "finished": not waiting,
         "parts": [vars(one) for one in parts],
         "differences": [{**vars(one), "verdict": one.verdict} for one in found],
         "facts": {name: dict(one.facts) for name, one in kept.items()},
     }
-    return Document(f"The paper's tables and figures on {order.dataset}", blocks, whole)
+    title = f"The paper's tables and figures on {order.dataset}"
+    return Document(f"Unfinished: {title}" if waiting else title, blocks, whole)
+
+
+def _unfinished(waiting: Sequence[Part], parts: int) -> list[Block]:
+    if not waiting:
+        return []
+    names = ", ".join(TITLES[one.name] for one in waiting)
+    return [
+        Words(
+            f"This document is unfinished: {parts - len(waiting)} of {parts} parts are done. Still to come: {names}. "
+            "The same command goes on where it was.",
+            strong=True,
+        )
+    ]
 
 
 def _differing(found: Sequence[Difference], kept: Mapping[str, Kept]) -> list[Block]:
@@ -121,7 +145,7 @@ def _range(one: Difference) -> str:
 
 def _part(order: Order, one: Kept, folder: Path) -> list[Block]:
     drawings = [Drawing(name, (folder / f"{name}.svg").read_text(encoding="utf-8"), alt) for name, alt in one.pictures]
-    whole = read_markdown(_without_small_groups(one))
+    whole = read_markdown(one.markdown)
     if one.name in NOTHING_PRINTED:
         said: list[Block] = [Words(NOTHING_PRINTED[one.name])]
         return [*said, *drawings, Folded("All figures of this part", whole, f"{one.name}.md")]
@@ -148,14 +172,11 @@ def _table1(order: Order, one: Kept) -> list[Block]:
 
 def _doses(facts: Mapping[str, Any]) -> list[Block]:
     """Each published bar beside ours at the ends of the dose: unedited, reconstructed, and the last level."""
-    rows, few = [], []
+    rows = []
     for one in facts["cases"]:
         name = f"{tables.NAMES[one['model']]}: {one['title']}"
         if one["unknown"] is not None:
             rows.append([name, "", "", "", "", f"unknown: {one['unknown']}"])
-            continue
-        if _small(one):
-            few.append(name)
             continue
         paper = one["paper"]
         for way in one["ways"]:
@@ -173,15 +194,7 @@ def _doses(facts: Mapping[str, Any]) -> list[Block]:
         "random neuron",
         "rest, RBO",
     )
-    said: list[Block] = [Table(header, rows)]
-    if few:
-        said.append(Words(f"Left out, with fewer than {FEWEST_USERS} users to count: {', '.join(few)}."))
-    return said
-
-
-def _small(case: Mapping[str, Any]) -> bool:
-    """Whether a case counts a group that is too small to be told of: its users, or those who had a promoted item."""
-    return any(way["users"] < FEWEST_USERS or 0 < (way["present_had"] or 0) < FEWEST_USERS for way in case["ways"])
+    return [Table(header, rows)]
 
 
 def _first(paper: Mapping[str, Any]) -> float:
@@ -194,16 +207,3 @@ def _share(row: Mapping[str, Any]) -> str:
         return "–"
     mean, low, high = row["share"]
     return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
-
-
-def _without_small_groups(one: Kept) -> str:
-    """The part's Markdown without the sections of cases that count fewer than `FEWEST_USERS` users."""
-    small = [
-        f"## {tables.NAMES[case['model']]}: {case['title']}"
-        for case in one.facts.get("cases", [])
-        if case["unknown"] is None and _small(case)
-    ]
-    sections = ("\n" + one.markdown).split("\n## ")
-    return "\n## ".join(
-        section for section in sections if f"## {section.splitlines()[0] if section else ''}" not in small
-    )

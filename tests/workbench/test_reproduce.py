@@ -8,6 +8,7 @@ import pytest
 
 from engine.errors import CatalogueError
 from engine.home import Home
+from engine.report.paper import TITLES
 from tests.engine.experiments.conftest import Makers, makers, music_home, short_recipes
 from tests.workbench.cli import Monoscope
 
@@ -52,7 +53,7 @@ def test_everything_at_once_states_its_time_and_writes_one_document_that_is_the_
     assert answer.code == 0, answer.err
     assert "figure3: left out. It is about decades, and lastfm-msd has no years." in answer.out
     assert "7 parts, all runs are here, about" in answer.out
-    assert "figure2: made" in answer.out
+    assert re.search(r"^figure2: being made\. It takes about .*\nfigure2: made in \d+ seconds?\.$", answer.out, re.M)
     documents = [tmp_path / f"all.{kind}" for kind in ("html", "md", "json")]
     assert all(str(path) in answer.out for path in documents)
     page, words, facts = (path.read_text(encoding="utf-8") for path in documents)
@@ -68,6 +69,34 @@ def test_everything_at_once_states_its_time_and_writes_one_document_that_is_the_
     before = documents[0].read_bytes()
     monoscope(*ALL, "--output", tmp_path)
     assert documents[0].read_bytes() == before
+
+
+def test_an_interruption_leaves_an_unfinished_document_and_the_next_call_finishes_it(
+    monoscope: Monoscope, makers: Makers, tmp_path: Path
+) -> None:
+    makers.broken["figure4"] = KeyboardInterrupt()
+    assert monoscope(*ALL, "--output", tmp_path).code != 0
+    page, words = (tmp_path / f"all.{kind}" for kind in ("html", "md"))
+    assert page.read_text(encoding="utf-8").count("Unfinished: ") == 2  # its title and its heading
+    text = words.read_text(encoding="utf-8")
+    assert re.search(r"\| Figure 4: .* \| not yet \| It was interrupted", text)
+    assert "| Figure 2: what neurons respond to | made |" in text
+    assert "![A line.](figure2-drawn.svg)" in text
+    makers.broken = {}
+    assert monoscope(*ALL, "--output", tmp_path).code == 0
+    assert "nfinished" not in words.read_text(encoding="utf-8") + page.read_text(encoding="utf-8")
+
+
+def test_the_document_is_written_as_each_part_begins(monoscope: Monoscope, makers: Makers, tmp_path: Path) -> None:
+    seen = []
+    makers.watch = lambda name: seen.append((name, (tmp_path / "all.md").read_text(encoding="utf-8")))
+    assert monoscope(*ALL, "--output", tmp_path).code == 0
+    assert len(seen) == 7
+    for number, (name, text) in enumerate(seen):
+        assert text.startswith("# Unfinished: ")
+        assert f"| {TITLES[name]} | being made |" in text
+        assert text.count("| made |") == number
+        assert text.count("| not yet |") == 6 - number
 
 
 def test_a_part_that_fails_is_said_and_the_command_ends_with_1(

@@ -1,6 +1,8 @@
 """`monoscope sweep` and `monoscope reproduce`: several runs at once."""
 
 import json
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -108,13 +110,17 @@ def reproduce(
     output: Annotated[
         Path | None, typer.Option(help="Folder for the files; default: reproductions/ in the home.")
     ] = None,
+    with_users: Annotated[
+        bool, typer.Option("--with-users", help="Tell of groups of fewer than 10 users too; they are left out else.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a table or figure of the paper from this data set, ours beside the published one.
 
     Trains what is missing, over recommenders that are here; an interrupted command goes on where it was. `all` makes
     every one that the data set allows, what costs least first, keeps each as soon as it is done, and writes one
-    document (all.html, all.md) with our pictures beside the published figures, and where and why they differ.
+    document (all.html, all.md) with our pictures beside the published figures, and where and why they differ. The
+    document is written anew as each part begins and ends, and says in its title while it is unfinished.
     """
     from engine.experiments.reproduce import MAKERS, Order, needed
     from engine.experiments.trained import MODELS
@@ -126,7 +132,7 @@ def reproduce(
         raise typer.BadParameter(f"WHAT is one of all, {', '.join(MAKERS)}")
     if not chosen or set(models.split(",")) - set(MODELS):
         raise typer.BadParameter("--models is mf, ncf or mf,ncf")
-    order = Order(home_of(ctx), dataset, chosen, range(seeds))
+    order = Order(home_of(ctx), dataset, chosen, range(seeds), with_users)
     folder = output or order.folder
     if what == "all":
         return reproduce_all(order, folder, as_json)
@@ -144,24 +150,30 @@ def reproduce(
 
 def reproduce_all(order: "Order", folder: Path, as_json: bool) -> None:
     """Say what is going to be made, make it, and write the document; exits with 1 if a part failed."""
+    from engine.experiments.pace import minutes
     from engine.experiments.whole import Part, make_all, stated, steps
-    from engine.report.documents import FORMATS, write_document
-    from engine.report.paper import paper_document
-    from workbench.tables import progress_bar, say, show
+    from engine.report.paper import write_paper
+    from workbench.tables import progress_bar, say, show, tell
 
     planned = steps(order, folder)
 
-    def told(part: Part) -> None:
-        if not as_json and part.state in ("made", "failed"):
-            say(f"{part.name}: {part.state}{'. ' + part.reason if part.reason else ''}")
+    began = 0.0
+
+    def told(part: Part, parts: Sequence[Part]) -> None:
+        nonlocal began
+        took = f" in {minutes(time.monotonic() - began)}" if part.state == "made" else ""
+        if part.state == "being made":
+            began = time.monotonic()
+        if not as_json:
+            say(f"{part.name}: {part.state}{took}.{' ' + part.reason if part.reason else ''}")
+        write_paper(order, parts, folder)
 
     if not as_json:
         for sentence in stated(order, planned, folder):
-            say(sentence)
+            tell(sentence)
     with progress_bar(f"The paper on {order.dataset}") as progress:
         parts = make_all(order, planned, folder, progress, told)
-    document = paper_document(order, parts, folder)
-    files = [write_document(document, folder / f"all.{kind}", kind)[0] for kind in FORMATS]
+    document, files = write_paper(order, parts, folder)
     if as_json:
         emit_json({**document.facts, "files": [str(file) for file in files]})
     else:

@@ -1,6 +1,6 @@
 """A miniature of the paper's music data in its two-CSV layout, and recipes cut down to seconds."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -79,12 +79,17 @@ class Makers:
     def __init__(self) -> None:
         self.made: list[str] = []
         self.broken: dict[str, BaseException] = {}
+        self.drawn = "drawn"
+        self.watch: Callable[[str], None] = lambda _name: None
 
     def __call__(self, order: Order, name: str, _progress: object) -> Reproduced:
         self.made.append(name)
+        self.watch(name)
         if name in self.broken:
             raise self.broken[name]
-        drawn = picture(f"{name}-drawn", 2, lambda canvas: canvas.add_subplot().plot([0, 1]), "A line.", ("a",), [(1,)])
+        drawn = picture(
+            f"{name}-{self.drawn}", 2, lambda canvas: canvas.add_subplot().plot([0, 1]), "A line.", ("a",), [(1,)]
+        )
         facts = {"dataset": order.dataset, "columns": [], "cases": [], "curves": [], "paper": {}, "name": name}
         return Reproduced(name, facts, f"# {name}\n\nWords.\n", [drawn])
 

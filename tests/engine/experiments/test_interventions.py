@@ -13,7 +13,7 @@ from engine.errors import CatalogueError
 from engine.experiments import interventions
 from engine.experiments.dose_response import pictures, tables
 from engine.experiments.doses import PAPER_BEFORE, K, Way
-from engine.experiments.interventions import DRAWS, FIGURE5, INTERVENTIONS, Bench, Case, Outcome, outcomes
+from engine.experiments.interventions import DRAWS, FIGURE5, INTERVENTIONS, Bench, Case, Outcome, outcomes, tellable
 from engine.experiments.published import published
 from engine.experiments.reproduce import Order, needed, reproduce, write
 from engine.fidelity import rbo
@@ -325,7 +325,7 @@ def test_figure_5_sets_the_papers_curve_on_an_axis_of_its_own(measured: Measured
 
 
 def test_both_are_written_and_tell_what_has_to_be_trained(music_home: Home, measured: Measured) -> None:
-    order = Order(music_home, "lastfm-msd", ("mf",), (0,))
+    order = Order(music_home, "lastfm-msd", ("mf",), (0,), with_users=True)
     assert needed(order, "figure5") == needed(order, "interventions") == "All 1 runs are here."
     assert needed(replace(order, seeds=(9,)), "interventions").startswith("1 of 1 runs have to be trained")
     result = reproduce(order, "figure5")
@@ -339,6 +339,31 @@ def test_both_are_written_and_tell_what_has_to_be_trained(music_home: Home, meas
     assert names == {"figure5.json", "figure5.md", "figure5-dylan-mf.svg", "figure5-dylan-mf.png"}
     others = reproduce(order, "interventions")
     assert [case["case"]["key"] for case in others.facts["cases"]] == [one.key for one in INTERVENTIONS["music"]]
+
+
+def test_a_case_that_counts_a_small_group_is_told_of_with_users_alone(
+    music_home: Home, measured: Measured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = measured[1]["dylan-metal"]
+    ways = [replace(way, users=40, present=30, present_had=12) for way in one.ways]
+    many = replace(one, users=40, ways=ways)
+    assert tellable(many) == many
+    assert tellable(replace(many, ways=[ways[0], replace(ways[1], present_had=0)])).unknown is None
+    small = [
+        replace(many, users=9),
+        *(replace(many, ways=[ways[0], replace(ways[1], **{name: 9})]) for name in ("users", "present", "present_had")),
+    ]
+    for few in small:
+        told = tellable(few)
+        assert (told.users, told.ways) == (0, ())
+        assert "fewer than 10 users, told with --with-users alone" in str(told.unknown)
+    monkeypatch.setattr("engine.experiments.reproduce.outcomes", lambda *_: (measured[0], [small[0]]))
+    order = Order(music_home, "lastfm-msd", ("mf",), (0,))
+    without, with_users = (reproduce(replace(order, with_users=told), "figure5") for told in (False, True))
+    assert "fewer than 10 users" in without.markdown
+    assert (without.facts["cases"][0]["ways"], without.pictures) == ((), [])
+    assert "fewer than 10 users" not in with_users.markdown
+    assert with_users.facts["cases"][0]["users"] == 9
 
 
 def test_figure_5_of_films_is_refused(music_home: Home) -> None:

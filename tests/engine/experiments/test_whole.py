@@ -1,7 +1,6 @@
 """Everything at once: what is made first, what is kept, what a failure and an interruption cost, and what is said."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from engine.experiments.pace import Pace, minutes
 from engine.experiments.protocol import truncated
 from engine.experiments.reproduce import MAKERS, Order
 from engine.experiments.trained import Stock, Wanted, plan
-from engine.experiments.whole import Part, is_kept, key, make_all, stated, steps
+from engine.experiments.whole import Part, Told, is_kept, key, make_all, stated, steps
 from engine.home import Home
 from engine.report.blocks import Heading, Listing, Table, Words, read_markdown
 from tests.engine.experiments.conftest import Makers
@@ -31,7 +30,7 @@ def order(music_home: Home) -> Order:
     return Order(music_home, "lastfm-msd", ("mf",), (0,))
 
 
-def made(order: Order, folder: Path, told: Callable[[Part], None] = lambda _part: None) -> dict[str, str]:
+def made(order: Order, folder: Path, told: Told = lambda _part, _parts: None) -> dict[str, str]:
     return {one.name: one.state for one in make_all(order, steps(order, folder), folder, told=told)}
 
 
@@ -64,10 +63,13 @@ def test_an_interruption_costs_one_part_and_the_next_call_makes_the_rest_once(
     order: Order, makers: Makers, tmp_path: Path
 ) -> None:
     makers.broken["interventions"] = KeyboardInterrupt()
+    told: list[Part] = []
     with pytest.raises(KeyboardInterrupt):
-        made(order, tmp_path)
+        made(order, tmp_path, lambda part, _parts: told.append(part))
     before, makers.made = makers.made, []
     assert before[-1] == "interventions"
+    assert told[-1] == Part("interventions", "not yet", told[-1].reason)
+    assert str(told[-1].reason).startswith("It was interrupted. It takes about")
     makers.broken = {}
     states = made(order, tmp_path)
     assert set(makers.made) == APPLY - set(before[:-1])
@@ -96,10 +98,38 @@ def test_other_inputs_and_a_changed_file_are_made_anew(
     assert not is_kept(order, "figure2", tmp_path, stock)
 
 
+@stand_ins
+def test_each_part_is_told_of_as_it_begins_and_ends_beside_all_others(order: Order, tmp_path: Path) -> None:
+    seen: list[tuple[Part, dict[str, str]]] = []
+    planned = [one.name for one in steps(order, tmp_path) if one.state == "to make"]
+    made(order, tmp_path, lambda part, parts: seen.append((part, {one.name: one.state for one in parts})))
+    assert [one.name for one, _ in seen] == [name for name in planned for _ in range(2)]
+    for number, (part, states) in enumerate(seen):
+        assert (part.state, states[part.name]) == (("being made", "made")[number % 2],) * 2
+        assert list(states) == list(MAKERS)
+        assert {states[name] for name in planned[: number // 2]} <= {"made"}
+        assert {states[name] for name in planned[number // 2 + 1 :]} <= {"not yet"}
+        assert states["figure3"] == "does not apply"
+
+
+def test_what_a_part_has_no_more_goes_and_small_groups_are_other_inputs(
+    order: Order, makers: Makers, tmp_path: Path
+) -> None:
+    made(order, tmp_path)
+    stock = Stock.read(order.home, order.dataset)
+    assert not is_kept(replace(order, with_users=True), "figure5", tmp_path, stock)
+    makers.drawn = "other"
+    (tmp_path / "figure5.md").unlink()
+    assert (tmp_path / "figure5-drawn.svg").is_file()
+    made(order, tmp_path)
+    assert not (tmp_path / "figure5-drawn.svg").exists()
+    assert (tmp_path / "figure5-other.svg").is_file()
+
+
 def test_a_part_that_fails_says_why_and_the_others_go_on(order: Order, makers: Makers, tmp_path: Path) -> None:
     makers.broken = {"figure2": CatalogueError("No such tag."), "table1": ZeroDivisionError("by nought")}
     told: list[Part] = []
-    states = made(order, tmp_path, told.append)
+    states = made(order, tmp_path, lambda part, _parts: told.append(part))
     assert {name for name, state in states.items() if state == "failed"} == {"figure2", "table1"}
     assert {name for name, state in states.items() if state == "made"} == APPLY - {"figure2", "table1"}
     reasons = {one.name: one.reason for one in told}

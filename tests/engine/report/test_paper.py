@@ -34,19 +34,35 @@ def keep(folder: Path, name: str, facts: dict[str, Any], markdown: str) -> Part:
     return Part(name, "kept")
 
 
-def test_groups_of_fewer_than_ten_users_are_left_out_of_every_form(order: Order, tmp_path: Path) -> None:
-    cases = [case("Many", 300), case("Few", 9), case("Had by few", 300, 3), case("Had by none", 300, 0)]
+def test_what_is_not_told_of_a_case_is_unknown_and_the_others_stand(order: Order, tmp_path: Path) -> None:
+    few = {**case("Few", 0), "unknown": "it counts a group of fewer than 10 users", "ways": []}
+    cases = [case("Many", 300), few]
     sections = "\n".join(f"## MF: {one['title']}\n\nFigures of {one['title']}.\n" for one in cases)
     part = keep(tmp_path, "interventions", {"cases": cases}, f"# Interventions\n\n{sections}")
     document = paper_document(order, [part], tmp_path)
     page, words = as_page(document), as_markdown(document)
     assert "Figures of Many." in page
-    assert "Figures of Had by none." in page
-    for title in ("Few", "Had by few"):
-        assert f"Figures of {title}." not in page
-        assert f"| MF: {title} | ours" not in words
-    assert "Left out, with fewer than 10 users to count: MF: Few, MF: Had by few." in words
+    assert "| MF: Few |  |  |  |  | unknown: it counts a group of fewer than 10 users |" in words
     assert "| MF: Many | ours | – | 0.50 [0.40, 0.60] to 0.50 [0.40, 0.60] | 0.10 | 0.90 |" in words
+
+
+def test_a_document_with_parts_to_come_says_that_it_is_unfinished(order: Order, tmp_path: Path) -> None:
+    parts = [
+        keep(tmp_path, "figure2", {}, "# Figure 2\n\nWords of it.\n"),
+        Part("interventions", "being made", "It takes about 2 minutes."),
+        Part("steering", "not yet", "It takes about 8 minutes."),
+        Part("table1", "failed", "No memory."),
+    ]
+    document = paper_document(order, parts, tmp_path)
+    words = as_markdown(document)
+    assert words.startswith("# Unfinished: The paper's tables and figures on demo")
+    assert "**This document is unfinished: 2 of 4 parts are done. Still to come: Interventions, What reaching" in words
+    assert "| Interventions | being made | It takes about 2 minutes. |" in words
+    assert "Not yet. It takes about 8 minutes." in words
+    assert document.facts["finished"] is False
+    whole = paper_document(order, [parts[0], parts[3]], tmp_path)
+    assert (whole.title, whole.facts["finished"]) == ("The paper's tables and figures on demo", True)
+    assert "unfinished" not in as_markdown(whole)
 
 
 def test_a_simulated_audience_and_what_failed_are_said(order: Order, tmp_path: Path) -> None:
