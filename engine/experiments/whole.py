@@ -166,7 +166,8 @@ def stated(order: Order, planned: Sequence[Step], folder: Path) -> list[str]:
     kinds = [own_work(order, one.name)[0] for one in to_make] + [kind for one in to_make for kind in one.kinds]
     pace = Pace.of(order.home)
     known = any(pace.measured(kind) for kind in kinds)
-    source = "by what such work took here before, where it was measured" if known else "guessed for two cores that do nothing else"
+    guessed = "guessed for two cores that do nothing else"
+    source = "by what such work took here before, where it was measured" if known else guessed
     said.append(
         f"{len(to_make)} parts, {runs if missing else 'all runs are here'}, about "
         f"{minutes(sum(one.seconds for one in to_make))} in all ({source}). Interrupted, the same command goes on; one "
