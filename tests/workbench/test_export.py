@@ -1,6 +1,7 @@
 """`monoscope export --format vectors`: from a session to files that a serving system takes, and back by `adopt`."""
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -125,6 +126,12 @@ def test_what_cannot_be_exported_is_one_sentence(monoscope: Monoscope, served: s
         ((served, *VECTORS, out), "--with-users"),
         (("demo", *VECTORS, out), "Session demo holds no edit that changes a list"),
         (("nope", *VECTORS, out), "no run 'nope'"),
+        ((served, "--session", "another"), f"{served} is a session of run demo, and --session names another"),
+        (("demo", "--output", out / "deep" / "x.md"), f"There is no folder {out / 'deep'}"),
+        (("demo", "--format", "html", "--output", out / "x.html"), f"There is no folder {out}"),
+        (("demo", "--format", "svg", "--output", out / "x"), f"There is no folder {out}"),
+        (("demo", "--format", "csv", "--output", out / "x"), f"There is no folder {out}"),
+        (("demo", "--format", "nope"), "no export format 'nope'; there are html, md, json, csv, parquet, svg"),
         ((served, *VECTORS, out, "--rows", "some"), "'some' names no rows"),
         ((served, *VECTORS, out, "--file-format", "csv"), "no file format 'csv'"),
         ((served, *VECTORS, monoscope.home.root, "--with-users"), "other files"),
@@ -134,8 +141,62 @@ def test_what_cannot_be_exported_is_one_sentence(monoscope: Monoscope, served: s
         assert told in answer.err
         assert answer.err.count("\n") == 1
     assert not out.exists()
-    assert monoscope("export", served, "--format", "vectors").code == 2
+    mine = tmp_path / "mine.txt"
+    mine.write_text("mine")
+    for kind in ("svg", "csv"):
+        answer = monoscope("export", "demo", "--format", kind, "--output", mine)
+        assert (answer.code, answer.err.count("\n")) == (1, 1)
+        assert f"{mine} is a file, and" in answer.err
+    assert mine.read_text() == "mine"
+    for kind in ("vectors", "csv", "parquet", "svg"):
+        answer = monoscope("export", served, "--format", kind)
+        assert answer.code == 2
+        assert "--output" in answer.err
     assert monoscope("export", served, "--format", "md", "--with-users").code == 2
+
+
+def test_tables_of_a_session_are_written_by_its_name(monoscope: Monoscope, served: str, tmp_path: Path) -> None:
+    answer = monoscope("export", served, "--format", "csv", "--output", tmp_path / "out")
+    assert answer.code == 0, answer.err
+    told = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert (told["run"], told["session"]["name"]) == ("demo", served)
+    assert f"Wrote {len(told['files'])} tables" in answer.out
+    assert len((tmp_path / "out" / "edits.csv").read_text().splitlines()) == 1 + 3
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_the_commands_of_a_report_make_its_session_again(monoscope: Monoscope) -> None:
+    steer = ("steer", "demo", "--session", "first")
+    for words in (
+        (*steer, "--neuron", 3, "--users", "age_band = 'under 18'", "--add", -0.5),
+        (*steer, "--neuron", 5, "--item", "f001", "--set", 1.25, "--unit", "raw"),
+        (*steer, "--goal", "share(Horror)<=0.5x", "--users", "age_band = 'under 18'", "--neurons-at-most", 6),
+        ("labels", "demo", "set", 3, 'It\'s "mine"', "--session", "first"),
+        ("sessions", "note", "first", "--about", "neuron 3", "--", "-- odd: $HOME"),
+    ):
+        answer = monoscope(*words)
+        assert answer.code == 0, answer.err
+    told = monoscope("export", "first", "--format", "json").json
+    lines = [one["command"] for one in told["commands"] if one["command"]]
+    made = [line for line in lines if "datasets" not in line and "train" not in line and "export" not in line]
+    assert len(made) == 5
+    for line in made:
+        answer = monoscope(*["again" if word == "first" else word for word in shlex.split(line)[1:]])
+        assert answer.code == 0, (line, answer.err)
+    again = monoscope("export", "again", "--format", "json").json
+    assert again["edits"] == told["edits"]
+    assert again["session"]["sha256"] == told["session"]["sha256"]
+
+
+def test_vectors_of_a_run_without_edits_are_all_of_its_rows(monoscope: Monoscope, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    answer = monoscope("export", "demo", *VECTORS, out, "--rows", "all", "--with-users")
+    assert answer.code == 0, answer.err
+    told = json.loads((out / "manifest.json").read_text())
+    assert (told["edits"], told["effect"], told["users"]["changed"]) == ([], None, 0)
+    run, items = Run.open(monoscope.home, "demo"), read_table(out, "items")
+    assert items is not None
+    assert len(items.ids) == run.recommender.items.known.sum()
 
 
 @pytest.mark.long

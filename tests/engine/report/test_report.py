@@ -12,14 +12,18 @@ import pytest
 
 from engine.catalogue.fetch import NOT_OFFICIAL
 from engine.errors import HomeError
+from engine.experiments.drawing import Picture
 from engine.labels.metadata import NO_CONCEPT
+from engine.report import formats
 from engine.report.complete import complete
 from engine.report.document import About
 from engine.report.facts import notices
 from engine.report.markdown import as_json, as_markdown, escaped, schema
+from engine.report.pictures import Figure
 from engine.report.tables import tables_of, write_tables
 from engine.run import Run
 from engine.session import Label, Note, State
+from tests.engine.report.test_vectors import files_of_at_most
 
 OFF: dict[str, Any] = {"side": "users", "neuron": 4, "operation": "off", "amount": None, "unit": "p99"}
 SESSION = State(
@@ -209,3 +213,25 @@ def test_facts_for_programs_keep_to_the_published_schema(demo_run: Run, facts: d
         for name in ("session", "notes", "figures", "matrix", "together", "exported", "commands"):
             with pytest.raises(jsonschema.ValidationError):
                 jsonschema.validate({key: value for key, value in told.items() if key != name}, schema())
+
+
+def test_a_full_disk_leaves_earlier_figures_and_none_of_the_new(
+    demo_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drawn(size: int) -> list[Figure]:
+        parts = (("one", 10), ("two", size))
+        return [Figure(n, n, "Look.", Picture(n, b"x" * count, b"x" * count, n, ("a",), ((1,),))) for n, count in parts]
+
+    out = tmp_path / "out"
+    monkeypatch.setattr(formats, "figures_of", lambda *_: drawn(9000))
+    with files_of_at_most(4096), pytest.raises(HomeError, match="no figure was written"):
+        formats.write_pictures(demo_run, State(), "png", out, About())
+    assert not out.exists()
+    monkeypatch.setattr(formats, "figures_of", lambda *_: drawn(20))
+    formats.write_pictures(demo_run, State(), "png", out, About())
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert sorted(before) == ["one.md", "one.png", "two.md", "two.png"]
+    monkeypatch.setattr(formats, "figures_of", lambda *_: drawn(9000))
+    with files_of_at_most(4096), pytest.raises(HomeError, match="no figure was written"):
+        formats.write_pictures(demo_run, State(), "png", out, About())
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
