@@ -21,7 +21,7 @@ from engine.opening import sentences
 from engine.progress import Progress, silent
 from engine.report import again
 from engine.report.cards import CARDS_AT_MOST, Cards, chosen
-from engine.report.effects import USERS, USERS_OF_AN_ITEM, DoseCurve, Effect, K, doses, effects
+from engine.report.effects import USERS, USERS_OF_AN_ITEM, DoseCurve, Effect, K, cohort, doses, effects
 from engine.report.facts import report_facts, told_notes
 from engine.report.markdown import escaped
 from engine.report.pictures import Figure, figures
@@ -156,9 +156,11 @@ def _measured(inspector: Inspector, state: State, about: About) -> Measured:
     try:
         steering = run.steering(inspector.joined.catalogue)
         steps = steps_of(steering, state.edits, run.home.amounts(about.session or run.name))
-        alone, together = effects(steering, steps, about.with_users, state.cohorts)
+        conditions = (*state.cohorts, *[None] * len(steps))
+        asked = [cohort(steering, [one], of, about.with_users) for one, of in zip(steps, conditions, strict=False)]
+        alone, together = effects(steering, steps, asked, about.with_users)
         groups = [len(step.rows) if step.edit.on else 0 for step in steps]
-        curves = doses(steering, steps, state.cohorts, about.with_users)
+        curves = doses(steering, steps, asked, about.with_users)
         return Measured(steps, alone, together, curves, groups)
     except MonoscopeError as error:  # edits of another training, or without their amounts: the report says so
         return Measured([], [], None, [], [], str(error))

@@ -75,23 +75,24 @@ class DoseCurve:
         return f"users who see {self.item}", self.reach
 
 
-def effects(
-    steering: "Steering", steps: Sequence[Step], with_users: bool, cohorts: Sequence[str | None] = ()
-) -> tuple[list[Effect | None], Effect | None]:
-    """Each step alone (None: switched off), and the whole stack where more than one of it is on.
+Asked = tuple[np.ndarray, str | None]
+"""Numbers of users, and the condition that names them where that is to be told."""
 
-    `cohorts` are conditions, by step, of the users that an edit of items is measured on.
-    """
+
+def effects(
+    steering: "Steering", steps: Sequence[Step], cohorts: Sequence[Asked], with_users: bool
+) -> tuple[list[Effect | None], Effect | None]:
+    """Each step alone (None: switched off) on its cohort, and the whole stack where more than one of it is on."""
     alone = [
-        _effect(steering, [step], with_users, cohorts[n] if n < len(cohorts) else None) if step.edit.on else None
-        for n, step in enumerate(steps)
+        _effect(steering, [step], asked, with_users) if step.edit.on else None
+        for step, asked in zip(steps, cohorts, strict=True)
     ]
     on = [step for step in steps if step.edit.on]
-    return alone, _effect(steering, on, with_users) if len(on) > 1 else None
+    return alone, _effect(steering, on, cohort(steering, on), with_users) if len(on) > 1 else None
 
 
-def _effect(steering: "Steering", steps: Sequence[Step], with_users: bool, condition: str | None = None) -> Effect:
-    asked, condition = cohort(steering, steps, condition, with_users)
+def _effect(steering: "Steering", steps: Sequence[Step], whom: Asked, with_users: bool) -> Effect:
+    asked, condition = whom
     if len(asked) < SEGMENT_MINIMUM and not with_users:
         return Effect(len(asked), 0, None)
     users = measured_users(steering, steps, asked)
@@ -110,11 +111,13 @@ ARMS = ("before", "reconstruction", "after")
 
 def _reach(facts: dict[str, Any]) -> list[dict[str, Any]]:
     """Who sees the edited items, the most changed first."""
+    about = facts["collateral"]["about_items"]
     arms = zip(*(facts[arm]["reach"]["edited_items"] for arm in ARMS), strict=True)
     rows = [
         {"item_id": one[0]["item_id"], "title": one[0]["title"]}
         | {arm: {"users": row["users"]} for arm, row in zip(ARMS, one, strict=True)}
         for one in arms
+        if one[0]["item_id"] in about
     ]
     return sorted(rows, key=lambda row: -abs(row["after"]["users"] - row["before"]["users"]))[:REACHED]
 
@@ -129,7 +132,7 @@ def _shares(facts: dict[str, Any]) -> list[dict[str, Any]]:
 
 def cohort(
     steering: "Steering", steps: Sequence[Step], condition: str | None = None, with_users: bool = False
-) -> tuple[np.ndarray, str | None]:
+) -> Asked:
     """Whose lists tell the effect: the edited users'; where items are edited those that `condition` names, else all.
 
     The condition is None where it does not count: it holds for all, or for nobody any more, or it may not be told.
@@ -150,28 +153,24 @@ def cohort(
 
 def measured_users(steering: "Steering", steps: Sequence[Step], asked: np.ndarray) -> np.ndarray:
     """All of those that are asked for, or a sample; an edit and its curve have the same."""
-    items = any(step.edit.side == "items" for step in steps)
+    items = all(step.edit.side == "items" for step in steps)
     most = (USERS_OF_AN_ITEM if items else USERS) if _dot(steering) else USERS_OF_A_SLOW_SCORER
     return _sample(asked, most)
 
 
-def doses(
-    steering: "Steering", steps: Sequence[Step], cohorts: Sequence[str | None] = (), with_users: bool = False
-) -> list[DoseCurve]:
+def doses(steering: "Steering", steps: Sequence[Step], cohorts: Sequence[Asked], with_users: bool) -> list[DoseCurve]:
     """Curves of the session's edits of one neuron, each on its own; without any, of the purest concepts' neurons.
 
     An edit and its curve are measured on the same users, unless the scorer is slow.
     """
     found: list[DoseCurve | None] = []
-    for n, step in enumerate(steps):
-        if step.edit.on and isinstance(step.edit, Edit) and len(found) < DOSES:
-            asked, _ = cohort(steering, [step], cohorts[n] if n < len(cohorts) else None, with_users)
-            if len(asked) >= SEGMENT_MINIMUM:
-                varied = {"operation": "scale", "amount": 0.0} if step.edit.operation == "off" else {}
-                users, title = measured_users(steering, [step], asked), f"Edit {n + 1} alone: neuron {step.edit.neuron}"
-                found.append(
-                    _curve(steering, replace(step, edit=step.edit.model_copy(update=varied)), users, title, with_users)
-                )
+    for n, (step, (asked, _)) in enumerate(zip(steps, cohorts, strict=True)):
+        edit = step.edit
+        if edit.on and isinstance(edit, Edit) and len(found) < DOSES and len(asked) >= SEGMENT_MINIMUM:
+            if edit.operation == "off":
+                edit = edit.model_copy(update={"operation": "scale", "amount": 0.0})
+            users, title = measured_users(steering, [step], asked), f"Edit {n + 1} alone: neuron {edit.neuron}"
+            found.append(_curve(steering, replace(step, edit=edit), users, title, with_users))
     if not found:
         named = [one for one in steering.neurons if one.named_by is not None and one.p99_users]
         purest = sorted(named, key=lambda one: (-(one.purity20 or 0), one.q if one.q is not None else 1.0, one.neuron))
