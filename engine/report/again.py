@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.catalogue.named import own
 from engine.neurons.profile import SEGMENT_MINIMUM
 from engine.run import Run
 from engine.session import State
@@ -44,6 +45,9 @@ def of_run(run: Run) -> list[Command]:
         told = [(words, f"monoscope datasets fetch {dataset} --from ARCHIVE")]
     else:
         told = [("the data set", f"monoscope datasets fetch {dataset}")]
+    for one in own(run.home.dataset(run.manifest["dataset"]), "concept"):
+        where = f"--where {_quoted(one.where)}"
+        told.append(("a concept of the analyst's", f"monoscope concepts {dataset} add {_quoted(one.name)} {where}"))
     if run.manifest["recommender"].get("source") is not None:
         words = "the run, from the vectors that were adopted"
         return [*told, (words, f"monoscope adopt {dataset} --name {name} …")]
@@ -59,7 +63,7 @@ def of_session(
     Edits without one keep their place among the comments, so that a reader knows what is missing.
     """
     own = f"--session {shlex.quote(session)}"
-    told: list[Command] = []
+    told = _cohorts(run, edits)
     for number, edit in enumerate(edits, 1):
         if edit is None:
             words = f"edit {number} names users, or is for fewer than {SEGMENT_MINIMUM} or for nobody knows how many"
@@ -69,6 +73,19 @@ def of_session(
         if not edit.get("on", True):
             told.append(("which waits", f"monoscope sessions switch {shlex.quote(session)} {number} --off"))
     return [*told, *_labels(run, state, own), *_notes(session, notes)]
+
+
+def _cohorts(run: Run, edits: Sequence[Mapping[str, Any] | None]) -> list[Command]:
+    """The analyst's cohorts that edits are for, but for small ones and those that name users."""
+    dataset, used = run.manifest["dataset"], {edit.get("where") for edit in edits if edit is not None}
+    return [
+        (
+            "a cohort of the analyst's",
+            f"monoscope cohorts {dataset} add {_quoted(one.name)} --where {_quoted(one.where)}",
+        )
+        for one in own(run.home.dataset(dataset), "cohort")
+        if one.name in used and len(one.members) >= SEGMENT_MINIMUM and "user_id" not in one.where.casefold()
+    ]
 
 
 def _quoted(text: str) -> str:

@@ -11,10 +11,11 @@ import pyarrow.parquet
 import pytest
 
 from engine.catalogue.fetch import NOT_OFFICIAL
+from engine.catalogue.named import Named
 from engine.errors import HomeError
 from engine.experiments.drawing import Picture
 from engine.labels.metadata import NO_CONCEPT
-from engine.report import formats
+from engine.report import again, formats
 from engine.report.complete import complete
 from engine.report.document import About
 from engine.report.facts import notices
@@ -103,10 +104,32 @@ def test_the_session_is_made_again_by_the_commands_of_its_report(demo_run: Run, 
     assert [line.split()[1] for line in commands if line][:2] == ["datasets", "train"]
     steer = [line for line in commands if line and line.startswith("monoscope steer")]
     assert len(steer) == 3  # of five: one is for few users, of one nobody knows for how many
-    again = complete(demo_run, replace(SESSION, labels=dict(SESSION.labels)), About("other"), short=True)
-    assert again["session"]["sha256"] == facts["session"]["sha256"]
+    same = complete(demo_run, replace(SESSION, labels=dict(SESSION.labels)), About("other"), short=True)
+    assert same["session"]["sha256"] == facts["session"]["sha256"]
     changed = complete(demo_run, replace(SESSION, notes=()), About("mine"), short=True)
     assert changed["session"]["sha256"] != facts["session"]["sha256"]
+
+
+def test_concepts_and_cohorts_of_ones_own_are_among_the_commands_unless_they_tell_of_single_users(
+    demo_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = tuple(range(12))
+    mine = {
+        "concept": [Named("concept", "Long noir", "has('Film-Noir')", "", many)],
+        "cohort": [
+            Named("cohort", "Fans", "share('Horror') >= 0.3", "", many),
+            Named("cohort", "Few", "share('Horror') >= 0.9", "", (1, 2)),
+            Named("cohort", "Named", "user_id < 'v0100'", "", many),
+            Named("cohort", "Unused", "age_band = 'under 18'", "", many),
+        ],
+    }
+    monkeypatch.setattr(again, "own", lambda _folder, kind: mine[kind])
+    assert ("monoscope concepts demo add 'Long noir' --where \"has('Film-Noir')\"") in dict(
+        again.of_run(demo_run)
+    ).values()
+    edits = [{**OFF, "where": name} for name in ("Fans", "Few", "Named")]
+    lines = [line for _, line in again.of_session(demo_run, "s", State(), edits, ()) if "cohorts" in line]
+    assert lines == ["monoscope cohorts demo add Fans --where \"share('Horror') >= 0.3\""]
 
 
 def test_a_rejected_name_is_none_and_numbers_of_labels_add_up(facts: dict[str, Any]) -> None:
