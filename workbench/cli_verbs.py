@@ -20,7 +20,7 @@ CHOICES: dict[str, str] = {
     "--unit": "p99 raw",
     "--serve": "change decoded all-decoded",
     "--operation": "set add scale cap",
-    "export --format": "html md json svg png vectors",
+    "export --format": "html md json csv parquet svg png vectors",
     "compare --format": "html md json",
     "--rows": "changed all",
     "--file-format": "parquet npy safetensors",

@@ -199,6 +199,7 @@ def _concept_panel(profile: ConceptProfile) -> Callable[["Axes"], None]:
         axes.bar(range(m), profile.means, width=0.8, color=colours)
         axes.plot(range(m), profile.catalogue, color=INK, linewidth=1.1, marker=".", markersize=3, label="catalogue")
         axes.annotate(f"{peak}", (peak, profile.means[peak]), (0, 2), textcoords="offset points", ha="center", size=8)
+        _largest(axes)
         axes.set(title=f"{shortened(profile.concept)} items", xlabel="neuron", ylabel="mean activation")
         axes.margins(x=0.01, y=0.12)
         axes.set_ylim(bottom=0)
@@ -214,6 +215,7 @@ def _neuron_panel(profile: NeuronProfile) -> Callable[["Axes"], None]:
         found = sorted((pair for pair in named if np.isfinite(pair[0])), key=lambda pair: -pair[0])[:NAMES_SHOWN]
         _named_bars(axes, [name for _, name in found], [mean for mean, _ in found])
         axes.axvline(profile.catalogue, color=INK, linewidth=1.1, label="catalogue")
+        _largest(axes)
         axes.set(title=_title(profile.neuron, profile.label), xlabel="mean activation")
         axes.legend(loc="lower right", handlelength=1.2)
 
@@ -232,6 +234,11 @@ def _tags_panel(tagged: TagCounts) -> Callable[["Axes"], None]:
         axes.legend(loc="lower right")
 
     return draw
+
+
+def _largest(axes: "Axes") -> None:
+    """What the colour of one bar means, in the legend."""
+    axes.plot([], [], linestyle="none", marker="s", color=VERMILION, label="largest")
 
 
 def _expectation(axes: "Axes", x: Sequence[float], y: Sequence[float]) -> None:

@@ -30,7 +30,7 @@ from engine.experiments.published import published
 from engine.experiments.table1 import column, wanted_runs
 from engine.experiments.trained import Model, Wanted, plan, trained
 from engine.home import Home, make_folder, write_whole
-from engine.neurons.profile import concept_means, decade_shares, most_active
+from engine.neurons.profile import concept_means, decade_shares, most_active, purest_neurons
 from engine.neurons.standing import panel
 from engine.neurons.table import ConceptItems
 from engine.progress import Progress, part, silent
@@ -43,6 +43,9 @@ FIGURE3_NEURONS, TAGS_SHOWN = 4, 12
 RECIPES: tuple[Literal["best", "paper"], ...] = ("best", "paper")
 NESTED: tuple[tuple[Literal["best", "paper"], str], ...] = (("best", "random"), ("best", "ica"), ("paper", "random"))
 """Recipes and starts of the Matryoshka dictionaries; ICA is the best recipe's own."""
+
+
+NOT_PRINTED = "The paper has a picture alone here and prints no figure to set ours beside."
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,7 @@ def _shown(order: Order) -> list[Wanted]:
 
 def _figure2(order: Order, progress: Progress) -> Reproduced:
     across, within = FIGURE2[published().domain(order.dataset)]
-    words = "Mean activations and tags, each beside the catalogue's mean."
+    words = f"Mean activations and tags, each beside the catalogue's mean. {NOT_PRINTED}"
     return _pictured("figure2", order, lambda _, loaded: _activations(loaded, across, within), words, progress)
 
 
@@ -170,7 +173,7 @@ def _activations(loaded: "_Loaded", across: Sequence[str], within: Sequence[str]
 
 
 def _figure3(order: Order, progress: Progress) -> Reproduced:
-    words = f"The {FIGURE3_NEURONS} neurons furthest from the catalogue in some decade, top 200 items."
+    words = f"The {FIGURE3_NEURONS} neurons furthest from the catalogue in some decade, top 200 items. {NOT_PRINTED}"
     return _pictured("figure3", order, _decades, words, progress)
 
 
@@ -276,10 +279,10 @@ class _Loaded:
         )
 
     def purest(self, name: str) -> int:
-        """The neuron whose 20 most active items carry a concept most."""
+        """The neuron whose 20 most active items carry a concept most, the most selective of several."""
         member = next(concept.member for concept in self.panel if concept.name == name)
-        tops = [most_active(self.z_im[:, j], self.eligible, 20) for j in range(self.z_im.shape[1])]
-        return int(np.argmax([member[top].sum() / 20 for top in tops]))
+        (found,) = purest_neurons(self.z_im, self.eligible, member[None])
+        return found.neuron
 
 
 def _pictured(

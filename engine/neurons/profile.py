@@ -51,6 +51,15 @@ def quantile_steps(z_n: np.ndarray, eligible: np.ndarray, each: int = 3) -> list
 
 
 @dataclass(frozen=True)
+class Purest:
+    """A concept's purest neuron; `lift`: its mean activation over the concept, as a multiple of that over all items."""
+
+    neuron: int
+    purity: float
+    lift: float
+
+
+@dataclass(frozen=True)
 class Histogram:
     """Activations in equal bins from 0 to the largest; `edges` has one more entry than `counts`.
 
@@ -73,6 +82,19 @@ def histogram(z_n: np.ndarray, eligible: np.ndarray, bins: int = BINS) -> Histog
         return Histogram(len(values), zeros, (), ())
     counts, edges = np.histogram(positive, bins=bins, range=(0.0, float(positive.max())))
     return Histogram(len(values), zeros, tuple(map(float, edges)), tuple(map(int, counts)))
+
+
+def purest_neurons(z_im: np.ndarray, eligible: np.ndarray, member_ci: np.ndarray, depth: int = 20) -> list[Purest]:
+    """For each concept the neuron whose `depth` most active items carry it most, with how selective it is.
+
+    Of several as pure, the one whose mean activation over the concept is the most times its mean over all items.
+    """
+    means, catalogue = concept_means(z_im, eligible, member_ci)
+    lift = np.nan_to_num(means) / np.maximum(catalogue, 1e-12)
+    tops = [most_active(z_im[:, j], eligible, depth) for j in range(z_im.shape[1])]
+    purity = np.array([[member[top].sum() / depth for top in tops] for member in member_ci])
+    chosen = [max(range(len(tops)), key=lambda j: (purity[c, j], lift[c, j])) for c in range(len(member_ci))]
+    return [Purest(j, float(purity[c, j]), float(lift[c, j])) for c, j in enumerate(chosen)]
 
 
 def concept_means(z_im: np.ndarray, eligible: np.ndarray, member_ci: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

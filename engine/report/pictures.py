@@ -11,7 +11,7 @@ import numpy as np
 from engine.experiments.drawing import BLUE, FAINT, INK, VERMILION, Picture, Value, grid, picture, shortened
 from engine.experiments.figures import ConceptProfile, DecadeProfile, NeuronProfile, figure2, figure3
 from engine.experiments.frontier import MEASURES, MODEL_NAMES, BetaCurve, Tradeoff, figure4, pareto
-from engine.neurons.profile import concept_means, decade_shares
+from engine.neurons.profile import concept_means, decade_shares, purest_neurons
 from engine.neurons.standing import panel
 from engine.report.effects import DoseCurve, K
 from engine.run import Run
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 PROFILES, DECADES, PANEL = 2, 4, 30
 """Concepts and neurons of the profiles, neurons of the decades, concepts of the comparison."""
+HALF = 0.5
+"""Purity from which on a neuron can be shown as a concept's."""
 READING, DEPTH = "split-half", "20"
 
 
@@ -97,8 +99,9 @@ def _profiles(inspector: "Inspector") -> Figure:
     title = "Concepts across neurons, and neurons across concepts"
     meaning = (
         "Above, how active every neuron is on the items of one concept; below, how active one neuron is on the items "
-        "of every concept. A neuron that stands for a concept alone towers over the line of the whole catalogue (the "
-        "paper's Figure 2)."
+        "of every concept; the line is the mean over the whole catalogue. The neurons are the purest of their concepts "
+        "(by their 20 most active items); one that stands for its concept alone has it first, well above the line (the "
+        "paper's Figure 2). The largest bar is orange: over all items of a concept it can be another neuron's."
     )
     joined = inspector.joined
     among = [] if joined is None else panel(joined.concepts, inspector.eligible)
@@ -106,16 +109,15 @@ def _profiles(inspector: "Inspector") -> Figure:
         return Figure("profiles", title, meaning, None, inspector.missing or "no concept has enough items")
     names = [concept.name for concept in among]
     means, catalogue = concept_means(inspector.z_im, inspector.eligible, np.array([one.member for one in among]))
-    named = [one for one in inspector.run.neurons if one.named_by in names]
-    purest = sorted(named, key=lambda one: (-(one.purity50 or 0.0), one.neuron))
-    first = list({one.named_by: one for one in reversed(purest)}.values())[::-1][:PROFILES]
+    purest = purest_neurons(inspector.z_im, inspector.eligible, np.array([one.member for one in among]))
+    order = sorted(range(len(names)), key=lambda c: (-purest[c].purity, -purest[c].lift, names[c]))
+    # A neuron that is the purest of several concepts is drawn for the one that it is the most selective of.
+    first = list({purest[c].neuron: c for c in reversed(order) if purest[c].purity >= HALF}.values())[::-1][:PROFILES]
     if not first:
-        return Figure("profiles", title, meaning, None, "no neuron is named by a genre, tag or era")
-    concepts = [ConceptProfile(str(one.named_by), means[names.index(str(one.named_by))], catalogue) for one in first]
-    neurons = [
-        NeuronProfile(one.neuron, one.named_by, names, means[:, one.neuron], float(catalogue[one.neuron]))
-        for one in first
-    ]
+        return Figure("profiles", title, meaning, None, "no neuron stands for a genre, tag or era")
+    concepts = [ConceptProfile(names[c], means[c], catalogue) for c in first]
+    profiled = [(purest[c].neuron, names[c]) for c in first]
+    neurons = [NeuronProfile(j, name, names, means[:, j], float(catalogue[j])) for j, name in profiled]
     return Figure("profiles", title, meaning, replace(figure2(concepts, neurons), name="profiles"))
 
 

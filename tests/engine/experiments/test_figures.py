@@ -105,6 +105,7 @@ def test_figure_2_names_the_peak_and_the_runner_up() -> None:
     assert "Horror: neuron 1 is the most active on average, 2.50 (catalogue 0.25), then neuron 2, 0.75." in drawn.alt
     assert "Neuron 2, Sci-Fi: most active on Sci-Fi, 3.40, then Drama, 0.10" in drawn.alt
     assert "electronic 40, house 20" in drawn.alt
+    assert texts(drawn).count("largest") == 2  # what the colour of a bar means, above and in the middle
 
 
 def test_a_concept_without_items_is_unknown_and_not_drawn() -> None:

@@ -7,6 +7,7 @@ from engine.neurons.profile import (
     histogram,
     most_active,
     near_neurons,
+    purest_neurons,
     quantile_steps,
     segments,
 )
@@ -134,3 +135,17 @@ def test_near_neurons_are_those_of_like_direction_with_the_overlap_of_their_item
     assert told[0].cosine == pytest.approx(2 / np.hypot(2, 0.1))
     assert [one.jaccard for one in told] == [pytest.approx(1 / 3), 0, 0]
     assert near_neurons(w, 0 * z, np.ones(4, bool), 0, k=1)[0].jaccard is None
+
+
+def test_of_neurons_as_pure_the_most_selective_stands_for_a_concept() -> None:
+    random = np.random.default_rng(5)
+    member_ci = np.zeros((2, 200), bool)
+    member_ci[0, :60], member_ci[1, 60:90] = True, True
+    broad = np.concatenate([np.linspace(3, 2, 60), np.full(140, 1.5)])  # its top 20 are of the first, and all fire
+    sharp = np.concatenate([np.linspace(2, 1, 60), random.random(140) * 0.1])
+    second = np.where(member_ci[1], 1.0, 0.0) + random.random(200) * 0.01
+    z_im = np.stack([broad, sharp, second], axis=1)
+    first, other = purest_neurons(z_im, np.ones(200, bool), member_ci)
+    assert (first.neuron, first.purity) == (1, 1.0)  # by number it would be 0
+    assert first.lift == pytest.approx(sharp[:60].mean() / sharp.mean())
+    assert (other.neuron, other.purity) == (2, 1.0)
