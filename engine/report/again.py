@@ -56,23 +56,33 @@ def of_run(run: Run) -> list[Command]:
 
 
 def of_session(
-    run: Run, session: str, state: State, edits: Sequence[Mapping[str, Any] | None], notes: Sequence[Any]
+    run: Run,
+    session: str,
+    state: State,
+    edits: Sequence[Mapping[str, Any] | None],
+    notes: Sequence[Any],
+    cohorts: Sequence[str | None],
 ) -> list[Command]:
     """The commands that make the session; `edits` as a session keeps them, None for one that may not be told.
 
+    `cohorts` has for each edit the condition of those whom it was measured on, None where that is whom it is for.
+
     Edits without one keep their place among the comments, so that a reader knows what is missing.
     """
-    own = f"--session {shlex.quote(session)}"
+    own_session = f"--session {shlex.quote(session)}"
     told = _cohorts(run, edits)
-    for number, edit in enumerate(edits, 1):
+    for number, (edit, cohort) in enumerate(zip(edits, cohorts, strict=True), 1):
         if edit is None:
             words = f"edit {number} names users, or is for fewer than {SEGMENT_MINIMUM} or for nobody knows how many"
             told.append((f"{words}: it is told with --with-users alone", ""))
             continue
-        told.append((f"edit {number}", f"monoscope steer {shlex.quote(run.name)} {_steer(edit)} {own}"))
+        measured = f"--cohort {_quoted(cohort)} " if cohort else ""
+        told.append(
+            (f"edit {number}", f"monoscope steer {shlex.quote(run.name)} {_steer(edit)} {measured}{own_session}")
+        )
         if not edit.get("on", True):
             told.append(("which waits", f"monoscope sessions switch {shlex.quote(session)} {number} --off"))
-    return [*told, *_labels(run, state, own), *_notes(session, notes)]
+    return [*told, *_labels(run, state, own_session), *_notes(session, notes)]
 
 
 def _cohorts(run: Run, edits: Sequence[Mapping[str, Any] | None]) -> list[Command]:

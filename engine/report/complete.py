@@ -73,6 +73,7 @@ def _edit(number: int, shown: Mapping[str, Any], edit: Mapping[str, Any] | None)
     small = shown["small"]
     return {
         "number": number + 1,
+        "title": shown["title"],
         "what": shown["what"],
         "how": shown["amount"],
         "whom": shown["whom"],

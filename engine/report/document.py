@@ -119,7 +119,7 @@ def document(
         "settings": toml(facts["config"]),
         "commands": [
             *again.of_run(run),
-            *again.of_session(run, session, state, told, notes),
+            *again.of_session(run, session, state, told, notes, [one["condition"] for one in edits]),
             ("this report", _export(run, session, about)),
         ],
         "contents": CONTENTS,
@@ -191,6 +191,7 @@ def _edits(run: Run, facts: Mapping[str, Any], measured: Measured, about: About)
                 "on": edit.get("on", True),
                 "small": small,
                 "told": not (small or unseen or (users and edit.get("ids") and not about.with_users)),
+                "condition": effect.condition if effect is not None and effect.facts is not None else None,
                 "effect": effect,
                 "rows": rows,
             }

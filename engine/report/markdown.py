@@ -197,10 +197,8 @@ def _edits(facts: Mapping[str, Any]) -> str:
     if facts["edits_problem"]:
         parts.append(f"**What they do could not be measured: {escaped(facts['edits_problem'])}**")
     for edit in facts["edits"]:
-        words = ": ".join(map(escaped, filter(None, (edit["what"], edit["how"]))))
-        rows = f" ({edit['rows']:,})" if edit["rows"] and not edit["whom"].startswith("items") else ""
-        off = " It is switched off." if not edit["on"] else ""
-        parts.append(f"### Edit {edit['number']}. {words}\n\nFor {escaped(edit['whom'])}{rows}.{off}")
+        off = "" if edit["on"] else "\n\nIt waits, so it changes nothing."
+        parts.append(f"### Edit {edit['number']}. {escaped(edit['title'])}{off}")
         if edit["effect"]:
             parts.append(_effect(edit["effect"]))
     if facts["together"]:
@@ -224,12 +222,14 @@ def _effect(effect: Mapping[str, Any]) -> str:
     if side["rbo_of_the_rest"] is not None:
         of = _joined([escaped(one) for one in effect["meant"]])
         rest = f" Without {of}, what the edit is about, the RBO is {_number(side['rbo_of_the_rest'])}."
+    whose = f" ({escaped(effect['condition'])})" if effect["condition"] else ""
     filtered = ""
     if side["users_filtered"] != 0:
         filtered = f" A filter serves {_count(side['users_filtered'])} users whom no edit brings to the goal."
     return (
         _table(("", "without edits", "reconstructed", "edited"), rows)
-        + f"\n\nMeasured on {_count(effect['users'])} users; the lists of {_count(side['lists_changed'])} change."
+        + f"\n\nMeasured on {_count(effect['users'])} users{whose}; "
+        + f"the lists of {_count(side['lists_changed'])} change."
         + rest
         + filtered
     )

@@ -40,6 +40,7 @@ SESSION = State(
         {**OFF, "where": "age_band = 'under 18'"},
         {"side": "items", "neuron": 5, "operation": "set", "amount": 1.0, "unit": "p99", "ids": ["f001"]},
     ),
+    cohorts=(None, None, None, None, "age_band = 'under 18'"),
     watched=("v0003",),
     notes=(Note("Looks right.", "neuron 3"), Note("Asked v0004 in person.", "user v0004")),
     scores={1: {"detection": {"kind": "detection", "figures": {"value": 0.9}}}},
@@ -81,6 +82,8 @@ def test_markdown_is_short_and_tells_every_edit_with_its_effect(facts: dict[str,
     assert "- Looks right. (neuron 3)" in text
     assert "\n# edit 1\nmonoscope steer demo --neuron 3 --users true --add=1.5 --session mine\n" in text
     assert "--users \"age_band = 'under 18'\"" in text
+    assert "--item f001 --set=1.0 --cohort \"age_band = 'under 18'\" --session mine\n" in text
+    assert f"Measured on {facts['edits'][4]['effect']['users']:,} users (age\\_band = 'under 18');" in text
     assert facts["session"]["sha256"] in text
     assert text.count("**Neuron ") == len({1, 3, 4, 5})  # top items of edited and decided ones alone
 
@@ -128,7 +131,7 @@ def test_concepts_and_cohorts_of_ones_own_are_among_the_commands_unless_they_tel
         again.of_run(demo_run)
     ).values()
     edits = [{**OFF, "where": name} for name in ("Fans", "Few", "Named")]
-    lines = [line for _, line in again.of_session(demo_run, "s", State(), edits, ()) if "cohorts" in line]
+    lines = [line for _, line in again.of_session(demo_run, "s", State(), edits, (), [None] * 3) if "cohorts" in line]
     assert lines == ["monoscope cohorts demo add Fans --where \"share('Horror') >= 0.3\""]
 
 
