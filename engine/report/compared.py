@@ -8,6 +8,7 @@ from engine.experiments.frontier import pareto
 from engine.neurons.matching import SAME
 from engine.report.blocks import Block, Document, Drawing, Heading, Listing, Table, Words, safe
 from engine.report.earlier import COMPARED
+from engine.report.facts import notices
 
 if TYPE_CHECKING:
     from engine.run import Run
@@ -20,7 +21,7 @@ def compared_document(runs: Sequence["Run"], facts: dict[str, Any] | None = None
     facts = facts or compared(runs)
     blocks: list[Block] = [
         Words(str(facts["comparable"])),
-        *(Words(f"{name}: {notice}.", strong=True) for name, notice in _notices(facts["runs"])),
+        *(Words(f"Note: {notice}", strong=True) for notice in _notices(runs)),
         Heading("Fidelity against interpretability"),
         *_plane(facts),
         *_overview(facts["runs"]),
@@ -41,9 +42,9 @@ def compared_document(runs: Sequence["Run"], facts: dict[str, Any] | None = None
     return Document(f"{names}{COMPARED}", blocks, facts)
 
 
-def _notices(rows: Sequence[Facts]) -> list[tuple[str, str]]:
-    found = {str(row["dataset"]): str(row["notice"]).rstrip(".") for row in rows if row["notice"]}
-    return list(found.items())
+def _notices(runs: Sequence["Run"]) -> list[str]:
+    """What must not be missed of the data of any run, each sentence once."""
+    return list(dict.fromkeys(one for run in runs for one in notices({**run.manifest, "notes": ()})))
 
 
 def _plane(facts: Facts) -> list[Block]:

@@ -16,7 +16,7 @@ from engine.report.html import TEMPLATES, environment, inline_svg
 from engine.report.markdown import as_json
 from engine.report.pictures import Figure
 
-_FIGURE = re.compile(r"[-+]?[\d.,]+[%*]?( [-+]?[\d.,]+\*?)*( \[.*\])?|–|")
+_FIGURE = re.compile(r"[-+]?[\d.,]+[%*]?(/[\d.,]+)?( [-+]?[\d.,]+\*?)*( \[.*\])?|–|")
 """A cell of numbers, perhaps with an interval, or unknown."""
 
 
@@ -28,6 +28,7 @@ def as_page(document: Document) -> str:
         .get_template("blocks.html")
         .render(
             title=document.title,
+            heading=unbroken(document.title),
             version=__version__,
             script=None,
             exported=exported(),
@@ -70,7 +71,9 @@ def _plain(blocks: Sequence[Block]) -> list[dict[str, Any]]:
         match block:
             case Heading(text, level):
                 section = text
-                found.append({"kind": "heading", "text": text, "level": level, "anchor": _anchor(text) * (level == 2)})
+                found.append(
+                    {"kind": "heading", "text": unbroken(text), "level": level, "anchor": _anchor(text) * (level == 2)}
+                )
             case Words(text, strong):
                 found.append({"kind": "words", "text": text, "strong": strong})
             case Listing(items):

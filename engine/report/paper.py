@@ -23,7 +23,9 @@ from engine.report.blocks import (
     read_markdown,
 )
 from engine.report.documents import FORMATS, write_document
+from engine.report.facts import notices
 
+NOTICES = ("notice", "source_notice")
 TITLES = {
     "table1": "Table 1: purity of concept neurons",
     "figure2": "Figure 2: what neurons respond to",
@@ -55,7 +57,7 @@ def paper_document(order: Order, parts: Sequence[Part], folder: Path) -> Documen
     """Everything that lies in `folder` for the data set, part by part."""
     facts = published()
     with Catalogue.open(order.home, order.dataset) as catalogue:
-        notices = [catalogue.meta[name] for name in ("notice", "source_notice") if catalogue.meta[name]]
+        about = {"dataset": order.dataset, "notes": (), **{name: catalogue.meta[name] for name in NOTICES}}
     kept = {one.name: Kept.read(folder, one.name) for one in parts if one.here}
     found = differences({name: one.facts for name, one in kept.items()})
     seeds = ", ".join(str(seed) for seed in order.seeds)
@@ -68,7 +70,7 @@ def paper_document(order: Order, parts: Sequence[Part], folder: Path) -> Documen
             "one run and no spread. Published figures are those that it prints or its released notebooks hold; where "
             "it has a picture alone, that is said."
         ),
-        *(Words(f"Note: {notice}", strong=True) for notice in notices),
+        *(Words(f"Note: {notice}", strong=True) for notice in notices(about)),
         Heading("What is here"),
         Table(("part", "state", "why"), [[TITLES[one.name], one.state, one.reason or ""] for one in parts]),
         Heading("Where we differ, and why"),

@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from engine.catalogue.fetch import NOT_OFFICIAL
 from engine.compared import compared, matched, point, settings, standings_of
 from engine.experiments.frontier import Tradeoff, dominators, front
 from engine.home import Home
 from engine.neurons.matching import SAME, random_directions
 from engine.progress import silent
-from engine.report.blocks import Document, Table
-from engine.report.compared import again_words, found_again, matching_words, others_words
+from engine.report.blocks import Document, Heading, Table, as_markdown
+from engine.report.compared import again_words, compared_document, found_again, matching_words, others_words
 from engine.report.documents import as_page
 from engine.run import Run
 from engine.train import train
@@ -141,9 +142,18 @@ def test_a_concept_can_go_while_its_neuron_stays() -> None:
     assert again_words({"found_again": None}) == "not found again"
 
 
+def test_the_archive_that_is_not_official_is_told_in_a_sentence(demo_run: Run) -> None:
+    copy = replace(demo_run, manifest={**demo_run.manifest, "source_notice": NOT_OFFICIAL})
+    words = as_markdown(compared_document([copy, copy], compared([copy, copy])))
+    assert words.count("**Note: The archive that demo was made of is not the official one") == 1
+
+
 def test_names_with_hyphens_are_not_broken_on_a_page() -> None:
     table = Table(("neuron of ml-1m-mf", "x"), [["<a-b> c", "1"]])
-    page = as_page(Document("Runs", [table]))
+    page = as_page(Document("ml-1m-mf and b", [Heading("of ml-1m-mf"), table]))
+    assert "<title>ml-1m-mf and b</title>" in page
+    assert '<h1><span class="w">ml-1m-mf</span> and b</h1>' in page
+    assert 'of <span class="w">ml-1m-mf</span></h2>' in page
     assert 'neuron of <span class="w">ml-1m-mf</span>' in page
     assert '<span class="w">&lt;a-b&gt;</span> c' in page
     assert ".w { white-space: nowrap; }" in page
