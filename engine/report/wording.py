@@ -1,7 +1,7 @@
 """Edits, settings and numbers in words, by one rule for every format of the report.
 
-A share that is read against 1 (purity, RBO, hit rate) is a plain number; one that is read against a hundred (places of
-lists, users, items, base rates) is a percentage as "23.2%". A minus is a minus sign, and 0 has none.
+A measure that is read against 1 (purity and its base rate, RBO, hit rate) is a plain number; a share of users, of items
+or of lists' places is a percentage as "23.2%". A minus is a minus sign, and 0 has none.
 """
 
 import json

@@ -10,10 +10,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 
 from engine.errors import HomeError
 from engine.home import Home
-from engine.report.document import About, document
+from engine.report.document import About, _matrix, document
+from engine.report.facts import report_facts
 from engine.report.formats import render, write_pictures
 from engine.report.html import as_html, count, num, signed, small
 from engine.run import Run
@@ -22,7 +24,7 @@ from engine.session import Label, Note, State
 EVIL = "<script>alert('x')</script> & \"Ünïcode\" 浜崎"
 VOID = {"meta", "link", "input"}
 STATE = State(
-    labels={0: Label(EVIL, "human", None, None, None, "t")},
+    labels={0: Label(EVIL, "human", None, None, None, "t"), 1: Label("Wrong Name", "rejected", None, None, "why", "t")},
     edits=(
         {"side": "users", "neuron": 3, "operation": "add", "amount": 1.5, "unit": "p99"},
         {"side": "users", "neuron": 4, "operation": "off", "ids": ["v0001", "v0002"]},
@@ -138,6 +140,51 @@ def test_every_edit_comes_with_its_effect_and_one_that_waits_without(demo_run: R
     assert "It waits, so it changes nothing." in page
     rbo = told["together"].facts["collateral"]["rbo"]
     assert f"lists keep an RBO of {rbo:.2f}" in page
+
+
+def test_a_label_that_was_rejected_is_shown_as_such_and_names_nothing(page: str) -> None:
+    card = card_of(page, 1)
+    assert "Neuron 1: no name" in card
+    assert "“Wrong Name” was rejected in this session" in card
+    assert "rejected: Wrong Name" in page
+    assert "why" not in re.findall(r"[a-z]+", card)
+
+
+def test_a_card_names_the_concept_of_every_purity_or_leaves_it_out(demo_run: Run, page: str) -> None:
+    halves = {neuron.half_concept for neuron in demo_run.neurons}
+    assert None in halves
+    assert len(halves) > 2
+    for neuron in demo_run.neurons:
+        card = card_of(page, neuron.neuron)
+        assert ("chosen on one half of the items" in card) == bool(neuron.half_concept and neuron.concept)
+        if neuron.half_concept and neuron.concept:
+            assert f"{escape(neuron.half_concept)} chosen on one half" in card
+
+
+def test_headings_of_edits_name_the_neuron_and_whom_it_is_for(demo_run: Run, page: str) -> None:
+    name = next(one["name"] for one in report_facts(demo_run, STATE)["neurons"] if one["neuron"] == 3)
+    assert f"Edit 1. Neuron 3, {escape(name)}: moved by +1.50 units for all 2,000 users</h3>" in page
+    title = escape(demo_run.texts["title"][demo_run.recommender.items.place["f001"]])
+    assert re.search(rf"Edit 3\. Neuron 5[^<]*: set to 1\.00 units for {re.escape(title)}</h3>", page)
+    assert f"<strong>{title} is in the lists of " in page
+
+
+def test_every_purest_neuron_of_a_concept_is_framed_and_none_of_a_missing_one(demo_run: Run) -> None:
+    told = document(demo_run, State(), About(), short=True)
+    matrix = _matrix(demo_run, [neuron.neuron for neuron in demo_run.neurons])
+    assert matrix is not None
+    assert all(row["purest"] is None for row in matrix["rows"] if not row["reached"])
+    assert not all(row["reached"] for row in matrix["rows"])
+    first = next(row for row in matrix["rows"] if row["reached"])
+    first["purity"] = [first["purest"]] * 3 + [0.0] * (len(matrix["neurons"]) - 3)
+    page = as_html({**told, "matrix": matrix})
+    others = sum(row["purity"].count(row["purest"]) for row in matrix["rows"] if row["reached"] and row is not first)
+    assert page.count('<td class="best"') == others + 3
+
+
+def card_of(page: str, neuron: int) -> str:
+    start = page.index(f'<h3 id="neuron-{neuron}"')
+    return page[start : page.index("</article>", start)]
 
 
 def test_the_figures_are_those_of_the_run(demo_run: Run, page: str) -> None:
