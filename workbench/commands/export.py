@@ -43,7 +43,9 @@ def export(
         bool, typer.Option("--overwrite", help="Write over a file that is no earlier report; one that is gives way.")
     ] = False,
     session: SessionName = None,
-    rows: Annotated[str | None, typer.Option(help="Vectors that are written: changed (default), or all.")] = None,
+    rows: Annotated[
+        str | None, typer.Option(help="Vectors that are written: changed by edits (default), or all.")
+    ] = None,
     file_format: Annotated[
         str | None, typer.Option(help="Files of vectors: parquet (default), npy or safetensors.")
     ] = None,
@@ -59,9 +61,9 @@ def export(
     else; md, which goes to the screen without --output, is short; json holds everything that the page does, and csv and
     parquet are a file for each of its tables, with their columns in manifest.json; svg and png are a file for each of
     its figures, with its numbers beside. A report takes the place of an earlier one; any other file that is there is
-    left alone without --overwrite. Vectors come with their ids, biases and
-    scorer, whom a filter serves, and a manifest of the edits, their measured effect and the files' hashes;
-    `monoscope adopt` reads them.
+    left alone without --overwrite. Vectors come with their ids, biases and scorer, whom a filter serves, and a manifest
+    of the edits, their measured effect and the files' hashes; `monoscope adopt` reads them. Without edits, --rows all
+    writes everyone's and everything's.
     """
     run, session = _opened(ctx, name, session)
     if kind == "vectors":
