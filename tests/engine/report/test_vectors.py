@@ -305,12 +305,17 @@ def test_ids_of_users_leave_only_where_that_was_asked_for(steering: Steering, tm
     assert not ids & set((out / "manifest.json").read_text().replace('"', " ").split())
 
 
-def test_edits_that_move_nothing_and_edits_that_wait_are_nothing_to_export(steering: Steering, tmp_path: Path) -> None:
+def test_edits_that_move_nothing_and_edits_that_wait_leave_nothing_but_all_rows_to_export(
+    steering: Steering, tmp_path: Path
+) -> None:
     idle = on_users(steering).model_copy(update={"amount": 0.0})
     for steps in ([], steering.steps([idle]), steering.steps([on_users(steering, on=False)])):
         with pytest.raises(NothingMoves):
-            write_vectors(steering, steps, tmp_path / "out", ALL, ABOUT)
-    assert not (tmp_path / "out").exists()
+            write_vectors(steering, steps, tmp_path / "out", CHANGED, ABOUT)
+        assert not (tmp_path / "out").exists()
+        told = write_vectors(steering, steps, tmp_path / "all", ALL, ABOUT)
+        assert (told["users"]["changed"], told["effect"]) == (0, None)
+        assert told["users"]["rows"] == told["users"]["of"]
 
 
 def test_an_edit_that_waits_is_neither_in_the_vectors_nor_in_the_manifest(steering: Steering, tmp_path: Path) -> None:
