@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine import opening
 from engine.experiments.drawing import BLUE, FAINT, INK, VERMILION, Picture, Value, grid, picture, shortened
 from engine.experiments.figures import ConceptProfile, DecadeProfile, NeuronProfile, figure2, figure3
 from engine.experiments.frontier import MEASURES, MODEL_NAMES, BetaCurve, Tradeoff, figure4, pareto
@@ -54,11 +55,13 @@ def figures(
 
 
 def _comparison(inspector: "Inspector") -> Figure:
-    title = "Are the neurons purer than random directions?"
+    title, told = "Are the neurons purer than random directions?", opening.figures(inspector.run)
     meaning = (
         "A dot is the share of the 20 most active items that carry the concept, for the neuron that was chosen on the "
         "other half of the items; the diamond is what as many random directions of the same vectors reach on average, "
-        "and the tick what any items would. A neuron tells something where its dot is well to the right of the diamond."
+        "and the tick what any items would. A dot to the right of the diamond beats chance on average, which is no "
+        f"proof yet: {told['beyond_chance']} of the {told['named']} neurons that a concept names are clearly purer "
+        f"than random directions (q below {opening.RARE_Q})."
     )
     compared = inspector.run.manifest.get("comparison")
     concepts = [] if not compared else [one for one in compared["concepts"] if one["concept"] in compared["panel"]]

@@ -144,6 +144,7 @@ def test_every_edit_comes_with_its_effect_and_one_that_waits_without(demo_run: R
 
 def test_a_label_that_was_rejected_is_shown_as_such_and_names_nothing(page: str) -> None:
     card = card_of(page, 1)
+    assert "which is no proof yet: " in page
     assert "Neuron 1: no name" in card
     assert "“Wrong Name” was rejected in this session" in card
     assert "rejected: Wrong Name" in page
