@@ -10,6 +10,7 @@ from engine.labels.exchange import flat_scores
 from engine.neurons.profile import SEGMENT_MINIMUM
 from engine.progress import Progress, silent
 from engine.report.document import About, document
+from engine.report.effects import Effect
 from engine.report.facts import label_counts
 from engine.report.pictures import Figure
 from engine.run import Run
@@ -43,7 +44,7 @@ def complete(
         "matrix": page["matrix"],
         "labels": [_label(neuron, state) for neuron in sorted(state.labels)],
         "edits": [_edit(n, one, page["told_edits"][n]) for n, one in enumerate(page["edits"])],
-        "together": _effect(page["together"]),
+        "together": without_few(page["together"]),
         "edits_problem": page["edits_problem"],
         "data_problem": page["missing"],
         "notes": [asdict(note) for note in page["notes"]],
@@ -80,12 +81,12 @@ def _edit(number: int, shown: Mapping[str, Any], edit: Mapping[str, Any] | None)
         "on": shown["on"],
         "rows": None if small or not shown["on"] else shown["rows"],
         "edit": edit,
-        "effect": _effect(shown["effect"]),
+        "effect": without_few(shown["effect"]),
     }
 
 
-def _effect(effect: Any) -> dict[str, Any] | None:
-    """None where it was not measured, and for a group that is too small to be told about."""
+def without_few(effect: Effect | None) -> dict[str, Any] | None:
+    """An effect without users' ids and sizes of small groups; None where it was not measured, or is of such a group."""
     if effect is None or effect.facts is None:
         return None
     told: dict[str, Any] = _without_few(_plain({**asdict(effect), **effect.facts}))

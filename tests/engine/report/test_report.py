@@ -16,8 +16,9 @@ from engine.errors import HomeError
 from engine.experiments.drawing import Picture
 from engine.labels.metadata import NO_CONCEPT
 from engine.report import again, formats
-from engine.report.complete import complete
+from engine.report.complete import complete, without_few
 from engine.report.document import About
+from engine.report.effects import Effect
 from engine.report.facts import notices
 from engine.report.markdown import as_json, as_markdown, escaped, schema
 from engine.report.pictures import Figure
@@ -261,3 +262,15 @@ def test_a_full_disk_leaves_earlier_figures_and_none_of_the_new(
     with files_of_at_most(4096), pytest.raises(HomeError, match="no figure was written"):
         formats.write_pictures(demo_run, State(), "png", out, About())
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_the_size_of_a_small_group_is_unknown_wherever_it_stands() -> None:
+    arms = {arm: {"reach": {"edited_items": [{"users": n}]}} for arm, n in (("before", 3), ("after", 10))}
+    outside = [{"side": "users", "rows": 9}, {"side": "users", "rows": 10}, {"side": "items", "rows": 1}]
+    side = {"users_changed": 9, "lists_changed": 0, "items_changed": 2, "most_changed_users": [{"user": "v0001"}]}
+    told = without_few(Effect(40, 40, {**arms, "outside": outside, "collateral": side}))
+    assert told is not None
+    assert [told[arm]["reach"]["edited_items"][0]["users"] for arm in arms] == [None, 10]
+    assert told["collateral"] == {"users_changed": None, "lists_changed": 0, "items_changed": 2}
+    assert [one["rows"] for one in told["outside"]] == [10, 1]
+    assert without_few(Effect(3, 0, None)) is None
