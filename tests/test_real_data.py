@@ -54,7 +54,7 @@ def test_from_the_archive_to_a_list_that_moves(monoscope: Monoscope, archives: P
 
     report = tmp_path / "report.md"
     assert monoscope("export", "ml-1m-mf", "--format", "md", "--output", report).code == 0
-    assert "not the official archive" in report.read_text()
+    assert "is not the official one" in report.read_text()
 
 
 def _the_same_model_from_elsewhere(monoscope: Monoscope, original: dict, folder: Path) -> None:

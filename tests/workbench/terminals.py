@@ -25,7 +25,17 @@ workbench.app.engine_command = lambda home: engine
 main()
 """
 """The command line, with another engine: how to start it is the first word."""
-NOT_INHERITED = ("TMUX", "NO_COLOR", "SSH_CONNECTION", "SSH_TTY", "COLORTERM", "COLORFGBG", "MONOSCOPE_ASCII")
+NOT_INHERITED = (
+    "TMUX",
+    "NO_COLOR",
+    "SSH_CONNECTION",
+    "SSH_TTY",
+    "COLORTERM",
+    "COLORFGBG",
+    "MONOSCOPE_ASCII",
+    "COLUMNS",
+    "LINES",
+)
 
 
 def workbench(home: Path, *options: str, run: str = "demo-mf", program: str = PROGRAM) -> list[str]:
@@ -44,8 +54,9 @@ class Pty:
         surroundings = {**inherited, "TERM": "xterm-256color", **(environment or {})}
         self.pid, self._terminal = pty.fork()
         if self.pid == 0:
+            # Before the program begins: on a busy machine the other side may come too late.
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
             os.execvpe(command[0], list(command), surroundings)
-        fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         self.output = b""
         self.code: int | None = None
 

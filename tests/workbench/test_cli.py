@@ -305,15 +305,15 @@ def test_the_tour_shows_neurons_items_and_a_list_before_and_after(monoscope: Mon
 
 
 def test_a_report_names_neurons_and_holds_no_user(monoscope: Monoscope, demo_run: Run, tmp_path: Path) -> None:
-    assert monoscope("export", "demo", "--output", tmp_path / "out" / "report.md").code == 0
-    text = (tmp_path / "out" / "report.md").read_text()
+    assert monoscope("export", "demo", "--output", tmp_path / "report.md").code == 0
+    text = (tmp_path / "report.md").read_text()
     assert "simulated audience" in text
     assert "Horror" in text
     assert demo_run.manifest["hashes"]["sae.safetensors"] in text
     assert not any(f" {user} " in text for user in demo_run.recommender.users.ids)
     assert monoscope("export", "demo").out == text
     assert monoscope("export", "demo", "--format", "json").json["run"] == "demo"
-    file = tmp_path / "out" / "report.md"
+    file = tmp_path / "report.md"
     file.write_text(text.replace("RBO", "OBR"))
     assert monoscope("export", "demo", "--output", file).code == 0
     assert file.read_text() == text
@@ -381,7 +381,7 @@ def test_a_run_without_its_catalogue_opens_its_neurons_and_says_why_lists_are_mi
 
     shutil.copytree(demo_run.folder, tmp_path / "home" / "runs" / "copy")
     assert len(elsewhere("neurons", "copy", "--json").json) == 40
-    answer = elsewhere("recommend", "copy", "--user", "1")
+    answer = elsewhere("recommend", "copy", "--user", "v0001")
     assert answer.code == 1
     assert "monoscope datasets fetch demo" in answer.err
 

@@ -69,7 +69,7 @@ async def test_a_dry_run_a_failure_and_a_read_only_session_leave_the_bench_alone
         async with opened(demo) as driver:
             await driver.ready()
             await typed(driver)
-            assert "cannot be changed here" in driver.screen.status.message
+            assert "it cannot be kept" in driver.screen.status.message
             assert driver.screen.runner.jobs == ()
 
 

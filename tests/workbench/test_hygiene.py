@@ -93,6 +93,7 @@ try:
     time.sleep(0.1)
 except KeyboardInterrupt as error:
     raise ImportError("a library in C++ would abort here") from error
+os.write(1, b"loaded\\n")
 """
 INTERRUPTED_IMPORT = """
 import signal, sys
@@ -100,7 +101,6 @@ import workbench.cli
 from workbench.__main__ import main
 def app(prog_name):
     import slow
-    print("loaded", flush=True)
     while True:
         signal.pause()
 workbench.cli.app = app

@@ -100,7 +100,7 @@ async def test_a_model_is_asked_after_a_yes_alone(demo: Home, engine_that: Engin
         asked = listen(driver)
         await driver.press("space", "space", "l")
         await driver.shows("Ask made-up at 127.0.0.1:9 about 2 neurons: 6 requests, at most $0.0200 (about")
-        assert "titles, years and genres or tags of 120 items, nothing of users" in question(driver)
+        await until(lambda: "titles, years and genres or tags of 120 items, nothing of users" in question(driver))
         assert [method for method, _ in asked if method == "label"] == []
         await driver.press("j", "n")
         await driver.shows("Nothing was sent.")
