@@ -11,7 +11,6 @@ from tests.workbench.ssh_host import MISSING, Host, There, Tmux, cut, host
 from tests.workbench.terminals import Pty, alive, children_of, colours_of, until
 
 pytestmark = pytest.mark.ssh
-COMMAND = "monoscope neuron demo-mf 1 -k 50"
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +25,11 @@ def machine() -> Iterator[Host]:
 def there(tmp_path: Path) -> There:
     make_run(tmp_path)
     return There(tmp_path)
+
+
+def copied(there: There) -> str:
+    """What y copies on the second neuron: a command that runs in any shell."""
+    return f"monoscope --home {there.home} neuron demo-mf 1 -k 50"
 
 
 @pytest.fixture
@@ -58,9 +62,9 @@ def attached(machine: Host, inner: Tmux, there: There) -> list[str]:
 
 def test_it_is_drawn_over_ssh_and_keys_move_the_cursor(machine: Host, outer: Tmux, there: There) -> None:
     outer.open(machine.ssh(str(there.program)))
-    outer.shows("Comedy", "? keys")
+    outer.shows("│ demo-mf", "? keys")
     assert outer.rows[0].startswith(" monoscope  demo-mf  (simulated audience)")
-    assert outer.rows[2].startswith("▸  0 Comedy          · 1.00 ██████│ 0 Comedy")
+    assert outer.rows[2].startswith("▸  0 Comedy          · 1.00 ██████│ demo-mf")
     assert outer.rows[-1].endswith("? keys")
     outer.press("j", "Down")
     outer.shows("│ 2 Children", "$ monoscope neuron demo-mf 2")
@@ -69,7 +73,7 @@ def test_it_is_drawn_over_ssh_and_keys_move_the_cursor(machine: Host, outer: Tmu
 
 def test_tmux_takes_one_row_and_none_of_ours(machine: Host, outer: Tmux, inner: Tmux, there: There) -> None:
     outer.open(attached(machine, inner, there))
-    outer.shows("Comedy", "? keys")
+    outer.shows("$ monoscope neuron demo-mf 0", "? keys")
     rows = outer.rows
     assert rows[0].startswith(" monoscope  demo-mf")
     assert " 1 Neurons 12" in rows[1]
@@ -119,7 +123,7 @@ def test_a_copy_reaches_the_terminal(machine: Host, there: There, ptys: list[Pty
     ptys.append(terminal := Pty(machine.ssh(str(there.program))))
     terminal.shows("Comedy")
     terminal.press("jy")
-    sent = base64.b64encode(COMMAND.encode()).decode()
+    sent = base64.b64encode(copied(there).encode()).decode()
     terminal.shows(f"\x1b]52;c;{sent}")
     terminal.shows("through the terminal (OSC 52)")
 
@@ -129,7 +133,7 @@ def test_a_copy_in_a_stock_tmux_is_in_its_buffer(machine: Host, outer: Tmux, inn
     outer.shows("Comedy")
     outer.press("j", "y")
     outer.shows("Copied the command to tmux")
-    assert inner("show-buffer") == COMMAND
+    assert inner("show-buffer") == copied(there)
 
 
 def test_few_colours_and_no_mouse_are_asked_for(machine: Host, there: There, ptys: list[Pty]) -> None:
