@@ -7,7 +7,7 @@ the number of active neurons fixed (BatchTopK), where a gain can only come from 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -64,7 +64,7 @@ class Ablation:
 def ablation(home: Home, dataset: str, models: Sequence[Model], seeds: Sequence[int], progress: Progress) -> Ablation:
     """Sweep beta over the best recipe's first base of each model; trains that base if it is missing."""
     facts = published()
-    jobs = [(model, sparsity) for model in models for sparsity in ("free", "matched")]
+    jobs: list[tuple[Model, Sparsity]] = [(m, sparsity) for m in models for sparsity in get_args(Sparsity)]
     films = facts.domain(dataset) == "films"
     curves: list[Curve] = []
     protocol: dict[str, Protocol] = {}
@@ -74,7 +74,7 @@ def ablation(home: Home, dataset: str, models: Sequence[Model], seeds: Sequence[
         if films and model not in protocol and (both := both_ways(base, facts.figure4.of(model))) is not None:
             protocol[model] = both
         recipe = "paper" if sparsity == "free" else "best"
-        curves.append(_curve(home, base, model, sparsity, recipe, seeds, part(own, 0.2, 1, "sweep")))  # type: ignore[arg-type]
+        curves.append(_curve(home, base, model, sparsity, recipe, seeds, part(own, 0.2, 1, "sweep")))
     paper: dict[str, Fidelity] = {model: facts.figure4.of(model) for model in models} if films else {}
     return Ablation(dataset, curves, facts.figure4.beta, paper, protocol)
 
