@@ -9,7 +9,7 @@ import pytest
 from engine.home import Home
 from engine.session import Session
 from tests.workbench.fake_engine import rank
-from workbench.engine_client import Answered, Asked, EngineClient, Refused
+from workbench.engine_client import Answered, Asked, EngineClient, Progressed, Refused
 from workbench.model import RunCard, read_neurons
 from workbench.screens.desk import Desk
 from workbench.view import View
@@ -23,6 +23,7 @@ class RecordingEngine(EngineClient):
         self.asked: list[Asked] = []
         self.said: list[str] = []
         self.killed = ""
+        self.dropped: list[int] = []
 
     def start(self) -> None:
         pass
@@ -30,6 +31,12 @@ class RecordingEngine(EngineClient):
     def ask(self, method: str, params: Mapping[str, Any], limit_seconds: float | None, *, newest: bool = False) -> int:
         self.asked.append(Asked(len(self.asked), method, {**params, "newest": newest}, limit_seconds))
         return len(self.asked) - 1
+
+    def cancel(self, number: int, *, forget: bool = False) -> None:
+        self.dropped.append(number)
+
+    def pending(self) -> list[Asked]:
+        return [asked for asked in self.asked if asked.method == "label" and asked.id not in self.dropped]
 
     def kill(self, reason: str) -> None:
         self.killed = reason
@@ -83,3 +90,17 @@ def test_an_edit_that_the_disk_does_not_take_is_not_shown(desk: Desk, engine: Re
     desk.step(1)
     assert desk.view.edits == before
     assert "demo-mf.jsonl" in engine.said[-1]
+
+
+def test_progress_that_comes_after_the_cancelling_does_not_bring_a_label_back(
+    desk: Desk, engine: RecordingEngine
+) -> None:
+    desk.ask_label()
+    desk.heard(Answered(engine.asked[-1], {"asks": False, "why": None}))
+    asked = engine.asked[-1]
+    assert asked.method == "label"
+    desk.heard(Progressed(asked, 0.5, "asking"))
+    assert desk.view.asked == {0: "asking 50%"}
+    assert desk.interrupt()
+    desk.heard(Progressed(asked, 0.6, "asking"))
+    assert desk.view.asked == {}

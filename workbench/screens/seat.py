@@ -120,8 +120,9 @@ class Seat:
             case Ended(reason, unanswered):
                 self._ended(reason, unanswered)
             case Progressed(asked, share, text) if asked.method == "label":
-                told = dict.fromkeys(asked.params["neurons"], f"{text} {share:.0%}")
-                self._show(asked={**self.view.asked, **told})
+                # Words of progress may have been under way when the analyst cancelled: they must not bring it back.
+                waiting = [neuron for neuron in asked.params["neurons"] if neuron in self.view.asked]
+                self._show(asked={**self.view.asked, **dict.fromkeys(waiting, f"{text} {share:.0%}")})
             case Refused(asked, message):
                 self._refused(asked.method, asked.params, message)
             case Answered(asked, result):
