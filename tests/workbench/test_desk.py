@@ -33,7 +33,8 @@ class RecordingEngine(EngineClient):
         return len(self.asked) - 1
 
     def cancel(self, number: int, *, forget: bool = False) -> None:
-        self.dropped.append(number)
+        if forget:
+            self.dropped.append(number)
 
     def pending(self) -> list[Asked]:
         return [asked for asked in self.asked if asked.method == "label" and asked.id not in self.dropped]
