@@ -58,7 +58,7 @@ def _survival(told: dict[str, Any]) -> str:
     if told["rbo"] is None:
         return f"How much of its lists {told['neurons']:,} neurons keep is unknown."
     kept = told["ndcg_kept"]
-    worth = "what is left of its NDCG@10 is unknown" if kept is None else f"{kept:.1%} of its NDCG@10 is left"
+    worth = "their NDCG@10 is unknown" if kept is None else f"they reach {kept:.1%} of its NDCG@10"
     return (
         f"Made from {told['neurons']:,} neurons alone, the lists of {told['users']:,} users are like its own to an RBO "
         f"of {told['rbo']:.2f} (1 is the same list, 0 nothing in common; first places count most), and {worth}."

@@ -12,16 +12,18 @@ from engine.experiments.drawing import Picture
 from engine.home import write_whole
 from engine.report.blocks import Block, Document, Drawing, Folded, Heading, Listing, Table, Words, as_markdown
 from engine.report.document import exported
-from engine.report.html import TEMPLATES, environment, inline_svg
+from engine.report.html import environment, inline_svg, script_and_style, tidy
 from engine.report.markdown import as_json
 from engine.report.pictures import Figure
 
 _FIGURE = re.compile(r"[-+]?[\d.,]+[%*]?(/[\d.,]+)?( [-+]?[\d.,]+\*?)*( \[.*\])?|–|")
 """A cell of numbers, perhaps with an interval, or unknown."""
+SORTABLE_ROWS = 4
+"""Rows from which on a table can be sorted."""
 
 
 def as_page(document: Document) -> str:
-    """The document as one HTML file: no network, no script, its pictures within. Text never acts as markup."""
+    """The document as one HTML file: no network, its pictures within. Text never acts as markup."""
     headings = [block for block in document.blocks if isinstance(block, Heading) and block.level == 2]
     text = (
         environment()
@@ -30,14 +32,14 @@ def as_page(document: Document) -> str:
             title=document.title,
             heading=unbroken(document.title),
             version=__version__,
-            script=None,
             exported=exported(),
             contents=[(_anchor(block.text), block.text) for block in headings],
             blocks=_plain(document.blocks),
-            style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+            sortable=SORTABLE_ROWS,
+            **script_and_style(),
         )
     )
-    return "\n".join(line for line in map(str.rstrip, text.splitlines()) if line) + "\n"
+    return tidy(text) + "\n"
 
 
 FORMATS: Mapping[str, Callable[[Document], str]] = {

@@ -34,15 +34,19 @@ COLOURS: Mapping[str, str] = {
 
 def as_html(document: Mapping[str, Any]) -> str:
     """The page. Text from data and labels is escaped: it never acts as markup."""
-    script, style = (_tidy((TEMPLATES / name).read_text(encoding="utf-8")) for name in ("report.js", "report.css"))
     page = environment().get_template("report.html")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    parts = {"script": Markup(script), "script_sha256": digest, "style": Markup(style)}
     title, version = f"{document['run']}: what the model has learned", document["provenance"]["versions"]["monoscope"]
-    return _tidy(page.render(document, title=title, version=version, **parts)) + "\n"
+    return tidy(page.render(document, title=title, version=version, **script_and_style())) + "\n"
 
 
-def _tidy(text: str) -> str:
+def script_and_style() -> dict[str, Markup | str]:
+    """What `base.html` takes: the script, its hash for the page's content security policy, and the style."""
+    script, style = (tidy((TEMPLATES / name).read_text(encoding="utf-8")) for name in ("report.js", "report.css"))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return {"script": Markup(script), "script_sha256": digest, "style": Markup(style)}
+
+
+def tidy(text: str) -> str:
     """Without empty lines and spaces at ends."""
     return "\n".join(line for line in map(str.rstrip, text.splitlines()) if line)
 

@@ -12,6 +12,7 @@ from workbench.commands.common import SessionName, group, session_state
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from engine.home import Home
     from engine.report.formats import About
     from engine.report.vectors import Wanted
     from engine.run import Run
@@ -141,7 +142,21 @@ def _opened(ctx: typer.Context, name: str, session: str | None) -> tuple["Run", 
             )
         if origin is not None:
             return Run.open(home, origin.run), name
+        _refuse_if_near_a_session(home, name)
     return Run.open(home, name), session
+
+
+def _refuse_if_near_a_session(home: "Home", name: str) -> None:
+    """A misspelt session is told of here; a misspelt run where runs are opened."""
+    from difflib import get_close_matches
+
+    from engine.session import sessions
+
+    own = {one for one in sessions(home) if not home.run(one).exists()}
+    known = [*own, *(path.name for path in home.runs.glob("[!.]*"))]
+    close = get_close_matches(name, known, 1)
+    if close and close[0] in own:
+        raise MonoscopeError(f"There is no run or session {name!r}; did you mean the session {close[0]!r}?")
 
 
 def _export_vectors(run: "Run", session: str, output: Path, wanted: "Wanted") -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.report.blocks import Document, Heading, Table
+from engine.report.documents import as_page
 from engine.report.formats import render
 from engine.run import Run
 from tests.engine.report.chromium import Page, opened, program
@@ -134,6 +136,24 @@ def test_on_paper_there_is_no_navigation_and_the_ground_is_white(page: Page) -> 
     assert page.run(CONTRAST)["bad"] == []
     assert page.pdf().startswith(b"%PDF")
     page.scheme("light")
+
+
+def test_a_table_of_another_document_sorts_by_numbers_with_intervals_and_by_words(page: Page, tmp_path: Path) -> None:
+    rows = [["b", "1,200"], ["a", "0.93 [0.90, 0.95]"], ["d", "\N{EN DASH}"], ["c", "-3.5%"]]
+    path = tmp_path / "beside.html"
+    path.write_text(as_page(Document("beside", [Heading("Table"), Table(("run", "figure"), rows)])), encoding="utf-8")
+    page.events.clear()
+    page.open(path)
+    first = "[...document.querySelectorAll('tbody tr')].map(row => row.cells[0].textContent).join('')"
+    pressed = "document.querySelectorAll('th[scope=col] button')[{at}].click()"
+    orders = []
+    for at in (1, 1, 0, 0):
+        page.run(pressed.format(at=at))
+        orders.append(page.run(first))
+    assert orders == ["bacd", "cabd", "abcd", "dcba"]
+    asked = [event["params"]["request"]["url"] for event in page.events if _is(event, "Network.requestWillBeSent")]
+    assert {url for url in asked if not url.startswith("data:")} == {path.as_uri()}
+    assert not [event for event in page.events if _is(event, "Runtime.exceptionThrown", "Log.entryAdded")]
 
 
 def _is(event: dict, *methods: str) -> bool:
