@@ -126,6 +126,7 @@ def test_what_cannot_be_exported_is_one_sentence(monoscope: Monoscope, served: s
         ((served, *VECTORS, out), "--with-users"),
         (("demo", *VECTORS, out), "Session demo holds no edit that changes a list"),
         (("nope", *VECTORS, out), "no run 'nope'"),
+        (("servd", *VECTORS, out), "no run or session 'servd'; did you mean the session 'served'?"),
         ((served, "--session", "another"), f"{served} is a session of run demo, and --session names another"),
         (("demo", "--output", out / "deep" / "x.md"), f"There is no folder {out / 'deep'}"),
         (("demo", "--format", "html", "--output", out / "x.html"), f"There is no folder {out}"),
