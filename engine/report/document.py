@@ -13,6 +13,7 @@ from engine.actions import now
 from engine.errors import MonoscopeError
 from engine.experiments.drawing import vectors_alone
 from engine.inspector import Inspector
+from engine.labels.evidence import ALIKE
 from engine.labels.metadata import NO_CONCEPT
 from engine.neurons.profile import SEGMENT_MINIMUM
 from engine.neurons.standing import READINGS
@@ -130,6 +131,7 @@ def document(
         "effect_users": (USERS, USERS_OF_AN_ITEM),
         "band": MATRIX_BAND,
         "no_concept": NO_CONCEPT,
+        "intruder_chance": 1 / (ALIKE + 1),
     }
 
 

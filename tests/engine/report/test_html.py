@@ -33,6 +33,14 @@ STATE = State(
     ),
     watched=("v0003",),
     notes=(Note("Looks right.", "neuron 3"), Note("Asked v0004 in person.", "user v0004")),
+    scores={
+        0: {
+            "detection": {"figures": {"value": 0.83, "low": 0.71, "high": 0.91}},
+            "intruder": {"figures": {"value": 0.6, "chance": 0.2}},
+            "held-out": {"figures": {"value": 0.7, "chance": 0.125}},
+            "moves": {"figures": {"gain": 0.431}},
+        }
+    },
 )
 
 
@@ -97,6 +105,16 @@ def test_headings_go_down_one_level_at_a_time_and_heads_of_tables_say_what_they_
     charts = [attrs for attrs in parsed.named("svg") if attrs.get("class") == "chart"]
     assert len(charts) >= 4
     assert all(attrs["role"] == "img" and attrs["aria-labelledby"] for attrs in charts)
+
+
+def test_a_card_holds_each_score_of_its_label_beside_chance(page: str) -> None:
+    card = page.split('<h3 id="neuron-0">')[1].split("</article>")[0]
+    told = dict(re.findall(r"<dt>([^<]*)</dt><dd>([^<]*)</dd>", card))
+    assert told["label picks active items"] == "0.83 [0.71, 0.91], chance 0.50"
+    assert told["the one that does not belong found"] == "0.60, chance 0.20"
+    assert told["label’s concept among unseen items"] == "0.70, chance 0.12"
+    assert told["its share of lists, one unit more"] == "+43.1 points"
+    assert "A label is tested on" in page
 
 
 def test_the_page_asks_nobody_for_anything(page: str, parsed: Parsed) -> None:
