@@ -19,3 +19,8 @@ def plain(text: str) -> str:
         for character in text
     )
     return "".join(kept).strip()
+
+
+def counted(n: int, word: str) -> str:
+    """ "1 row", "2,000 rows"."""
+    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"

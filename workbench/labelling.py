@@ -19,6 +19,7 @@ from engine.labels.scores import KINDS, Kind
 from engine.labels.settings import LlmSettings, Unnamed, budget, configured, settings
 from engine.run import Run
 from engine.session import Session
+from engine.text import counted
 from workbench.commands.common import emit_json
 from workbench.progress_lines import UNATTENDED
 from workbench.stopped import Stopped
@@ -177,11 +178,6 @@ class _Came:
         except KeyboardInterrupt:
             labels = f"{counted(self.labels, 'label')} and " if self.naming else ""
             raise Stopped(f"stopped; {labels}{counted(self.scores, 'score')} had come and are {self.fate}.") from None
-
-
-def counted(count: int, word: str) -> str:
-    """ "1 label", "2 labels" """
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def writable(run: Run, session: str) -> Session:

@@ -13,10 +13,10 @@ from engine.labels.purest import is_purest
 from engine.labels.resolve import resolve
 from engine.run import Run
 from engine.session import Origin, Session
-from engine.text import plain
+from engine.text import counted, plain
 from workbench.facts import label_purity
 from workbench.label_table import holds
-from workbench.labelling import counted, writable
+from workbench.labelling import writable
 
 
 def label_rows(

@@ -21,10 +21,11 @@ from engine.catalogue.own_recipe import Plan, concepts_sql, load_sql, toml
 from engine.catalogue.predicate import Config
 from engine.catalogue.recipes import Recipe, recipes
 from engine.catalogue.survey import Survey
-from engine.catalogue.user_files import counted, sha256
+from engine.catalogue.user_files import sha256
 from engine.errors import CatalogueError
 from engine.home import Home, building, make_folder, write_whole
 from engine.progress import Progress, silent
+from engine.text import counted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

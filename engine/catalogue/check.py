@@ -8,8 +8,8 @@ from engine.catalogue.add import Added, added
 from engine.catalogue.build import HELD_OUT_FROM
 from engine.catalogue.catalogue import Catalogue
 from engine.catalogue.predicate import LOCKED
-from engine.catalogue.user_files import counted
 from engine.home import Home
+from engine.text import counted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Literal
 from engine.catalogue.guess import COUNTS, Columns, choose, squeezed
 from engine.catalogue.own_recipe import Plan, Rows, Things
 from engine.catalogue.survey_things import ThingSurvey
-from engine.catalogue.user_files import Column, Table, counted, read, sample, stage
+from engine.catalogue.user_files import Column, Table, read, sample, stage
 from engine.errors import CatalogueError
+from engine.text import counted
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

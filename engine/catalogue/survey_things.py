@@ -5,8 +5,9 @@ import re
 from engine.catalogue.asking import FLOATS, Asker
 from engine.catalogue.guess import NONE, choose, choose_key
 from engine.catalogue.own_recipe import TRAILING_YEAR, Things
-from engine.catalogue.user_files import Column, Table, counted
+from engine.catalogue.user_files import Column, Table
 from engine.errors import CatalogueError
+from engine.text import counted
 
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
 _AS_TEXT = ("VARCHAR", "ENUM", "UUID", "DATE", "TIME", "UBIGINT", "HUGEINT", "UHUGEINT")

@@ -292,8 +292,3 @@ def sample(values: list[str], most: int = 3) -> str:
     """A few values for a sentence."""
     shown = ", ".join(json.dumps(value, ensure_ascii=False) for value in values[:most])
     return shown + (" ..." if len(values) > most else "")
-
-
-def counted(n: int, word: str) -> str:
-    """ "1 row", "2,000 rows"."""
-    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"

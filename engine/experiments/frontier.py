@@ -22,6 +22,7 @@ from engine.experiments.drawing import (
     shortened,
 )
 from engine.experiments.published import Figure4, Model
+from engine.text import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -243,7 +244,8 @@ def _legend(axes: "Axes", curves: Sequence[BetaCurve], paper: str | None, note: 
     for place, curve in enumerate(curves):
         colour, marker = PALETTE[place % len(PALETTE)], MARKERS[place % len(MARKERS)]
         seeds = max((len(values) for values in curve.measured.values()), default=0)
-        axes.plot([], [], color=colour, marker=marker, label=f"{shortened(curve.name, 40)} ({seeds} seeds)")
+        label = f"{shortened(curve.name, 40)} ({counted(seeds, 'seed')})"
+        axes.plot([], [], color=colour, marker=marker, label=label)
     if paper is not None:
         axes.plot([], [], color=INK, linestyle=":", marker="x", label=paper)
     axes.legend(loc="upper left", bbox_to_anchor=(0, 1.05))

@@ -10,12 +10,27 @@ from engine.experiments.matryoshka import MEASURES as LEVEL_MEASURES
 from engine.experiments.matryoshka import Level, Trend
 from engine.experiments.published import published
 from engine.neurons.standing import READINGS
+from engine.text import counted
 
 COLUMNS = (("films", "mf"), ("films", "ncf"), ("music", "mf"), ("music", "ncf"))
 NAMES = {"mf": "MF", "ncf": "NCF", "films": "films", "music": "music"}
 RECIPES = {"paper": "the paper's recipe"}
 """Variants whose own name would be taken for something else at the head of a column."""
 DEPTHS = ("10", "20", "50")
+HEADS = {
+    "ndcg10": "NDCG@10",
+    "mpr": "MPR",
+    "rbo": "RBO",
+    "tau": "tau",
+    "ndcg_kept": "NDCG kept",
+    "monosemanticity": "monosemanticity",
+    "monosemanticity_independent": "independent monosemanticity",
+    "l0_items": "L0 items",
+    "l0_users": "L0 users",
+    "dead": "dead",
+    "purity20": "purity@20",
+}
+"""Measures as the heads of columns."""
 Stored = Mapping[str, Any]
 """A column as JSON has it: depths are text."""
 
@@ -73,8 +88,8 @@ def table1_column(one: Stored) -> list[str]:
     lines.append(_line(["filled cells met", "", "", "", *met]))
     lines += [
         "",
-        f"Means over the table's concepts, {len(one['seeds'])} seed(s); lowest to highest in brackets, for random "
-        "directions the range of 95 % of 100 draws:",
+        f"Means over the table's concepts, {counted(len(one['seeds']), 'seed')}; lowest to highest in brackets, for "
+        "random directions the range of 95 % of 100 draws:",
         "",
     ]
     lines += _rule(["", *(f"{name} @{depth}" for name in ("chosen", "split-half", "one-to-one") for depth in DEPTHS)])
@@ -97,7 +112,7 @@ def table1_column(one: Stored) -> list[str]:
         lines.append(_line([name, *cells]))
     keys = list(next(iter(one["quality"].values())))
     lines += ["", "Recommender and fidelity (extrapolated RBO, unseen items, users not trained on):", ""]
-    lines += _rule(["", *keys])
+    lines += _rule(["", *(HEADS[key] for key in keys)])
     for variant in variants:
         lines.append(_line([variant, *(_spread(one["quality"][variant][key], 3) for key in keys)]))
     return lines
@@ -109,19 +124,21 @@ def figure4(found: Ablation) -> str:
         "# Figure 4: what the weight of the prediction loss buys",
         "",
         "free: the paper's recipe, whose sparsity moves with beta. matched: BatchTopK, the same L0 at every beta. Mean "
-        "over seeds of the autoencoder, lowest to highest in brackets. The paper's RBO is truncated (identical lists "
-        "0.958), and its NCF lists keep seen items.",
+        "over seeds of the autoencoder, lowest to highest in brackets. The paper's RBO is cut off at the lists' end, "
+        "and its NCF lists keep seen items.",
         "",
     ]
     for curve in found.curves:
-        said += [f"## {NAMES[curve.model]}, L0 {curve.sparsity} (base {curve.base}, {len(curve.seeds)} seeds)", ""]
-        said += _rule(["beta", *MEASURES])
+        seeds = counted(len(curve.seeds), "seed")
+        said += [f"## {NAMES[curve.model]}, L0 {curve.sparsity} (base {curve.base}, {seeds})", ""]
+        said += _rule(["beta", *(HEADS[name] for name in MEASURES)])
         for n, beta in enumerate(curve.beta):
             cells = [_seeds([row[n] for row in curve.measures[name]]) for name in MEASURES]
             said.append(_line([f"{beta:g}", *cells]))
         paper = found.paper.get(curve.model)
         if paper is not None and curve.sparsity == "free":
-            said += ["", "The paper:", "", *_rule(["beta", "rbo", "tau", "monosemanticity"])]
+            most = f"The paper, whose RBO of identical lists is {paper.rbo_of_identical_lists:.3f}:"
+            said += ["", most, "", *_rule(["beta", "RBO", "tau", "monosemanticity"])]
             for n, beta in enumerate(found.paper_beta):
                 said.append(
                     _line([f"{beta:g}", *(f"{v[n]:.3f}" for v in (paper.rbo, paper.tau, paper.monosemanticity))])

@@ -48,6 +48,8 @@ class Drawing:
     name: str
     svg: str
     alt: str
+    caption: str = ""
+    """What it is of, where it does not stand below a heading that says so."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,8 @@ def _markdown(block: Block) -> str:
         case Table(header, rows):
             lines = [header, ["---"] * len(header), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
             return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        case Drawing(name, _, alt):
-            return f"![{alt}]({name}.svg)"
+        case Drawing(name, _, alt, caption):
+            return f"{caption}\n\n![{alt}]({name}.svg)" if caption else f"![{alt}]({name}.svg)"
         case Folded(title, _, file):
             return f"{title}: [{file}]({file})"
 

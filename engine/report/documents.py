@@ -16,7 +16,7 @@ from engine.report.html import environment, inline_svg, script_and_style, tidy
 from engine.report.markdown import as_json
 from engine.report.pictures import Figure
 
-_FIGURE = re.compile(r"[-+]?[\d.,]+[%*]?(/[\d.,]+)?( [-+]?[\d.,]+\*?)*( \[.*\])?|–|")
+_FIGURE = re.compile(r"[-+]?[\d.,]+[%*]?(/[\d.,]+)?( [-+]?[\d.,]+\*?)*( \[.*\])?|\d+ (\(\d+\) )?of \d+|–|")
 """A cell of numbers, perhaps with an interval, or unknown."""
 SORTABLE_ROWS = 4
 """Rows from which on a table can be sorted."""
@@ -84,9 +84,16 @@ def _plain(blocks: Sequence[Block]) -> list[dict[str, Any]]:
                 right = [all(_FIGURE.fullmatch(row[n]) for row in rows) for n in range(len(header))]
                 cells = [[unbroken(cell) for cell in row] for row in (header, *rows)]
                 found.append({"kind": "table", "header": cells[0], "rows": cells[1:], "right": right, "name": section})
-            case Drawing(name, svg, alt):
+            case Drawing(name, svg, alt, caption):
                 picture = Picture(name, svg.encode(), b"", alt, (), ())
-                found.append({"kind": "drawing", "svg": inline_svg(Figure(name, section, "", picture)), "alt": alt})
+                found.append(
+                    {
+                        "kind": "drawing",
+                        "svg": inline_svg(Figure(name, section, "", picture)),
+                        "alt": alt,
+                        "caption": caption,
+                    }
+                )
             case Folded(title, inner, _):
                 found.append({"kind": "folded", "title": title, "blocks": _plain(inner)})
     return found

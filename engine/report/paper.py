@@ -45,6 +45,16 @@ NOTHING_PRINTED = {
     "dictionaries stand flat ones, cut into quarters by number.",
     "steering": "The paper has no such table: it sets one neuron to a level, and does not ask what a goal costs.",
 }
+STATES = {"kept": "made before, inputs unchanged"}
+"""States of a part, where the word that programs get needs more for a reader."""
+CAPTIONS = {
+    **tables.NAMES,
+    "best": "our recipe",
+    "paper": "the paper's recipe",
+    "ica": "started from ICA",
+    "random": "started at random",
+}
+"""What the words of a picture's name mean."""
 
 
 def write_paper(order: Order, parts: Sequence[Part], folder: Path) -> tuple[Document, list[Path]]:
@@ -72,7 +82,10 @@ def paper_document(order: Order, parts: Sequence[Part], folder: Path) -> Documen
         ),
         *(Words(f"Note: {notice}", strong=True) for notice in notices(about)),
         Heading("What is here"),
-        Table(("part", "state", "why"), [[TITLES[one.name], one.state, one.reason or ""] for one in parts]),
+        Table(
+            ("part", "state", "why"),
+            [[TITLES[one.name], STATES.get(one.state, one.state), one.reason or ""] for one in parts],
+        ),
         Heading("Where we differ, and why"),
         *_differing(found, kept),
     ]
@@ -146,10 +159,15 @@ def _range(one: Difference) -> str:
 
 
 def _part(order: Order, one: Kept, folder: Path) -> list[Block]:
-    drawings = [Drawing(name, (folder / f"{name}.svg").read_text(encoding="utf-8"), alt) for name, alt in one.pictures]
+    drawings = [
+        Drawing(name, (folder / f"{name}.svg").read_text(encoding="utf-8"), alt, _caption(name))
+        for name, alt in one.pictures
+    ]
     whole = read_markdown(one.markdown)
     if one.name in NOTHING_PRINTED:
         said: list[Block] = [Words(NOTHING_PRINTED[one.name])]
+        if one.name == "steering":
+            said += _costs(one.facts)
         return [*said, *drawings, Folded("All figures of this part", whole, f"{one.name}.md")]
     if one.name == "table1":
         return _table1(order, one)
@@ -157,6 +175,39 @@ def _part(order: Order, one: Kept, folder: Path) -> list[Block]:
         beside = [*_doses(one.facts), *drawings]
         return [*beside, Folded("All figures of this part", whole, f"{one.name}.md")]
     return [*drawings, *whole]
+
+
+def _caption(name: str) -> str:
+    return ", ".join(CAPTIONS[word] for word in name.split("-")[1:] if word in CAPTIONS)
+
+
+def _costs(facts: Mapping[str, Any]) -> list[Block]:
+    """For each recommender, how much of the rest of the lists every way leaves, by goal."""
+    said: list[Block] = [
+        Words(
+            "RBO of the list without the concept's items with what it was (1 is untouched), mean over concepts, lowest "
+            "to highest in brackets, and in how many of them the solved edit is ahead. Every way has the smallest "
+            "strength that reaches each user's goal. A filter leaves the rest alone by definition, but gives no "
+            "vectors to serve."
+        )
+    ]
+    for model, own in facts["models"].items():
+        goals = list(dict.fromkeys(row["goal"] for row in own["rows"]))
+        by_way: dict[str, dict[str, Mapping[str, Any]]] = {}
+        for row in own["rows"]:
+            by_way.setdefault(row["way"], {})[row["goal"]] = row
+        header = ["way", *(words for goal in goals for words in (goal, "solved ahead"))]
+        rows = [[way, *(cell for goal in goals for cell in _cost(of.get(goal)))] for way, of in by_way.items()]
+        said += [Heading(tables.NAMES[model], 3), Table(header, rows)]
+    return said
+
+
+def _cost(row: Mapping[str, Any] | None) -> list[str]:
+    if row is None or row["means"]["rbo"] is None:
+        return ["–", "–"]
+    mean, low, high = row["means"]["rbo"]
+    wins = row["wins"]
+    return [f"{mean:.2f} [{low:.2f}, {high:.2f}]", f"{wins[0]} of {wins[2]}" if row["ahead"]["rbo"] else ""]
 
 
 def _table1(order: Order, one: Kept) -> list[Block]:

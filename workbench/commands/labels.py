@@ -127,8 +127,9 @@ def labels(
     `export` and `import` write and read .json and .csv; scores are written and not read. An export takes the place of
     an earlier one; any other file that is there is left alone without --overwrite.
     """
+    from engine.text import counted
     from workbench import labels as shown
-    from workbench.labelling import Asked, counted, score_session
+    from workbench.labelling import Asked, score_session
     from workbench.tables import say
 
     opened = open_run(ctx, run)

@@ -1,6 +1,7 @@
 """The document of all tables and figures: what it leaves out, and what it says of what is not there."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,14 @@ def order(demo_run: Run) -> Order:
     return Order(demo_run.home, "demo", ("mf",), (0,))
 
 
-def keep(folder: Path, name: str, facts: dict[str, Any], markdown: str) -> Part:
+def keep(folder: Path, name: str, facts: dict[str, Any], markdown: str, pictures: Sequence[str] = ()) -> Part:
+    for one in pictures:
+        (folder / f"{one}.svg").write_text('<svg viewBox="0 0 9 9"><title>t</title></svg>')
     (folder / "kept").mkdir(exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps({"dataset": "demo", **facts}))
     (folder / f"{name}.md").write_text(markdown)
-    (folder / "kept" / f"{name}.json").write_text(json.dumps({"key": "", "files": {}, "pictures": []}))
+    drawn = [[one, f"What {one} shows."] for one in pictures]
+    (folder / "kept" / f"{name}.json").write_text(json.dumps({"key": "", "files": {}, "pictures": drawn}))
     return Part(name, "kept")
 
 
@@ -72,3 +76,29 @@ def test_a_simulated_audience_and_what_failed_are_said(order: Order, tmp_path: P
     assert "Failed. No <vectors>." in words
     assert "Failed. No &lt;vectors&gt;." in page
     assert "nothing can differ" in words
+
+
+def test_a_picture_says_which_recipe_it_is_of(order: Order, tmp_path: Path) -> None:
+    names = ["figure2-mf-best", "figure2-mf-paper"]
+    document = paper_document(order, [keep(tmp_path, "figure2", {}, "# Figure 2\n\nWords.\n", names)], tmp_path)
+    page, words = as_page(document), as_markdown(document)
+    assert "MF, our recipe\n\n![What figure2-mf-best shows.](figure2-mf-best.svg)" in words
+    assert "MF, the paper's recipe\n\n![What figure2-mf-paper shows.](figure2-mf-paper.svg)" in words
+    assert '<p class="caption">MF, our recipe</p>' in page
+
+
+def test_what_a_goal_costs_is_a_table_of_ways_by_goals(order: Order, tmp_path: Path) -> None:
+    def row(goal: str, way: str, rbo: list[float] | None, ahead: list[float] | None, wins: list[int]) -> dict[str, Any]:
+        return {"goal": goal, "way": way, "means": {"rbo": rbo}, "ahead": {"rbo": ahead}, "wins": wins}
+
+    rows = [
+        row("none left", "solved", [0.82, 0.671, 0.913], None, [0, 0, 0]),
+        row("none left", "one neuron", [0.361, 0.02, 0.7], [0.4, 0.3, 0.5], [15, 14, 16]),
+        row("halved", "solved", [0.96, 0.95, 0.98], None, [0, 0, 0]),
+        row("halved", "one neuron", None, None, [0, 0, 0]),
+    ]
+    part = keep(tmp_path, "steering", {"models": {"mf": {"rows": rows}}}, "# Steering\n\nAll of it.\n")
+    words = as_markdown(paper_document(order, [part], tmp_path))
+    assert "| way | none left | solved ahead | halved | solved ahead |" in words
+    assert "| solved | 0.82 [0.67, 0.91] |  | 0.96 [0.95, 0.98] |  |" in words
+    assert "| one neuron | 0.36 [0.02, 0.70] | 15 of 16 | – | – |" in words
