@@ -145,8 +145,9 @@ def pareto(points: Sequence[Tradeoff], purity_name: str = "purity@50") -> Pictur
                 (mark,) = axes.plot(one.rbo, one.purity, marker, color=colour, markersize=7, zorder=3)
                 mark.set(markerfacecolor="white" if one.passes_through else colour, markeredgewidth=1.4)
                 mark.set_label(shortened(group, 40) if one is min(mine, key=lambda one: one.passes_through) else "_")
-        x, y = [points[at].rbo for at in best], [points[at].purity for at in best]
-        axes.plot(x, y, color=FAINT, linewidth=1.1, linestyle="--", zorder=2, label="front")
+        if len(best) > 1:
+            x, y = [points[at].rbo for at in best], [points[at].purity for at in best]
+            axes.plot(x, y, color=FAINT, linewidth=1.1, linestyle="--", zorder=2, label="front")
         axes.set(xlabel="RBO of the top 30 (1 = every list unchanged)", ylabel=purity_name)
         axes.margins(0.08)
         grid(axes, "both")
