@@ -280,8 +280,7 @@ def test_silent_work_ends_with_a_workbench_that_was_killed_and_keeps_what_it_has
         "def work(words):\n"
         "  helper = subprocess.Popen(['sleep', '600'])\n"
         f"  open({str(tmp_path / 'pids')!r}, 'w').write(f'{{os.getpid()}} {{helper.pid}}')\n"
-        "  print('works', flush=True)\n"
-        "  try:\n    time.sleep(600)\n"
+        "  try:\n    print('works', flush=True)\n    time.sleep(600)\n"
         f"  finally:\n    open({str(tmp_path / 'kept')!r}, 'w').write('all of it')\n"
         "program.plain_tui = work\nprogram.main()"
     )
