@@ -130,7 +130,9 @@ def _settle(figure: "Figure") -> None:
 
     The layout's solver differs in the last bits from call to call, and the SVG's ids are hashes of those numbers.
     """
-    figure.draw_without_rendering()
+    layout = figure.get_layout_engine()
+    assert layout is not None
+    layout.execute(figure)
     # With None, unlike "none", nothing is left that would have each file drawn twice.
     figure.set_layout_engine(None)
     for axes in figure.axes:
