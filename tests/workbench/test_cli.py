@@ -317,6 +317,10 @@ def test_a_report_names_neurons_and_holds_no_user(monoscope: Monoscope, demo_run
     file.write_text(text.replace("RBO", "OBR"))
     assert monoscope("export", "demo", "--output", file).code == 0
     assert file.read_text() == text
+
+
+@pytest.mark.long
+def test_a_report_of_one_kind_takes_the_place_of_one_of_another(monoscope: Monoscope, tmp_path: Path) -> None:
     for kind in formats.FORMATS:
         assert monoscope("export", "demo", "--format", kind, "--output", tmp_path / kind).code == 0
         assert monoscope("export", "demo", "--output", tmp_path / kind).code == 0

@@ -166,6 +166,7 @@ def test_tables_of_a_session_are_written_by_its_name(monoscope: Monoscope, serve
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.long
 def test_the_commands_of_a_report_make_its_session_again(monoscope: Monoscope) -> None:
     steer = ("steer", "demo", "--session", "first")
     for words in (

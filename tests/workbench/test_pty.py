@@ -268,7 +268,7 @@ def test_few_bytes_are_sent_for_a_key_and_none_for_nothing(tmp_path: Path, ptys:
     terminal.press("j")
     terminal.quiet(1.0)
     sizes = []
-    for _ in range(40):
+    for _ in range(20):
         before = len(terminal.output)
         terminal.press("j")
         terminal.quiet(0.3)

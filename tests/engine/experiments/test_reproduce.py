@@ -21,6 +21,7 @@ def order(music_home: Home) -> Order:
     return Order(music_home, "lastfm-msd", ("mf",), (0,))
 
 
+@pytest.mark.long
 def test_table_1_has_its_four_columns_and_every_run_is_trained_once(order: Order) -> None:
     assert needed(order, "table1").startswith("5 of 5 runs have to be trained (3 recommenders), about")
     result = reproduce(order, "table1")
