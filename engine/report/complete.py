@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from engine.labels.exchange import flat_scores
 from engine.neurons.profile import SEGMENT_MINIMUM
 from engine.progress import Progress, silent
 from engine.report.document import About, document
 from engine.report.effects import Effect
-from engine.report.facts import label_counts
+from engine.report.facts import label_counts, told_scores
 from engine.report.pictures import Figure
 from engine.run import Run
 from engine.session import Origin, State
@@ -66,7 +65,7 @@ def _label(neuron: int, state: State) -> dict[str, Any]:
     """A label with the outcomes of its tests, which are about its text, also where it was rejected since."""
     scores = state.scores.get(neuron, {})
     tests = {kind: score.get("figures") for kind, score in scores.items()}
-    return {"neuron": neuron, **asdict(state.labels[neuron]), **flat_scores(scores), "tests": tests}
+    return {"neuron": neuron, **asdict(state.labels[neuron]), **told_scores(scores), "tests": tests}
 
 
 def _edit(number: int, shown: Mapping[str, Any], edit: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from engine.progress import Progress, silent
 from engine.report import again
 from engine.report.cards import CARDS_AT_MOST, Cards, chosen
 from engine.report.effects import USERS, USERS_OF_AN_ITEM, DoseCurve, Effect, K, cohort, doses, effects
-from engine.report.facts import report_facts, told_notes
+from engine.report.facts import named_by, report_facts, told_notes
 from engine.report.markdown import escaped
 from engine.report.pictures import Figure, figures
 from engine.report.wording import FIDELITY, FLAGS, LIMITS, METRICS, edit_for, edit_words, toml
@@ -87,7 +87,7 @@ def document(
         progress(0.4, "measuring edits")
         measured = _measured(inspector, state, about)
         with vectors_alone():
-            drawn = [] if short else figures(inspector, measured.curves, measured.problem, _counted(progress))
+            drawn = [] if short else _drawn(inspector, facts, measured, progress)
     progress(1.0, "writing")
     edits = _edits(run, facts, measured, about)
     session, notes = about.session or run.name, told_notes(state, about.with_users)
@@ -125,6 +125,8 @@ def document(
         ],
         "contents": CONTENTS,
         "named": sum(neuron.named_by is not None for neuron in run.neurons),
+        "renamed": _renamed(run, facts),
+        "naming": named_by,
         "readings": READINGS,
         "seeds": [(facts["config"].get(part) or {}).get("seed") for part in ("recommender", "sae")],
         "k": K,
@@ -139,6 +141,11 @@ def exported() -> str:
     """When: now, or what SOURCE_DATE_EPOCH says, so that the same session makes the same file twice."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(epoch))) if epoch.isdigit() else now()
+
+
+def _drawn(inspector: Inspector, facts: Mapping[str, Any], measured: Measured, progress: Progress) -> list[Figure]:
+    names = {row["neuron"]: row["name"] for row in facts["neurons"]}
+    return figures(inspector, names, measured.curves, measured.problem, _counted(progress))
 
 
 def _counted(progress: Progress) -> Callable[[str], None]:
@@ -218,6 +225,13 @@ def _titles(run: Run, ids: list[str]) -> str:
     return ", ".join(titles) + (f" and {len(ids) - 3} more" if len(ids) > 3 else "")
 
 
+def _renamed(run: Run, facts: Mapping[str, Any]) -> tuple[int, int]:
+    """Of the neurons that a concept names, how many of these names the session rejected, and how many it changed."""
+    named = [(row, run.neurons[row["neuron"]].named_by) for row in facts["neurons"]]
+    told = [row for row, name in named if name is not None and row["name"] != name]
+    return sum(row["name"] is None for row in told), sum(row["name"] is not None for row in told)
+
+
 def _missing_concepts(facts: Mapping[str, Any]) -> list[str]:
     missing = [one["concept"] for one in facts["concepts"] if not one["reached"] and one["kind"] in _KINDS]
     return [f"No neuron stands for {', '.join(missing)}."] if missing else []
@@ -268,7 +282,7 @@ def figures_of(run: Run, state: State, about: About, progress: Progress = silent
     with Inspector.open(run) as inspector:
         progress(0.1, "measuring edits")
         measured = _measured(inspector, state, about)
-        return figures(inspector, measured.curves, measured.problem, _counted(progress))
+        return _drawn(inspector, report_facts(run, state, with_users=about.with_users), measured, progress)
 
 
 def figure_table(run: Run, figure: Figure) -> str:

@@ -1,19 +1,28 @@
 """What a report says, as plain data."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from engine.catalogue.fetch import NOT_OFFICIAL
 from engine.labels.exchange import flat_scores
 from engine.labels.metadata import NO_CONCEPT
 from engine.neurons.profile import SEGMENT_MINIMUM
 from engine.run import Run
-from engine.session import Note, State
+from engine.session import Label, Note, State
 
 SCHEMA = 2
 """Goes up with every change that a reader of the JSON has to follow."""
 TOP_ITEMS = 10
 LEFT_OUT = ("config", "concepts", "recommender", "sae", "fidelity")
+NAMERS = {
+    "none": "–",
+    "human": "hand",
+    "llm": "language model",
+    "metadata": "metadata",
+    "rejected": "rejected by hand",
+    "failed": "its labeller failed",
+}
+"""Who named a neuron, in words, by `named_by`."""
 
 
 def report_facts(run: Run, state: State, *, with_users: bool = False) -> dict[str, Any]:
@@ -51,15 +60,52 @@ def label_counts(state: State) -> dict[str, int]:
     """How many of a session's labels name their neuron, and how they came about; the parts add up to `labels`."""
     labels = list(state.labels.values())
     naming = [one for one in labels if one.name is not None and one.text != NO_CONCEPT]
+    accepted = sum(
+        accepted_from(label, state.scores.get(neuron, {})) is not None
+        for neuron, label in state.labels.items()
+        if label.text != NO_CONCEPT
+    )
     return {
         "labels": len(labels),
         "naming": len(naming),
-        "by_hand": sum(one.state == "human" for one in naming),
+        "by_hand": sum(one.state == "human" for one in naming) - accepted,
+        "accepted": accepted,
         "by_model": sum(one.state == "llm" for one in naming),
         "by_metadata": sum(one.state == "metadata" for one in naming),
         "no_coherent_concept": sum(one.name is not None and one.text == NO_CONCEPT for one in labels),
         "rejected": sum(one.state == "rejected" for one in labels),
         "failed": sum(one.state == "failed" for one in labels),
+    }
+
+
+def accepted_from(label: Label | None, scores: Mapping[str, Mapping[str, Any]]) -> Literal["llm", "metadata"] | None:
+    """Who offered a label that an analyst then accepted as it was; None for any other label.
+
+    Accepting keeps the model, or the metadata's counts and the evidence that they are from.
+    """
+    if label is None or label.state != "human":
+        return None
+    if label.model is not None:
+        return "llm"
+    evidence = scores.get("evidence", {}).get("figures") or {}
+    return "metadata" if label.note is not None and evidence.get("by") == "enrichment" else None
+
+
+def named_by(row: Mapping[str, Any]) -> str:
+    """Who named the neuron of a row, in words."""
+    if row["label_accepted"] is not None:
+        return f"{NAMERS[row['label_accepted']]}, accepted by hand"
+    return NAMERS[row["named_by"]]
+
+
+def told_scores(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The main figures of a label's scores, and what the gain in lists has to be read beside."""
+    moves = scores.get("moves", {}).get("figures") or {}
+    return {
+        **flat_scores(scores),
+        "moves_implied": moves.get("implied"),
+        "moves_null_share": moves.get("null_share"),
+        "moves_null_gain": moves.get("null_gain"),
     }
 
 
@@ -83,7 +129,7 @@ def without_users(edit: Mapping[str, Any]) -> dict[str, Any]:
 
 def _neuron(run: Run, number: int, state: State) -> Mapping[str, Any]:
     """A row of the table; a name that was rejected is none, and the scores of its label are not the neuron's."""
-    neuron, label = run.neuron(number), state.labels.get(number)
+    neuron, label, scores = run.neuron(number), state.labels.get(number), state.scores.get(number, {})
     items, _users = run.top(number, TOP_ITEMS)
     state_of_label = label.state if label else "none"
     rejected = state_of_label == "rejected"
@@ -96,6 +142,7 @@ def _neuron(run: Run, number: int, state: State) -> Mapping[str, Any]:
         "label_state": state_of_label,
         "label_text": label.text if label else None,
         "label_concept": label.concept if label else None,
-        **flat_scores({} if rejected else state.scores.get(number, {})),
+        "label_accepted": accepted_from(label, scores),
+        **told_scores({} if rejected else scores),
         "items": items,
     }

@@ -10,13 +10,13 @@ from engine.actions import BY_AN_ANALYST
 from engine.labels.metadata import NO_CONCEPT
 from engine.neurons.profile import SEGMENT_MINIMUM
 from engine.neurons.standing import READINGS
+from engine.report.facts import named_by
 from engine.report.wording import FIDELITY, number, percent, signed, toml_inline
 from engine.text import plain
 
 ROWS, CARDS, ITEMS, MOVED = 60, 12, 5, 3
 """Neurons in the table, neurons whose top items are told, items of each, and concepts that an edit moved beside."""
 _ARMS = ("before", "reconstruction", "after")
-_BY = {"none": "–", "human": "hand", "llm": "language model", "rejected": "rejected by hand"}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
 
 
@@ -68,7 +68,12 @@ def _told_labels(session: Mapping[str, Any]) -> list[str]:
     """How many labels there are, told apart from the neurons that a concept names by their purity."""
     if not session["labels"]:
         return []
-    ways = (("by_hand", "by hand"), ("by_model", "by a language model"), ("by_metadata", "by the metadata"))
+    ways = (
+        ("by_hand", "by hand"),
+        ("accepted", "offered, and accepted by hand"),
+        ("by_model", "by a language model"),
+        ("by_metadata", "by the metadata"),
+    )
     how = [f"{session[key]} {words}" for key, words in ways if session[key]]
     rest = (("no_coherent_concept", "without a coherent concept"), ("rejected", "rejected"), ("failed", "failed"))
     others = [f"{session[key]} {words}" for key, words in rest if session[key]]
@@ -97,7 +102,7 @@ def _quality(facts: Mapping[str, Any]) -> str:
 
 def _fidelity(facts: Mapping[str, Any]) -> str:
     rows = [
-        (escaped(label), _number(facts["fidelity"][name]), escaped(reference))
+        (escaped(label), _number(facts["fidelity"][name], 1 if name.startswith("l0_") else 3), escaped(reference))
         for name, (label, reference) in FIDELITY.items()
     ]
     return (
@@ -148,7 +153,7 @@ def _neurons(facts: Mapping[str, Any]) -> str:
         (
             str(neuron["neuron"]),
             escaped(neuron["name"] or "–"),
-            escaped(_BY.get(neuron["named_by"], neuron["named_by"])),
+            escaped(named_by(neuron)),
             escaped(neuron["concept"] or "–"),
             *(_number(neuron[name], 2) for name in ("purity10", "purity20", "purity50")),
             *(_number(neuron[name], digits) for name, digits in (("base_rate", 3), ("lift", 1), ("q", 3))),

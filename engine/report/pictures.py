@@ -42,19 +42,27 @@ class Figure:
     reason: str | None = None
 
 
+Names = Mapping[int, str | None]
+"""What the report calls each neuron: the session's label, or the concept that names it."""
+
+
 def figures(
-    inspector: "Inspector", doses: Sequence[DoseCurve], unknown_doses: str | None, told: Callable[[str], None]
+    inspector: "Inspector",
+    names: Names,
+    doses: Sequence[DoseCurve],
+    unknown_doses: str | None,
+    told: Callable[[str], None],
 ) -> list[Figure]:
     """Every figure of the report in its order; `told` hears which is being drawn."""
     drawn = []
     for name, make in _FIGURES.items():
         told(name)
-        drawn.append(make(inspector))
+        drawn.append(make(inspector, names))
     told("doses")
     return [*drawn, _doses(doses, unknown_doses)]
 
 
-def _comparison(inspector: "Inspector") -> Figure:
+def _comparison(inspector: "Inspector", _names: Names) -> Figure:
     title, told = "Are the neurons purer than random directions?", opening.figures(inspector.run)
     meaning = (
         "A dot is the share of the 20 most active items that carry the concept, for the neuron that was chosen on the "
@@ -98,7 +106,7 @@ def _standing(concept: Mapping[str, Any], chance: float | None) -> tuple[Value, 
     return concept["concept"], concept["readings"][READING]["purity"][DEPTH], concept["base_rate"], chance
 
 
-def _profiles(inspector: "Inspector") -> Figure:
+def _profiles(inspector: "Inspector", names: Names) -> Figure:
     title = "Concepts across neurons, and neurons across concepts"
     meaning = (
         "Above, how active every neuron is on the items of one concept; below, how active one neuron is on the items "
@@ -110,21 +118,21 @@ def _profiles(inspector: "Inspector") -> Figure:
     among = [] if joined is None else panel(joined.concepts, inspector.eligible)
     if not among:
         return Figure("profiles", title, meaning, None, inspector.missing or "no concept has enough items")
-    names = [concept.name for concept in among]
+    panelled = [concept.name for concept in among]
     means, catalogue = concept_means(inspector.z_im, inspector.eligible, np.array([one.member for one in among]))
     purest = purest_neurons(inspector.z_im, inspector.eligible, np.array([one.member for one in among]))
-    order = sorted(range(len(names)), key=lambda c: (-purest[c].purity, -purest[c].lift, names[c]))
+    order = sorted(range(len(among)), key=lambda c: (-purest[c].purity, -purest[c].lift, panelled[c]))
     # A neuron that is the purest of several concepts is drawn for the one that it is the most selective of.
     first = list({purest[c].neuron: c for c in reversed(order) if purest[c].purity >= HALF}.values())[::-1][:PROFILES]
     if not first:
         return Figure("profiles", title, meaning, None, "no neuron stands for a genre, tag or era")
-    concepts = [ConceptProfile(names[c], means[c], catalogue) for c in first]
-    profiled = [(purest[c].neuron, names[c]) for c in first]
-    neurons = [NeuronProfile(j, name, names, means[:, j], float(catalogue[j])) for j, name in profiled]
+    concepts = [ConceptProfile(panelled[c], means[c], catalogue) for c in first]
+    shown = [purest[c].neuron for c in first]
+    neurons = [NeuronProfile(j, names.get(j), panelled, means[:, j], float(catalogue[j])) for j in shown]
     return Figure("profiles", title, meaning, replace(figure2(concepts, neurons), name="profiles"))
 
 
-def _decades(inspector: "Inspector") -> Figure:
+def _decades(inspector: "Inspector", names: Names) -> Figure:
     title = "Decades of the most active items"
     meaning = (
         "Of each neuron's 200 most active items, how many are from which decade, beside what any 200 items of the "
@@ -137,14 +145,14 @@ def _decades(inspector: "Inspector") -> Figure:
     for neuron in inspector.run.neurons:
         shares = decade_shares(inspector.z_im[:, neuron.neuron], inspector.eligible, joined.year)
         furthest = max((one.share - one.catalogue for one in shares), default=0.0)
-        found.append((furthest, DecadeProfile(neuron.neuron, neuron.named_by, shares)))
+        found.append((furthest, DecadeProfile(neuron.neuron, names.get(neuron.neuron), shares)))
     if not any(profile.decades for _, profile in found):
         return Figure("decades", title, meaning, None, "the items of this data set have no year")
     first = [profile for _, profile in sorted(found, key=lambda pair: -pair[0])[:DECADES]]
     return Figure("decades", title, meaning, replace(figure3(first), name="decades"))
 
 
-def _beta(inspector: "Inspector") -> Figure:
+def _beta(inspector: "Inspector", _names: Names) -> Figure:
     title = "Fidelity against beta"
     meaning = (
         "What the weight of the loss on predictions (beta) buys in fidelity and costs in readability, over "
@@ -160,7 +168,7 @@ def _beta(inspector: "Inspector") -> Figure:
     return Figure("beta", title, meaning, None, f"no sweep over beta is stored for this run; make one with: {command}")
 
 
-def _front(inspector: "Inspector") -> Figure:
+def _front(inspector: "Inspector", _names: Names) -> Figure:
     title = "Readable against faithful"
     meaning = "Every autoencoder of a sweep: further right keeps more of the lists, higher is purer."
     for sweep in _sweeps(inspector.run):
@@ -182,7 +190,7 @@ def _front(inspector: "Inspector") -> Figure:
     return Figure("front", title, meaning, None, "no sweep is stored for this run")
 
 
-_FIGURES: Mapping[str, Callable[["Inspector"], Figure]] = {
+_FIGURES: Mapping[str, Callable[["Inspector", Names], Figure]] = {
     "comparison": _comparison,
     "profiles": _profiles,
     "decades": _decades,

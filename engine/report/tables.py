@@ -207,7 +207,8 @@ def _concepts(told: Mapping[str, Any]) -> tuple[list[str], Iterable[Row]]:
 def _labels(told: Mapping[str, Any]) -> tuple[list[str], Iterable[Row]]:
     names = (
         "neuron state text concept model note time "
-        "detection detection_low detection_high intruder held_out held_out_chance moves_gain"
+        "detection detection_low detection_high intruder held_out held_out_chance "
+        "moves_gain moves_implied moves_null_share moves_null_gain"
     )
     return names.split(), _picked(told["labels"], names)
 

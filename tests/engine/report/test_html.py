@@ -15,7 +15,7 @@ from markupsafe import escape
 from engine.errors import HomeError
 from engine.home import Home
 from engine.report.document import About, _matrix, document
-from engine.report.facts import report_facts
+from engine.report.facts import label_counts, named_by, report_facts
 from engine.report.formats import render, write_pictures
 from engine.report.html import as_html, count, num, signed, small
 from engine.run import Run
@@ -38,7 +38,7 @@ STATE = State(
             "detection": {"figures": {"value": 0.83, "low": 0.71, "high": 0.91}},
             "intruder": {"figures": {"value": 0.6, "chance": 0.2}},
             "held-out": {"figures": {"value": 0.7, "chance": 0.125}},
-            "moves": {"figures": {"gain": 0.431}},
+            "moves": {"figures": {"gain": 0.431, "implied": True, "null_share": 0.01, "null_gain": 0.35}},
         }
     },
 )
@@ -113,7 +113,9 @@ def test_a_card_holds_each_score_of_its_label_beside_chance(page: str) -> None:
     assert told["label picks active items"] == "0.83 [0.71, 0.91], chance 0.50"
     assert told["the one that does not belong found"] == "0.60, chance 0.20"
     assert told["label’s concept among unseen items"] == "0.70, chance 0.12"
-    assert told["its share of lists, one unit more"] == "+43.1 points"
+    assert told["its share of lists, one unit more"] == (
+        "+43.1 points; random directions as pure +35.0, as much or more in 1%; implied by the algebra"
+    )
     assert "A label is tested on" in page
 
 
@@ -130,7 +132,7 @@ def test_the_page_asks_nobody_for_anything(page: str, parsed: Parsed) -> None:
 
 def test_text_of_labels_and_data_is_text(page: str, parsed: Parsed) -> None:
     assert len(parsed.named("script")) == 1
-    assert "alert('x')" not in page
+    assert "<script>alert" not in page  # a figure's text keeps its quotes, and none of its brackets
     assert any(EVIL in text for text in parsed.texts)
 
 
@@ -165,8 +167,47 @@ def test_a_label_that_was_rejected_is_shown_as_such_and_names_nothing(page: str)
     assert "which is no proof yet: " in page
     assert "Neuron 1: no name" in card
     assert "“Wrong Name” was rejected in this session" in card
-    assert "rejected: Wrong Name" in page
+    assert "rejected by hand: Wrong Name" in page
+    assert "unknown: its label was rejected" in page
     assert "why" not in re.findall(r"[a-z]+", card)
+
+
+def test_names_in_figures_and_in_the_summary_are_those_of_the_session(demo_run: Run) -> None:
+    named = [neuron.neuron for neuron in demo_run.neurons if neuron.named_by is not None]
+    plain = {figure.id: figure for figure in document(demo_run, State(), About())["figures"]}
+    drawn = re.findall(r"Neuron (\d+), ([^:]+):", plain["profiles"].picture.alt)
+    (first, concept), *others = drawn
+    assert demo_run.neurons[int(first)].named_by == concept
+    session = State(
+        labels={
+            int(first): Label("Of the Session", "human", None, None, None, "t"),
+            **{int(n): Label(text, "rejected", text, None, None, "t") for n, text in others},
+        }
+    )
+    told = document(demo_run, session, About())
+    alt = " ".join(figure.picture.alt for figure in told["figures"] if figure.id in ("profiles", "decades"))
+    assert f"Neuron {first}, Of the Session:" in alt
+    assert not any(f"Neuron {n}, " in alt for n, _ in others)
+    assert told["named"] == len(named)
+    page = as_html(told)
+    assert f"of these names the session rejected {len(others)} and gave 1 another" in page
+
+
+def test_a_label_that_was_offered_and_accepted_is_not_one_by_hand(demo_run: Run) -> None:
+    evidence = {"evidence": {"figures": {"by": "enrichment"}}}
+    state = State(
+        labels={
+            0: Label("Horror", "human", "Horror", None, "Horror 20 of 20", "t"),
+            1: Label("Drama", "human", "Drama", "a-model", None, "t"),
+            2: Label("Mine", "human", None, None, None, "t"),
+        },
+        scores={0: evidence, 2: evidence},
+    )
+    rows = report_facts(demo_run, state)["neurons"]
+    told = [named_by(row) for row in rows[:3]]
+    assert told == ["metadata, accepted by hand", "language model, accepted by hand", "hand"]
+    counts = label_counts(state)
+    assert (counts["naming"], counts["by_hand"], counts["accepted"]) == (3, 1, 2)
 
 
 def test_a_card_names_the_concept_of_every_purity_or_leaves_it_out(demo_run: Run, page: str) -> None:
