@@ -6,21 +6,31 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.actions import BY_AN_ANALYST
 from engine.catalogue.named import own
+from engine.labels.scores import KINDS
 from engine.neurons.profile import SEGMENT_MINIMUM
 from engine.run import Run
 from engine.session import State
 
 _NOT_IN_DOUBLE = frozenset('"$`\\!')
+_BY_THE_METADATA = ("metadata", "lists", None)
+"""Judges of a test that asked no language model."""
 Command = tuple[str, str]
 """A word on what it brings about, and the command line; empty where there is none to give."""
 
 
 def digest(edits: Sequence[Mapping[str, Any]], state: State, notes: Sequence[Any]) -> str:
-    """SHA-256 of what a report may tell of a session: edits as told, labels and notes; not who wrote them, and when."""
+    """SHA-256 of what a report may tell of a session: edits as told, labels and notes; not who wrote them, and when.
+
+    A label that failed says nothing, so that it does not count; the amounts of a solved edit follow from its goal, and
+    their last digits differ from machine to machine.
+    """
     told = {
         "edits": [_plain(edit) for edit in edits],
-        "labels": [[n, one.text, one.state, one.concept] for n, one in sorted(state.labels.items())],
+        "labels": [
+            [n, one.text, one.state, one.concept] for n, one in sorted(state.labels.items()) if one.state != "failed"
+        ],
         "notes": [[note.text, note.about] for note in notes],
     }
     text = json.dumps(told, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
@@ -29,7 +39,9 @@ def digest(edits: Sequence[Mapping[str, Any]], state: State, notes: Sequence[Any
 
 def _plain(edit: Mapping[str, Any]) -> dict[str, Any]:
     """An edit without the ways in which the same one can be written."""
-    told = {key: value for key, value in edit.items() if value is not None and (key, value) != ("unit", "p99")}
+    usual = ("unit", "p99"), ("on", True), ("pooled", False)
+    told = {key: value for key, value in edit.items() if value is not None and (key, value) not in usual}
+    told.pop("amounts", None)
     if told.get("where") == "true":
         del told["where"]
     return told | ({"amount": float(edit["amount"])} if edit.get("amount") is not None else {})
@@ -126,23 +138,49 @@ def _steer(edit: Mapping[str, Any]) -> str:
 
 
 def _labels(run: Run, state: State, own: str) -> list[Command]:
-    states = {label.state for label in state.labels.values()}
+    """A rejected label is set by hand first, whoever it came from: text and concept are then what was rejected."""
     name = shlex.quote(run.name)
-    told: list[Command] = []
-    if states & {"metadata", "rejected"}:
-        told.append(("labels from the metadata", f"monoscope label {name} --labeller metadata {own}"))
-    if "llm" in states:
+    told = _from_metadata(name, state, own)
+    if any(label.state == "llm" for label in state.labels.values()):
         words = "labels of a language model, as `monoscope labels RUN export labels.json` writes them"
         told.append((words, f"monoscope labels {name} import labels.json {own}"))
     for neuron, label in sorted(state.labels.items()):
-        if label.state == "human":
+        if label.state in BY_AN_ANALYST:
+            words = "a label by hand" if label.state == "human" else "a label that was rejected"
             concept = f" --concept {_quoted(label.concept)}" if label.concept else ""
             text = _quoted(label.text or "")
-            told.append(("a label by hand", f"monoscope labels {name} set{concept} {own} {neuron} -- {text}"))
-    rejected = ",".join(str(neuron) for neuron, label in sorted(state.labels.items()) if label.state == "rejected")
+            told.append((words, f"monoscope labels {name} set{concept} {own} {neuron} -- {text}"))
+    rejected = [neuron for neuron, label in sorted(state.labels.items()) if label.state == "rejected"]
     if rejected:
-        told.append(("labels that were rejected", f"monoscope labels {name} reject {rejected} {own}"))
+        told.append(("and is rejected", f"monoscope labels {name} reject {_numbers(rejected)} {own}"))
     return told
+
+
+def _from_metadata(name: str, state: State, own: str) -> list[Command]:
+    """A command for the labels that have the same tests by the metadata."""
+    by_tests: dict[tuple[str, ...], list[int]] = {}
+    for neuron, label in sorted(state.labels.items()):
+        if label.state == "metadata":
+            scores = state.scores.get(neuron, {})
+            made = tuple(kind for kind in KINDS if kind in scores and scores[kind].get("judge") in _BY_THE_METADATA)
+            by_tests.setdefault(made, []).append(neuron)
+    told = []
+    for made, neurons in sorted(by_tests.items()):
+        tests = "" if made == KINDS else f" --tests {','.join(made) or 'none'}"
+        line = f"monoscope label {name} --neurons {_numbers(neurons)} --labeller metadata{tests} {own}"
+        told.append(("labels from the metadata, by the usual seed", line))
+    return told
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    """Ascending numbers as `--neurons` takes them: 1-8,11."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ",".join(str(one[0]) if len(one) == 1 else f"{one[0]}-{one[-1]}" for one in runs)
 
 
 def _notes(session: str, notes: Sequence[Any]) -> list[Command]:

@@ -173,6 +173,8 @@ def test_the_commands_of_a_report_make_its_session_again(monoscope: Monoscope) -
         (*steer, "--neuron", 3, "--users", "age_band = 'under 18'", "--add", -0.5),
         (*steer, "--neuron", 5, "--item", "f001", "--set", 1.25, "--unit", "raw"),
         (*steer, "--goal", "share(Horror)<=0.5x", "--users", "age_band = 'under 18'", "--neurons-at-most", 6),
+        ("label", "demo", "--neurons", "1,4-6", "--labeller", "metadata", "--tests", "held-out", "--session", "first"),
+        ("labels", "demo", "reject", 4, "--session", "first"),
         ("labels", "demo", "set", 3, 'It\'s "mine"', "--session", "first"),
         ("sessions", "note", "first", "--about", "neuron 3", "--", "-- odd: $HOME"),
     ):
@@ -181,12 +183,13 @@ def test_the_commands_of_a_report_make_its_session_again(monoscope: Monoscope) -
     told = monoscope("export", "first", "--format", "json").json
     lines = [one["command"] for one in told["commands"] if one["command"]]
     made = [line for line in lines if "datasets" not in line and "train" not in line and "export" not in line]
-    assert len(made) == 5
+    assert len(made) == 8
     for line in made:
         answer = monoscope(*["again" if word == "first" else word for word in shlex.split(line)[1:]])
         assert answer.code == 0, (line, answer.err)
     again = monoscope("export", "again", "--format", "json").json
     assert again["edits"] == told["edits"]
+    assert [one["neuron"] for one in again["labels"]] == [1, 3, 4, 5, 6]
     assert again["session"]["sha256"] == told["session"]["sha256"]
 
 
