@@ -98,8 +98,9 @@ def picture(
     alt: str,
     columns: Sequence[str],
     rows: Sequence[Sequence[Value]],
+    width: float = WIDTH,
 ) -> Picture:
-    """Let `draw` fill a figure `WIDTH` × `height` inches, and keep it in both formats.
+    """Let `draw` fill a figure `width` × `height` inches, and keep it in both formats.
 
     Raises `ValueError` if a row of the table does not fit its columns.
     """
@@ -113,7 +114,7 @@ def picture(
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": name, "svg.id": name}), warnings.catch_warnings():
         # A letter that the font lacks is a box in the PNG alone; the SVG and the table hold the word itself.
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
-        figure = Figure(figsize=(WIDTH, height), dpi=DOTS, layout="constrained")
+        figure = Figure(figsize=(width, height), dpi=DOTS, layout="constrained")
         FigureCanvasAgg(figure)
         draw(figure)
         _settle(figure)

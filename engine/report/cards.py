@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.neurons import moves as moving
 from engine.neurons import profile
-from engine.neurons.evidence import surprise
+from engine.neurons.evidence import chance_similarity, monosemanticity, surprise, top_items
 from engine.neurons.table import CHOICE_DEPTH
 from engine.run import Run
 from engine.session import State
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 CARDS_AT_MOST = 100
 """Neurons with a card: all of most runs; of larger dictionaries those that a reader asks for first."""
 TOP, CONCEPTS, MOVED, SEGMENTS, NEAR = 10, 6, 5, 4, 3
+ALIKE = 30
+"""Items that the likeness is over."""
+OF_AN_ITEM = 5
+"""Concepts told of an item: a song's listeners give it forty tags."""
 SEGMENT_Q = 0.05
 SEED = 0
 """Draws random directions and samples of users, so that a report reads the same twice."""
@@ -60,9 +64,9 @@ class Cards:
 
     def all(self, numbers: Sequence[int], told: Callable[[int, int], None]) -> dict[int, dict[str, Any]]:
         """The cards of `numbers`; `told` hears how many are done, and of how many."""
-        found = {}
+        found, likeness = {}, self._likeness(numbers)
         for done, number in enumerate(numbers, 1):
-            found[number] = self.card(number)
+            found[number] = self.card(number) | likeness[number]
             told(done, len(numbers))
         return found
 
@@ -71,15 +75,34 @@ class Cards:
         run, inspector = self._run, self._inspector
         z_i, z_u = inspector.z_im[:, number], inspector.z_um[:, number]
         items, users = run.top_of(z_i, z_u, TOP)
+        concepts = _concepts(run, number)
+        own = [run.neurons[number].concept, *(one["concept"] for one in concepts)]
         return {
-            "items": items,
+            "items": [item | _few_concepts(item["concepts"], own) for item in items],
             "users": users if self._with_users else None,
-            "concepts": _concepts(run, number),
+            "concepts": concepts,
             "histogram": asdict(profile.histogram(z_i, inspector.eligible)),
             "segments": self._segments(z_u),
             "moves": self._moves(number),
             "neighbours": self._neighbours(number),
             "named_by_concept": run.neurons[number].named_by is not None,
+        }
+
+    def _likeness(self, numbers: Sequence[int]) -> dict[int, dict[str, float | None]]:
+        """How alike the top items of each neuron are, beside any two items, without what all vectors share.
+
+        Short vectors, of items that the recommender knows little of, point along their common mean: with it in, any
+        two items are more alike than the top items of most neurons (.42 to .31 on Last.FM).
+        """
+        inspector = self._inspector
+        x = self._run.recommender.items.vectors[inspector.eligible]
+        x = x - x.mean(axis=0)
+        z = inspector.z_im[inspector.eligible][:, list(numbers)]
+        scores = monosemanticity(top_items(z, np.ones(len(z), bool), ALIKE), z, x)
+        chance = _finite(chance_similarity(x))
+        return {
+            number: {"likeness": _finite(score), "likeness_chance": chance}
+            for number, score in zip(numbers, scores, strict=True)
         }
 
     def _neighbours(self, number: int) -> list[dict[str, Any]]:
@@ -135,6 +158,16 @@ class Cards:
 
 
 _CHANGE = {"change": "mean", "low": "low", "high": "high"}
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _few_concepts(carried: Sequence[str], first: Sequence[str | None]) -> dict[str, Any]:
+    """`OF_AN_ITEM` of an item's concepts, those of `first` before the others, and how many more it has."""
+    order = [*dict.fromkeys(one for one in first if one in carried), *(one for one in carried if one not in first)]
+    return {"few": order[:OF_AN_ITEM], "more": len(order[OF_AN_ITEM:])}
 
 
 def _concepts(run: Run, number: int) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.neurons.standing import READINGS, paired_interval, panel, random_standing, standing
+from engine.neurons.standing import READINGS, paired_interval, panel, random_ranges, random_standing, standing
 from engine.neurons.table import ConceptItems
 
 ITEMS = 800
@@ -174,3 +174,21 @@ def test_the_popularity_neuron_is_chosen_over_all_depths_as_a_concepts_is() -> N
     assert (found.popularity[50] or 100) < 10
     alone = standing(z[:, 1:] * (np.arange(ITEMS) < 12)[:, None], ALL, world()[1], popularity, 0)
     assert alone.popularity == {10: pytest.approx(100 * 4.5 / ITEMS), 20: None, 50: None}
+
+
+def test_the_range_of_random_sets_is_over_the_sets_whose_mean_is_kept() -> None:
+    random = np.random.default_rng(5)
+    member = random.random((3, ITEMS)) < 0.2
+    x = random.standard_normal((ITEMS, 6)) + member.T @ random.standard_normal((3, 6))
+    concepts = [ConceptItems(f"c{n}", "genre", row) for n, row in enumerate(member)]
+    eligible = random.random(ITEMS) < 0.9
+    found = random_ranges(x, eligible, concepts, 8, 3, draws=40)
+    single = [random_ranges(x, eligible, concepts, 8, 3, draws=n)["c1"] for n in (1, 2)]
+    first, mean = single[0][0], random_standing(x, eligible, concepts, 8, 3, draws=2).by_concept["split-half"]["c1"]
+    assert single[0] == (first, first)
+    assert random_standing(x, eligible, concepts, 8, 3, draws=1).by_concept["split-half"]["c1"] == pytest.approx(first)
+    assert sum(single[1]) / 2 == pytest.approx(mean)
+    kept = random_standing(x, eligible, concepts, 8, 3, draws=40).by_concept["split-half"]
+    assert all(low < kept[name] < high for name, (low, high) in found.items())
+    few = np.arange(ITEMS) < 30  # each half has 15 items: purity@20 is unknown and counts as 0
+    assert random_ranges(x, few, concepts, 8, 3, draws=3) == dict.fromkeys(("c0", "c1", "c2"), (0.0, 0.0))
