@@ -4,12 +4,15 @@ Reading the command line costs a fifth of a second, which is most of what the wo
 take; so `monoscope tui` in its plain forms does without it.
 """
 
+import errno
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from engine import dated
 from engine.errors import MonoscopeError
 from engine.home import Home
 from workbench.leash import follow
@@ -31,6 +34,7 @@ def main() -> None:
     wait_for_imports()
     follow()
     try:
+        dated.check()
         plain = plain_tui(sys.argv[1:])
         if plain is None:
             from workbench.cli import app
@@ -62,6 +66,13 @@ def main() -> None:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
+        sys.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _tell(f"{error.filename or 'The output'} cannot be written: {error.strerror}.")
+        # What could not be written would be written once more, and complained of, as Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 
 

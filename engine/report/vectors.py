@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 import engine
+from engine.dated import exported
 from engine.errors import EditError, MonoscopeError
 from engine.home import building
 from engine.recommenders.recommender import Tower
@@ -20,7 +21,7 @@ from engine.report.earlier import check_folder
 from engine.report.vector_tables import FILE_FORMATS, Rows, write_scorer
 from engine.run import Run
 from engine.sae.model import Side
-from engine.session import Origin, Session, now
+from engine.session import Origin, Session
 from engine.steering.cohort import Edited
 from engine.steering.edits import Changed, SolvedEdit, Step
 from engine.steering.effect import Steering
@@ -104,7 +105,7 @@ def write_vectors(
         "kind": KIND,
         "format": FORMAT,
         "monoscope": engine.__version__,
-        "created": now(),
+        "created": exported(),
         **about,
         "edits": [_edit(step, wanted) for step in steps if step.edit.on],
         "rows": wanted.rows,

@@ -96,21 +96,22 @@ def _read(steering: Steering, edit: SolvedEdit, path: Path) -> Step:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    name = f"{path.parent.name}/{path.name}"  # a report may say it: neither a path of this machine nor a user's id
     try:
         content = path.read_bytes()
     except OSError as error:
         raise EditError(
-            f"The amounts of the edit {edit.goal} are missing ({path}: {error.strerror}); copy the session's folder of "
+            f"The amounts of the edit {edit.goal} are missing ({name}: {error.strerror}); copy the session's folder of "
             "amounts along with it, or solve for the goal again."
         ) from error
     if hashlib.sha256(content).hexdigest() != edit.amounts:
-        raise EditError(f"{path} is not what the session kept (its hash differs); solve for {edit.goal} again.")
+        raise EditError(f"{name} is not what the session kept (its hash differs); solve for {edit.goal} again.")
     table = pq.ParquetFile(pa.BufferReader(content)).read()
     place = steering.recommender.users.place
     ids = table["user_id"].to_pylist()
-    unknown = next((one for one in ids if one not in place), None)
-    if unknown is not None:
-        raise EditError(f"The edit {edit.goal} is for user {unknown!r}, who is not in this run.")
+    unknown = sum(one not in place for one in ids)
+    if unknown:
+        raise EditError(f"The edit {edit.goal} is for {len(ids):,} users, {unknown:,} of whom are not in this run.")
     rows = np.array([place[one] for one in ids], np.int64)
     amounts = np.zeros((len(rows), steering.sae.neurons), np.float32)
     for row, (neurons, values) in enumerate(zip(table["neuron"].to_pylist(), table["amount"].to_pylist(), strict=True)):
