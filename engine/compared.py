@@ -5,7 +5,7 @@ neurons only where the runs know the same items.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import combinations
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.errors import RunError
 from engine.experiments.frontier import Tradeoff, dominators, front
-from engine.neurons.matching import SAME, match_runs
+from engine.neurons.matching import match_runs
 from engine.neurons.standing import READINGS, Reading, paired_interval, panel, standing
 from engine.run import Run
 
@@ -22,6 +22,8 @@ KEPT = ("rbo", "tau", "ndcg_kept", "affinity_r2", "l0_items", "l0_users", "passe
 CHOSEN: Reading = "split-half"
 """The reading that the front is drawn over: no neuron is scored on the items that chose it."""
 DEPTH = "20"
+CLOSE = 0.15
+"""A concept with a neuron in one run alone is close where the other's best is less pure by so much at most."""
 
 
 def compared(runs: Sequence[Run]) -> dict[str, Any]:
@@ -40,6 +42,7 @@ def compared(runs: Sequence[Run]) -> dict[str, Any]:
         "runs": rows,
         "comparable": _comparable(runs, rows, same),
         "same_catalogue": same,
+        "differences": [difference(a, b) for a, b in combinations(zip(runs, rows, strict=True), 2)] if same else [],
         "settings": settings([run.manifest for run in runs]),
         "matchings": matchings,
         "concepts": [_concepts(a, b, found) for (a, b), found in zip(pairs, matchings, strict=True)],
@@ -66,6 +69,8 @@ def _row(run: Run) -> dict[str, Any]:
         "dataset": about["dataset"],
         "recommender": about["recommender"]["kind"],
         "recipe": about["config"].get("recipe", "adopted"),
+        "seeds": {"recommender": about["config"].get("recommender", {}).get("seed"), "sae": about["sae"]["seed"]},
+        "provenance": {name: about[name] for name in ("created", "versions", "catalogue_hash", "hashes", "licence")},
         "neurons": about["sae"]["m"],
         "dead": sum(neuron.dead for neuron in run.neurons),
         "named": sum(neuron.named_by is not None for neuron in run.neurons),
@@ -74,6 +79,7 @@ def _row(run: Run) -> dict[str, Any]:
         "notice": about["notice"] or about["source_notice"],
         "fidelity": {**{name: kept[name] for name in KEPT}, "rbo_interval": _interval(by_user)},
         "panel": [one["concept"] for one in standings],
+        "purity20_by_concept": purity[CHOSEN],
         "purity20": {reading: float(np.mean(own)) if own else None for reading, own in purity.items()},
         "purity20_interval": _interval(purity[CHOSEN]),
         "front": None,
@@ -87,6 +93,45 @@ def _interval(values: Sequence[float]) -> tuple[float, float] | None:
         return None
     _, low, high = paired_interval(np.array(values), np.zeros(len(values)))
     return low, high
+
+
+def difference(first: tuple[Run, Mapping[str, Any]], second: tuple[Run, Mapping[str, Any]]) -> dict[str, Any]:
+    """By how much the first of two runs of one catalogue is ahead in purity and RBO: mean, and a 95 % interval.
+
+    Purity is paired over concepts, RBO over users where both were measured on the same ones.
+    """
+    (run_a, a), (run_b, b) = first, second
+    by_concept = [dict(zip(one["panel"], one["purity20_by_concept"], strict=True)) for one in (a, b)]
+    both = [name for name in by_concept[0] if name in by_concept[1]]
+    purity = _ahead(*([own[name] for name in both] for own in by_concept))
+    by_user = [
+        {row["user_id"]: row["rbo"] for row in run.fidelity_by_user if row["rbo"] is not None} for run in (run_a, run_b)
+    ]
+    paired = by_user[0].keys() == by_user[1].keys()
+    values = [[own[user] for user in (by_user[0] if paired else own)] for own in by_user]
+    rbo = _ahead(*values) if paired else _apart(*values)
+    return {
+        "a": run_a.name,
+        "b": run_b.name,
+        "purity20": purity and {**purity, "concepts": len(both)},
+        "rbo": rbo and {**rbo, "users": [len(own) for own in values], "paired": paired},
+    }
+
+
+def _ahead(a: Sequence[float], b: Sequence[float]) -> dict[str, float] | None:
+    """The mean of a - b, and its interval over the pairs; None for fewer than two."""
+    if len(a) < 2:
+        return None
+    return dict(zip(("mean", "low", "high"), paired_interval(np.array(a), np.array(b)), strict=True))
+
+
+def _apart(a: Sequence[float], b: Sequence[float]) -> dict[str, float] | None:
+    """The same for groups of different members; the interval is the normal one."""
+    if min(len(a), len(b)) < 2:
+        return None
+    mean = float(np.mean(a) - np.mean(b))
+    half = 1.96 * float(np.hypot(*(np.std(own, ddof=1) / len(own) ** 0.5 for own in (a, b))))
+    return {"mean": mean, "low": mean - half, "high": mean + half}
 
 
 def standings_of(run: Run) -> list[dict[str, Any]]:
@@ -172,7 +217,7 @@ def _concepts(a: Run, b: Run, matching: Mapping[str, Any]) -> dict[str, Any]:
     shared = [name for name in reach_a if together and name in reach_b]
     vanished = [name for name in shared if reach_a[name].reached and not reach_b[name].reached]
     appeared = [name for name in shared if reach_b[name].reached and not reach_a[name].reached]
-    same = [one for one in matching.get("pairs", ()) if one["correlation"] >= SAME]
+    same = [one for one in matching.get("pairs", ()) if one["correlation"] >= matching["level"]]
     again_a = {one["a"]: _again(one, "b") for one in same}
     again_b = {one["b"]: _again(one, "a") for one in same}
     return {
@@ -180,9 +225,13 @@ def _concepts(a: Run, b: Run, matching: Mapping[str, Any]) -> dict[str, Any]:
         "b": b.name,
         "shared": len(shared),
         "both": sum(reach_a[name].reached and reach_b[name].reached for name in shared),
-        "vanished": [_reached(name, reach_a[name], reach_b[name], again_a) for name in vanished],
-        "appeared": [_reached(name, reach_b[name], reach_a[name], again_b) for name in appeared],
+        "vanished": _far_first(_reached(name, reach_a[name], reach_b[name], again_a) for name in vanished),
+        "appeared": _far_first(_reached(name, reach_b[name], reach_a[name], again_b) for name in appeared),
     }
+
+
+def _far_first(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(rows, key=lambda row: bool(row["close"]))
 
 
 def _again(pair: Mapping[str, Any], side: str) -> dict[str, Any]:
@@ -198,5 +247,6 @@ def _reached(name: str, here: Any, there: Any, again: Mapping[int, dict[str, Any
         "neuron": here.neuron,
         "purity20": here.purity20,
         "purity20_elsewhere": there.purity20,
+        "close": there.purity20 is not None and here.purity20 - there.purity20 <= CLOSE + 1e-9,
         "found_again": again.get(here.neuron),
     }

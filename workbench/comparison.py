@@ -187,13 +187,16 @@ def show_compared(facts: Mapping[str, Any]) -> None:
 
     Tables call the runs A, B and so on: a terminal has no room for names.
     """
-    from engine.report.compared import matching_words, others_words
+    from engine.report.compared import matching_words, others_words, summary, verdicts
 
-    tell(facts["comparable"])
+    for sentence in summary(facts):
+        tell(sentence)
     letters = {run["name"]: letter(number) for number, run in enumerate(facts["runs"])}
     for name, short in letters.items():
         say(f"{short}  {name}")
     _show_measured(facts["runs"], letters)
+    for sentence in verdicts(facts) if facts["same_catalogue"] else ():
+        tell(sentence)
     for one, concepts in zip(facts["matchings"], facts["concepts"], strict=True):
         say("")
         tell(matching_words(one))
@@ -245,23 +248,26 @@ def _show_pairs(one: Mapping[str, Any], letters: Mapping[str, str]) -> None:
     from engine.report.compared import found_again
 
     a, b = letters[one["a"]], letters[one["b"]]
-    rows = [[p["a"], p["concept_a"], p["b"], p["concept_b"], f"{p['correlation']:.2f}"] for p in found_again(one)]
+    rows = [[p["a"], p["concept_a"], p["b"], p["concept_b"], f"{p['correlation']:.3f}"] for p in found_again(one)]
     if rows:
         show("", (a, f"{a} named by", b, f"{b} named by", "correlation"), rows, f"{a}, {b}, correlation")
 
 
 def _show_gone(concepts: Mapping[str, Any]) -> None:
     """Concepts with a neuron in one of two runs alone."""
-    from engine.report.compared import again_words
+    from engine.report.compared import again_words, close_words
 
-    for name, run in (("vanished", concepts["a"]), ("appeared", concepts["b"])):
+    sides = ("vanished", concepts["a"]), ("appeared", concepts["b"])
+    for close, (name, run) in ((close, side) for close in (False, True) for side in sides):
         told = [
             f"{one['concept']} ({_two(one['purity20'])}, else {_two(one['purity20_elsewhere'])}; "
             f"neuron {one['neuron']} {again_words(one)})"
             for one in concepts[name]
+            if one["close"] == close
         ]
+        near = f", but {close_words()}" if close else ""
         if told:
-            tell(f"With a neuron in {run} alone, its purity@20 and the best in the other: {', '.join(told)}.")
+            tell(f"With a neuron in {run} alone{near}, its purity@20 and the best in the other: {', '.join(told)}.")
 
 
 def _two(value: float | None) -> str:

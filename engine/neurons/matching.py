@@ -1,6 +1,6 @@
 """Which neuron of one run is which of another: of another seed, another base, another recommender."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from engine.run import Run
 
 SAME = 0.7
-"""Correlation of item activations from which on two neurons count as the same."""
+"""Correlation of item activations from which on two neurons count as the same, where chance does not reach it."""
 PERMUTATIONS = 20
 DRAWS = 20
 """Sets of random directions that stand beside a dictionary in `match_runs`."""
@@ -39,11 +39,11 @@ class Matching:
     """Living neurons of A, and of B; no more than the fewer of both can be found again."""
     alive_b: int
     matched: float | None
-    """Share of A's living neurons whose pair correlates by `SAME` or more."""
+    """Share of A's living neurons whose pair correlates by `level` or more."""
     chance: float
     """The largest correlation that pairing gave with the items of B permuted: 95th percentile over permutations."""
     chance_matched: float
-    """Share of A's neurons that would count as the same by then, mean over permutations."""
+    """Share of A's neurons that would correlate by `SAME` or more by then, mean over permutations."""
     appeared: list[int]
     """Living neurons of B that are no neuron of A."""
     vanished: list[int]
@@ -51,13 +51,16 @@ class Matching:
     random: float | None = None
     """The largest correlation that as many random directions of B's vectors give: 95th percentile over draws."""
     random_matched: float | None = None
-    """Share of A's neurons that would count as the same in them, mean over draws. Both are known for runs alone."""
+    """Share of A's neurons that would correlate by `SAME` or more in them, mean over draws; both for runs alone."""
+    level: float = SAME
+    """What a pair has to reach to count as one neuron: `SAME`, or the largest correlation by chance if that is more."""
 
 
-def match(za_im: np.ndarray, zb_im: np.ndarray, seed: int = 0) -> Matching:
+def match(za_im: np.ndarray, zb_im: np.ndarray, seed: int = 0, drawn: tuple[float, float] | None = None) -> Matching:
     """Pair the columns of two code matrices over the same items, row by row, for the largest total correlation.
 
-    Kuhn-Munkres on Pearson's correlation of item activations. The null permutes the items of B and pairs again.
+    Kuhn-Munkres on Pearson's correlation of item activations. The null permutes the items of B and pairs again;
+    `drawn` is what `random_directions` gave, a second null.
     """
     correlation = _correlations(za_im, zb_im)
     rows, columns = _paired(correlation)
@@ -70,17 +73,22 @@ def match(za_im: np.ndarray, zb_im: np.ndarray, seed: int = 0) -> Matching:
         found = shuffled[_paired(shuffled)]
         best.append(found.max(initial=0.0))
         share.append(float((found >= SAME).sum()) / max(len(alive_a), 1))
-    same = {one.a: one.b for one in pairs if one.correlation >= SAME}
+    chance, (by_drawing, drawn_share) = float(np.percentile(best, 95)), drawn or (None, None)
+    level = max(SAME, chance, by_drawing or 0.0)
+    same = {one.a: one.b for one in pairs if one.correlation >= level}
     return Matching(
         pairs,
         len(za_im),
         len(alive_a),
         len(alive_b),
         len(same) / len(alive_a) if len(alive_a) else None,
-        float(np.percentile(best, 95)),
+        chance,
         float(np.mean(share)),
         [int(b) for b in alive_b if b not in same.values()],
         [int(a) for a in alive_a if a not in same],
+        by_drawing,
+        drawn_share,
+        level,
     )
 
 
@@ -101,8 +109,7 @@ def match_runs(a: "Run", b: "Run", seed: int = 0) -> Matching:
         run.recommender.items.vectors[[known[one] for one in shared]] for run, known in ((a, known_a), (b, known_b))
     ]
     za_im, zb_im = (run.sae.encode(e_id, "items") for run, e_id in zip((a, b), vectors, strict=True))
-    best, share = random_directions(za_im, vectors[1], zb_im.shape[1], seed)
-    return replace(match(za_im, zb_im, seed), random=best, random_matched=share)
+    return match(za_im, zb_im, seed, random_directions(za_im, vectors[1], zb_im.shape[1], seed))
 
 
 def _known(run: "Run", *, with_titles: bool) -> dict[tuple[str, str], int]:

@@ -53,6 +53,13 @@ class Drawing:
 
 
 @dataclass(frozen=True)
+class Code:
+    """Lines for a shell, as they are typed."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Folded:
     """Blocks that a page shows when it is asked; Markdown names the `file` that has them."""
 
@@ -61,7 +68,7 @@ class Folded:
     file: str
 
 
-Block = Heading | Words | Listing | Table | Drawing | Folded
+Block = Heading | Words | Listing | Table | Drawing | Code | Folded
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,8 @@ def _markdown(block: Block) -> str:
             return "\n".join(f"| {' | '.join(line)} |" for line in lines)
         case Drawing(name, _, alt, caption):
             return f"{caption}\n\n![{alt}]({name}.svg)" if caption else f"![{alt}]({name}.svg)"
+        case Code(text):
+            return f"```\n{text}\n```"
         case Folded(title, _, file):
             return f"{title}: [{file}]({file})"
 

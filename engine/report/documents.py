@@ -8,10 +8,10 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from engine import __version__
+from engine.dated import exported
 from engine.experiments.drawing import Picture
 from engine.home import write_whole
-from engine.report.blocks import Block, Document, Drawing, Folded, Heading, Listing, Table, Words, as_markdown
-from engine.report.document import exported
+from engine.report.blocks import Block, Code, Document, Drawing, Folded, Heading, Listing, Table, Words, as_markdown
 from engine.report.html import environment, inline_svg, script_and_style, tidy
 from engine.report.markdown import as_json
 from engine.report.pictures import Figure
@@ -20,6 +20,8 @@ _FIGURE = re.compile(r"[-+]?[\d.,]+[%*]?(/[\d.,]+)?( [-+]?[\d.,]+\*?)*( \[.*\])?
 """A cell of numbers, perhaps with an interval, or unknown."""
 SORTABLE_ROWS = 4
 """Rows from which on a table can be sorted."""
+LONGEST_WHOLE = 40
+"""A longer word may break: a phone has no room for it."""
 
 
 def as_page(document: Document) -> str:
@@ -60,9 +62,11 @@ def write_document(document: Document, path: Path, kind: str) -> list[Path]:
 
 
 def unbroken(text: str) -> Markup:
-    """A cell whose words stay whole: a browser would break a run's name at its hyphens."""
-    words = (Markup('<span class="w">{}</span>').format(one) if "-" in one else escape(one) for one in text.split(" "))
-    return Markup(" ").join(words)
+    """Text whose words stay whole: a browser would break a run's name at its hyphens."""
+    return Markup(" ").join(
+        Markup('<span class="w">{}</span>').format(one) if "-" in one and len(one) <= LONGEST_WHOLE else escape(one)
+        for one in text.split(" ")
+    )
 
 
 def _plain(blocks: Sequence[Block]) -> list[dict[str, Any]]:
@@ -77,9 +81,9 @@ def _plain(blocks: Sequence[Block]) -> list[dict[str, Any]]:
                     {"kind": "heading", "text": unbroken(text), "level": level, "anchor": _anchor(text) * (level == 2)}
                 )
             case Words(text, strong):
-                found.append({"kind": "words", "text": text, "strong": strong})
+                found.append({"kind": "words", "text": unbroken(text), "strong": strong})
             case Listing(items):
-                found.append({"kind": "listing", "texts": list(items)})
+                found.append({"kind": "listing", "texts": [unbroken(item) for item in items]})
             case Table(header, rows):
                 right = [all(_FIGURE.fullmatch(row[n]) for row in rows) for n in range(len(header))]
                 cells = [[unbroken(cell) for cell in row] for row in (header, *rows)]
@@ -94,6 +98,8 @@ def _plain(blocks: Sequence[Block]) -> list[dict[str, Any]]:
                         "caption": caption,
                     }
                 )
+            case Code(text):
+                found.append({"kind": "code", "text": text})
             case Folded(title, inner, _):
                 found.append({"kind": "folded", "title": title, "blocks": _plain(inner)})
     return found

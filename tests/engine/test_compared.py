@@ -3,18 +3,27 @@
 import json
 import shutil
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from engine.catalogue.fetch import NOT_OFFICIAL
-from engine.compared import compared, matched, point, settings, standings_of
+from engine.compared import compared, difference, matched, point, settings, standings_of
 from engine.experiments.frontier import Tradeoff, dominators, front
 from engine.home import Home
-from engine.neurons.matching import SAME, random_directions
+from engine.neurons.matching import SAME, match, random_directions
 from engine.progress import silent
 from engine.report.blocks import Document, Heading, Table, as_markdown
-from engine.report.compared import again_words, compared_document, found_again, matching_words, others_words
+from engine.report.compared import (
+    again_words,
+    compared_document,
+    found_again,
+    matching_words,
+    others_words,
+    summary,
+    verdicts,
+)
 from engine.report.documents import as_page
 from engine.run import Run
 from engine.train import train
@@ -80,7 +89,8 @@ def test_concepts_come_and_go_as_the_two_runs_reach_them(pair: tuple[Run, Run]) 
     assert {one["concept"] for one in told["appeared"]} == reached[1] - reached[0]
     assert told["both"] == len(reached[0] & reached[1])
     assert told["vanished"]  # twelve neurons reach less than forty
-    again = {one["a"]: one["b"] for one in matched(*pair)["pairs"] if one["correlation"] >= SAME}
+    found = matched(*pair)
+    again = {one["a"]: one["b"] for one in found["pairs"] if one["correlation"] >= found["level"]}
     for one in told["vanished"]:
         assert (one["found_again"] or {}).get("neuron") == again.get(one["neuron"])
         assert pair[0].label_purity(one["neuron"], one["concept"])[1] == one["purity20"] >= 0.5
@@ -116,17 +126,17 @@ def test_matched_neurons_correlate_as_numpy_says(pair: tuple[Run, Run]) -> None:
     for one in found["pairs"]:
         assert one["correlation"] == pytest.approx(np.corrcoef(za[:, one["a"]], zb[:, one["b"]])[0, 1], abs=1e-5)
     alive = int((za.std(axis=0) > 0).sum())
-    assert found["matched"] == sum(one["correlation"] >= SAME for one in found["pairs"]) / alive
+    assert found["matched"] == sum(one["correlation"] >= found["level"] for one in found["pairs"]) / alive
     assert (found["alive_a"], found["alive_b"]) == (alive, int((zb.std(axis=0) > 0).sum()))
 
 
 def test_a_match_tells_of_how_many_and_how_many_could_be(pair: tuple[Run, Run]) -> None:
     found = matched(*pair)
-    same = sum(one["correlation"] >= SAME for one in found["pairs"])
+    same = sum(one["correlation"] >= found["level"] for one in found["pairs"])
     assert found["alive_b"] < found["alive_a"]
     said = f"{same} of the {found['alive_a']} living neurons of demo ({same / found['alive_a']:.0%}) are found again in"
     assert f"{said} small, which has {found['alive_b']}, so that no more could be:" in matching_words(found)
-    assert [one["correlation"] >= SAME for one in found_again(found)] == [True] * same
+    assert [one["correlation"] >= found["level"] for one in found_again(found)] == [True] * same
     first, *others = found["pairs"]
     weaker = {**found, "pairs": [{**first, "correlation": 0.204}, *others]}
     rest = len(others) + 1 - len(found_again(weaker))
@@ -134,6 +144,103 @@ def test_a_match_tells_of_how_many_and_how_many_could_be(pair: tuple[Run, Run]) 
     assert "down to 0.20: no match. Neurons of demo alone: " in others_words(weaker)
     dead = {**found, "alive_b": 0, "pairs": []}
     assert "none is found again" in matching_words(dead)
+
+
+def test_a_pair_that_chance_reaches_is_no_match(pair: tuple[Run, Run]) -> None:
+    found = matched(*pair)
+    assert found["level"] == max(SAME, found["chance"], found["random"])
+    first = {**found["pairs"][0], "correlation": 0.72}
+    reached = {**found, "pairs": [first], "random": 0.731, "level": 0.731}
+    assert found_again(reached) == []
+    assert "correlate by 0.731 or more" in matching_words(reached)
+    assert "so a match has to beat that" in matching_words(reached)
+    assert found_again({**reached, "random": 0.6, "level": SAME}) == [first]
+    codes = np.random.default_rng(0).random((60, 4))
+    noisy = codes + np.random.default_rng(1).normal(0, 0.25, codes.shape)
+    strict = match(codes, noisy, drawn=(0.99, 0.5))
+    assert (strict.level, strict.matched, strict.random) == (0.99, 0.0, 0.99)
+    assert match(codes, noisy).matched == 1.0 or match(codes, noisy).level == SAME
+
+
+def test_a_difference_is_paired_where_the_users_are_the_same(pair: tuple[Run, Run]) -> None:
+    facts = compared(pair)
+    (one,) = facts["differences"]
+    a, b = ({row["user_id"]: row["rbo"] for row in run.fidelity_by_user} for run in pair)
+    assert a.keys() != b.keys()  # another seed holds out other users
+    assert not one["rbo"]["paired"]
+    assert one["rbo"]["mean"] == pytest.approx(np.mean(list(a.values())) - np.mean(list(b.values())))
+    purity = [np.array(row["purity20_by_concept"]) for row in facts["runs"]]
+    assert one["purity20"]["mean"] == pytest.approx(np.mean(purity[0] - purity[1]))
+    assert one["purity20"]["low"] < one["purity20"]["mean"] < one["purity20"]["high"]
+    first, row = pair[0], facts["runs"][0]
+    same = difference((first, row), (first, row))
+    assert (same["rbo"]["paired"], same["rbo"]["mean"], same["rbo"]["low"]) == (True, 0.0, 0.0)
+
+
+def below(purity: list[float], rbo: list[float]) -> dict[str, Any]:
+    """Facts of two runs of which a has more of both, by so much."""
+    rows: list[dict[str, Any]] = [{"name": name, "fidelity": {"passes_through": False}} for name in "ab"]
+    rows[0] |= {"front": True, "beaten_by": []}
+    rows[1] |= {"front": False, "beaten_by": ["a"]}
+    names = ("mean", "low", "high")
+    one = {
+        "a": "b",
+        "b": "a",
+        "purity20": {**dict(zip(names, purity, strict=True)), "concepts": 19},
+        "rbo": {**dict(zip(names, rbo, strict=True)), "users": [30, 40], "paired": False},
+    }
+    return {"runs": rows, "differences": [one], "comparable": "One.", "matchings": [], "concepts": []}
+
+
+def test_being_dominated_is_told_with_its_interval() -> None:
+    facts = below([-0.05, -0.14, 0.04], [-0.04, -0.05, -0.03])
+    assert verdicts(facts)[1] == (
+        "b is dominated by a: its purity is lower by 0.05 [-0.04, 0.14], paired over 19 concepts; its RBO is lower by "
+        "0.04 [0.03, 0.05], unpaired, over 30 and 40 users (clear in RBO alone)."
+    )
+    assert (
+        summary(facts)[1] == "No run here has more of both purity and RBO than a; b less too, but not clearly on both."
+    )
+    clear = below([-0.05, -0.08, -0.01], [-0.04, -0.05, -0.03])
+    assert verdicts(clear)[1].endswith("(both are clear).")
+    assert summary(clear)[1].endswith("than a; b clearly has less of both.")
+    facts["runs"][1] |= {"front": True, "beaten_by": []}
+    assert verdicts(facts)[2].startswith(
+        "a less b: purity +0.05 [-0.04, +0.14], paired over 19 concepts (not clear); RBO +0"
+    )
+
+
+def test_concepts_that_cross_a_threshold_stand_last_and_say_so(pair: tuple[Run, Run]) -> None:
+    facts = compared(pair)
+    (told,) = facts["concepts"]
+    for row in (*told["vanished"], *told["appeared"]):
+        elsewhere = row["purity20_elsewhere"]
+        assert row["close"] == (elsewhere is not None and row["purity20"] - elsewhere <= 0.15 + 1e-9)
+    for name in ("vanished", "appeared"):
+        assert [row["close"] for row in told[name]] == sorted(row["close"] for row in told[name])
+    far, near = told["vanished"][0], {**told["vanished"][0], "close": True}
+    words = as_markdown(
+        compared_document(pair, {**facts, "concepts": [{**told, "vanished": [far, near], "appeared": [far]}]})
+    )
+    assert "1 of the 3 below is close (the other run's best neuron is less pure by 0.15 at most)" in words
+    assert words.index("| appeared |") < words.index("| vanished, close |")
+
+
+def test_a_comparison_says_what_it_was_made_of(pair: tuple[Run, Run]) -> None:
+    document = compared_document(pair)
+    words, page = as_markdown(document), as_page(document)
+    assert "```\nmonoscope runs compare demo small --output compared.html\n```" in words
+    assert "<pre>monoscope runs compare demo small --output compared.html</pre>" in page
+    for run in pair:
+        hashes = run.manifest["hashes"]
+        shown = (
+            hashes["recommender.safetensors"][:16],
+            hashes["sae.safetensors"][:16],
+            run.manifest["catalogue_hash"][:16],
+        )
+        seeds = f"{run.manifest['config']['recommender']['seed']}, {run.manifest['sae']['seed']}"
+        assert f"| {run.name} | {seeds} | {run.manifest['created'][:10]} | {' | '.join(shown)} |" in words
+    assert f"torch {pair[0].manifest['versions']['torch']}" in words
 
 
 def test_a_concept_can_go_while_its_neuron_stays() -> None:

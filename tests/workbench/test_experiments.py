@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ import pytest
 
 from engine.adopt import Adoption, adopt
 from engine.home import Home
-from engine.neurons.matching import SAME
 from engine.progress import silent
 from engine.run import Run
 from engine.train import train
@@ -202,10 +202,11 @@ def test_runs_are_compared_side_by_side(monoscope: Monoscope, here: Home) -> Non
     assert (matching["a"], matching["b"], matching["items"]) == ("demo", "other", 893)
     assert matching["chance_matched"] < 0.05 < matching["matched"] <= 1
     answer = monoscope("runs", "compare", "demo", "other")
-    same = sum(one["correlation"] >= SAME for one in matching["pairs"])
+    same = sum(one["correlation"] >= matching["level"] for one in matching["pairs"])
     said = f"{same} of the {matching['alive_a']} living neurons of demo ({matching['matched']:.0%}) are found again in"
     assert said in answer.out
     assert "one frozen recommender" in answer.out
+    assert "paired over" in answer.out  # how far apart the two are
     settings = {row["setting"]: row["values"] for row in facts["settings"]}
     assert settings["sae.seed"] == [0, 1]
     assert "sae.neurons" not in settings  # the same in both
@@ -221,7 +222,7 @@ def test_a_comparison_of_runs_with_long_names_fits_a_narrow_terminal(
     long = [f"{name}-of-a-recommender-that-was-trained-on-a-subset-of-the-data-with-its-own-seed" for name in "ab"]
     for row, name in zip(facts["runs"], long, strict=True):
         row["name"], row["front"], row["beaten_by"] = name, name == long[0], long[: name == long[1]]
-    for one in (*facts["matchings"], *facts["concepts"]):
+    for one in (*facts["matchings"], *facts["concepts"], *facts["differences"]):
         one |= {"a": long[0], "b": long[1]}
     facts["settings"] = [{"setting": "sae.seed", "values": [0, 1]}]
     monkeypatch.setenv("COLUMNS", "80")
@@ -233,7 +234,8 @@ def test_a_comparison_of_runs_with_long_names_fits_a_narrow_terminal(
     assert "…" not in "".join(lines)
     words = [line for line in lines if not any(name in line for name in long)]
     assert max(map(len, words)) <= 80
-    assert not any(re.fullmatch(r"\w{1,2}", line.strip()) for line in lines)  # no column of broken letters
+    broken = [bool(re.fullmatch(r"\w{1,2}", line.strip())) for line in lines]
+    assert not any(one and other for one, other in pairwise(broken))  # no column of broken letters
 
 
 def test_a_comparison_is_written_as_a_report_that_is_the_same_twice(
