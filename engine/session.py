@@ -134,6 +134,13 @@ class Session:
         """The run that a session is about; None for a session that nothing was written to. Raises as `read` does."""
         return _Journal.read(home.session(name), None).origin
 
+    @staticmethod
+    def remark(home: Home, name: str) -> str | None:
+        """What is amiss with a session that can be read, in a sentence: its last line was cut short. Raises as `read`
+        does.
+        """
+        return _Journal.read(home.session(name), None).notice
+
     def append(self, action: str, **data: Any) -> State:
         """Write one action and return the new state. Once this has returned, no crash loses the action.
 

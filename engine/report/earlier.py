@@ -15,6 +15,8 @@ _TOP = 4096
 
 def check(path: Path, *, overwrite: bool) -> None:
     """Raise a `HomeError` where `path` is a file, not empty, that is no earlier report; never if `overwrite`."""
+    if path.is_dir():
+        raise HomeError(f"{path.absolute()} is a folder; name a file in it with --output.")
     if overwrite or not path.is_file():
         return
     try:

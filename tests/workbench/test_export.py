@@ -132,6 +132,7 @@ def test_what_cannot_be_exported_is_one_sentence(monoscope: Monoscope, served: s
         (("demo", "--format", "html", "--output", out / "x.html"), f"There is no folder {out}"),
         (("demo", "--format", "svg", "--output", out / "x"), f"There is no folder {out}"),
         (("demo", "--format", "csv", "--output", out / "x"), f"There is no folder {out}"),
+        (("demo", "--format", "html", "--output", tmp_path), f"{tmp_path} is a folder; name a file in it"),
         (("demo", "--format", "nope"), "no export format 'nope'; there are html, md, json, csv, parquet, svg"),
         ((served, *VECTORS, out, "--rows", "some"), "'some' names no rows"),
         ((served, *VECTORS, out, "--file-format", "csv"), "no file format 'csv'"),
@@ -240,3 +241,42 @@ def test_figures_need_a_folder_and_a_page_takes_the_place_of_an_earlier_one(
     answer = monoscope("export", served, "--format", "html", "--output", page)
     assert answer.code == 1
     assert page.read_text() == "mine"
+
+
+def test_a_journal_that_was_cut_short_is_exported_with_a_remark_and_an_empty_one_is_not(monoscope: Monoscope) -> None:
+    steer = ("steer", "demo", "--session", "cut", "--users", "age_band = 'under 18'", "--off")
+    for neuron in (3, 4):
+        assert monoscope(*steer, "--neuron", neuron).code == 0
+    journal = monoscope.home.session("cut")
+    journal.write_bytes(journal.read_bytes()[:-20])
+    answer = monoscope("export", "cut")
+    assert answer.code == 0
+    assert f"The last line of {journal} was cut short, so that one action is missing." in answer.err
+    assert "Edit 1" in answer.out
+    assert "Edit 2" not in answer.out
+    journal.write_bytes(b"")
+    answer = monoscope("export", "cut")
+    assert (answer.code, answer.out) == (1, "")
+    assert (
+        answer.err
+        == "monoscope: Session cut is empty, so it is about no run: name a run, and the session by --session.\n"
+    )
+    journal.unlink()
+
+
+def test_an_interrupted_export_leaves_what_was_there(
+    served: str, monoscope: Monoscope, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.report import formats
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    page = tmp_path / "report.md"
+    assert monoscope("export", served, "--output", page).code == 0
+    before = page.read_bytes()
+    monkeypatch.setattr(formats, "complete", interrupted)
+    answer = monoscope("export", served, "--output", page)
+    assert answer.code == 130
+    assert page.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["report.md"]

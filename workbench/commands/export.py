@@ -1,5 +1,6 @@
 """`monoscope export`: reports of a run, and edited vectors for the system that serves them."""
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,9 +9,10 @@ import typer
 from engine.errors import MonoscopeError
 from workbench.choices import complete_run_or_session, home_of
 from workbench.commands.common import SessionName, group, session_state
+from workbench.stopped import Stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from engine.home import Home
     from engine.report.formats import About
@@ -75,6 +77,7 @@ def export(
         wanted = Wanted(rows or "changed", file_format or "parquet", with_users, k)
         return _export_vectors(run, session or run.name, output, wanted)
     from engine.report import earlier, formats
+    from engine.session import Session
 
     if rows or file_format or (with_users and kind not in ("html", *formats.PICTURES)):
         raise typer.BadParameter(
@@ -83,6 +86,7 @@ def export(
     if kind in formats.FOLDERS and output is None:
         raise typer.BadParameter(f"{kind} is several files: name a folder for them with --output")
     state, about = session_state(ctx, session, run.name), formats.About(session, with_users)
+    _remark(Session.remark(run.home, session or run.name))
     if kind in formats.PICTURES and output is not None:
         return _export_pictures(run, state, kind, output.absolute(), about, overwrite)
     if kind in formats.TABLE_FORMATS and output is not None:
@@ -98,13 +102,27 @@ def export(
     return write_whole(output.absolute(), text)
 
 
+def _remark(sentence: str | None) -> None:
+    """Say on standard error what is amiss with what is exported all the same."""
+    if sentence is not None:
+        typer.echo(f"monoscope: {sentence}", err=True)
+
+
+@contextmanager
+def _all_or_nothing() -> "Iterator[None]":
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Stopped("stopped; nothing was written, and what an earlier export wrote is as it was.") from None
+
+
 def _rendered(run: "Run", state: "State", kind: str, about: "About") -> str:
     from engine.report import formats
     from workbench.tables import progress_bar
 
     if kind not in formats.FORMATS:
         return formats.render(run, state, kind, about)  # which says that there is none
-    with progress_bar("Writing the report") as progress:
+    with _all_or_nothing(), progress_bar("Writing the report") as progress:
         return formats.render(run, state, kind, about, progress)
 
 
@@ -112,7 +130,7 @@ def _export_pictures(run: "Run", state: "State", kind: str, folder: Path, about:
     from engine.report import formats
     from workbench.tables import progress_bar, say
 
-    with progress_bar("Drawing figures") as progress:
+    with _all_or_nothing(), progress_bar("Drawing figures") as progress:
         drawn = formats.write_pictures(run, state, kind, folder, about, progress, overwrite=overwrite)
     say(f"Wrote {len(drawn.written)} figures to {folder}: {', '.join(path.name for path in drawn.written)}.")
     for title, reason in drawn.missing:
@@ -123,7 +141,7 @@ def _export_tables(run: "Run", state: "State", kind: str, folder: Path, about: "
     from engine.report.formats import write_report_tables
     from workbench.tables import progress_bar, say
 
-    with progress_bar("Writing tables") as progress:
+    with _all_or_nothing(), progress_bar("Writing tables") as progress:
         written = write_report_tables(run, state, kind, folder, about, progress)
     say(f"Wrote {len(written) - 1} tables to {folder}; manifest.json tells what their columns hold.")
 
@@ -152,6 +170,10 @@ def _refuse_if_near_a_session(home: "Home", name: str) -> None:
 
     from engine.session import sessions
 
+    if home.session(name).is_file():
+        raise MonoscopeError(
+            f"Session {name} is empty, so it is about no run: name a run, and the session by --session."
+        )
     own = {one for one in sessions(home) if not home.run(one).exists()}
     known = [*own, *(path.name for path in home.runs.glob("[!.]*"))]
     close = get_close_matches(name, known, 1)
