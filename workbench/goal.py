@@ -176,12 +176,13 @@ def show_goal(facts: Mapping[str, Any]) -> None:
 
 
 def _advice(facts: Mapping[str, Any]) -> str:
+    from engine.steering.costs import filter_suffices
+
     ways = {way["way"]: way for way in facts["ways"]}
     solved, filtered = ways["solved"], ways["filter"]
     n = len(facts["filtered"])
     left = f"{n} user{'s' if n > 1 else ''} cannot reach the goal by an edit: a filter serves them. " if n else ""
-    better = filtered["reached"] >= solved["reached"] and (filtered["ndcg10"] or 0) >= (solved["ndcg10"] or 0)
-    if better:
+    if filter_suffices(solved, filtered):
         return left + (
             "A filter on the lists reaches this goal, moves nothing else and keeps as much held-out NDCG: unless the "
             "vectors themselves must change, filter."

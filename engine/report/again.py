@@ -10,6 +10,7 @@ from engine.actions import BY_AN_ANALYST
 from engine.catalogue.named import own
 from engine.labels.scores import KINDS
 from engine.neurons.profile import SEGMENT_MINIMUM
+from engine.report.facts import accepted_from
 from engine.run import Run
 from engine.session import State
 
@@ -141,11 +142,14 @@ def _labels(run: Run, state: State, own: str) -> list[Command]:
     """A rejected label is set by hand first, whoever it came from: text and concept are then what was rejected."""
     name = shlex.quote(run.name)
     told = _from_metadata(name, state, own)
+    accepted = [n for n, label in state.labels.items() if accepted_from(label, state.scores.get(n, {})) == "metadata"]
     if any(label.state == "llm" for label in state.labels.values()):
         words = "labels of a language model, as `monoscope labels RUN export labels.json` writes them"
         told.append((words, f"monoscope labels {name} import labels.json {own}"))
     for neuron, label in sorted(state.labels.items()):
-        if label.state in BY_AN_ANALYST:
+        if neuron in accepted:
+            told.append(("which is accepted", f"monoscope labels {name} accept {neuron} {own}"))
+        elif label.state in BY_AN_ANALYST:
             words = "a label by hand" if label.state == "human" else "a label that was rejected"
             concept = f" --concept {_quoted(label.concept)}" if label.concept else ""
             text = _quoted(label.text or "")
@@ -160,9 +164,11 @@ def _from_metadata(name: str, state: State, own: str) -> list[Command]:
     """A command for the labels that have the same tests by the metadata."""
     by_tests: dict[tuple[str, ...], list[int]] = {}
     for neuron, label in sorted(state.labels.items()):
-        if label.state == "metadata":
-            scores = state.scores.get(neuron, {})
-            made = tuple(kind for kind in KINDS if kind in scores and scores[kind].get("judge") in _BY_THE_METADATA)
+        scores = state.scores.get(neuron, {})
+        if label.state == "metadata" or accepted_from(label, scores) == "metadata":
+            made: tuple[str, ...] = tuple(
+                kind for kind in KINDS if kind in scores and scores[kind].get("judge") in _BY_THE_METADATA
+            )
             by_tests.setdefault(made, []).append(neuron)
     told = []
     for made, neurons in sorted(by_tests.items()):

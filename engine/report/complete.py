@@ -9,16 +9,18 @@ import numpy as np
 from engine.neurons.profile import SEGMENT_MINIMUM
 from engine.progress import Progress, silent
 from engine.report.document import About, document
-from engine.report.effects import Effect
+from engine.report.effects import Effect, few
 from engine.report.facts import label_counts, told_scores
 from engine.report.pictures import Figure
 from engine.run import Run
 from engine.session import Origin, State
 
 _SHOWN = ("schema", "run", "provenance", "config", "recommender", "sae", "fidelity", "concepts", "notices")
-_OF_CARD = ("histogram", "segments", "moves", "neighbours")
-_USERS = frozenset({"users", "users_changed", "users_filtered", "lists_changed", "placed", "asked"})
+_OF_CARD = ("likeness", "likeness_chance", "histogram", "segments", "moves", "neighbours")
+_USERS = frozenset({"users", "users_changed", "users_filtered", "lists_changed", "asked", "reached"})
 """Numbers of users, which are told from ten on."""
+_OF_A_GROUP = frozenset({"lists_changed", "reached", "together"})
+"""Beside one of these, `users` is the size of the group that everything there is counted in."""
 _BY_USER = frozenset({"lists", "most_changed_users", "lost_most_ndcg"})
 
 
@@ -38,7 +40,7 @@ def complete(
             **label_counts(state),
             "neurons_named_by_a_concept": page["named"],
         },
-        "summary": page["sentences"],
+        "summary": [*page["sentences"], *page["edit_sentences"]],
         "neurons": [_neuron(row, cards.get(row["neuron"])) for row in page["neurons"]],
         "matrix": page["matrix"],
         "labels": [_label(neuron, state) for neuron in sorted(state.labels)],
@@ -78,7 +80,7 @@ def _edit(number: int, shown: Mapping[str, Any], edit: Mapping[str, Any] | None)
         "how": shown["amount"],
         "whom": shown["whom"],
         "on": shown["on"],
-        "rows": None if small or not shown["on"] else shown["rows"],
+        "rows": None if small else shown["rows"],
         "edit": edit,
         "effect": without_few(shown["effect"]),
     }
@@ -88,20 +90,21 @@ def without_few(effect: Effect | None) -> dict[str, Any] | None:
     """An effect without users' ids and sizes of small groups; None where it was not measured, or is of such a group."""
     if effect is None or effect.facts is None:
         return None
-    told: dict[str, Any] = _without_few(_plain({**asdict(effect), **effect.facts}))
+    told: dict[str, Any] = _without_few(_plain({**asdict(effect), **effect.facts}), effect.users)
     told.pop("facts")
     outside = [one for one in told["outside"] if one["side"] != "users" or one["rows"] >= SEGMENT_MINIMUM]
     return {**told, "outside": outside}
 
 
-def _without_few(value: Any, name: str = "") -> Any:
-    """Without lists of users, and with None in the place of the size of a group of one to nine."""
+def _without_few(value: Any, whole: int, name: str = "") -> Any:
+    """Without lists of users, and with None for the size of a group of one to nine, or of all but so few."""
     if isinstance(value, dict):
-        return {key: _without_few(one, key) for key, one in value.items() if key not in _BY_USER}
+        own = value.get("users") if _OF_A_GROUP & value.keys() else None
+        whole = own if isinstance(own, int) else whole
+        return {key: _without_few(one, whole, key) for key, one in value.items() if key not in _BY_USER}
     if isinstance(value, list):
-        return [_without_few(one) for one in value]
-    few = name in _USERS and isinstance(value, int) and 0 < value < SEGMENT_MINIMUM
-    return None if few else value
+        return [_without_few(one, whole, name) for one in value]
+    return None if name in _USERS and isinstance(value, int) and few(value, whole) else value
 
 
 def _figure(figure: Figure) -> dict[str, Any]:

@@ -22,12 +22,16 @@ from engine.opening import sentences
 from engine.progress import Progress, silent
 from engine.report import again
 from engine.report.cards import CARDS_AT_MOST, Cards, chosen
-from engine.report.effects import USERS, USERS_OF_AN_ITEM, DoseCurve, Effect, K, cohort, doses, effects
+from engine.report.doses import Doses, doses
+from engine.report.effects import USERS, USERS_OF_AN_ITEM, Effect, K, cohort, effects
 from engine.report.facts import named_by, report_facts, told_notes
+from engine.report.summary import edit_sentences
 from engine.report.markdown import escaped
 from engine.report.pictures import Figure, figures
 from engine.report.wording import FIDELITY, FLAGS, LIMITS, METRICS, edit_for, edit_words, toml
+from engine.steering.bench import users_of
 from engine.run import Run
+from engine.steering.effect import Steering
 from engine.session import State
 from engine.steering.edits import Step
 from engine.steering.kept import steps_of
@@ -65,9 +69,9 @@ class Measured:
     steps: list[Step]
     alone: list[Effect | None]
     together: Effect | None
-    curves: list[DoseCurve]
+    curves: Doses
     groups: list[int]
-    """For each step how many users it is for; of items, how many items."""
+    """For each step how many users it is for or, switched on, would be; of items, how many items."""
     problem: str | None = None
 
 
@@ -101,6 +105,7 @@ def document(
         "told_edits": told,
         "exported": exported(),
         "sentences": [*sentences(run), *_missing_concepts(facts)],
+        "edit_sentences": edit_sentences(edits, measured.problem, about.with_users),
         "cards": [{**rows[n], **cards[n], "label": state.labels.get(n)} for n in numbers],
         "carded": set(numbers),
         "cards_at_most": CARDS_AT_MOST,
@@ -160,7 +165,7 @@ def _counted(progress: Progress) -> Callable[[str], None]:
 
 def _measured(inspector: Inspector, state: State, about: About) -> Measured:
     if inspector.joined is None:
-        return Measured([], [], None, [], [], inspector.missing)
+        return Measured([], [], None, Doses([]), [], inspector.missing)
     run = inspector.run
     try:
         steering = run.steering(inspector.joined.catalogue)
@@ -168,29 +173,38 @@ def _measured(inspector: Inspector, state: State, about: About) -> Measured:
         conditions = (*state.cohorts, *[None] * len(steps))
         asked = [cohort(steering, [one], of, about.with_users) for one, of in zip(steps, conditions, strict=False)]
         alone, together = effects(steering, steps, asked, about.with_users)
-        groups = [len(step.rows) if step.edit.on else 0 for step in steps]
+        groups = [_rows(steering, step) for step in steps]
         curves = doses(steering, steps, asked, about.with_users)
         return Measured(steps, alone, together, curves, groups)
     except MonoscopeError as error:  # edits of another training, or without their amounts: the report says so
-        return Measured([], [], None, [], [], str(error))
+        return Measured([], [], None, Doses([]), [], str(error))
+
+
+def _rows(steering: Steering, step: Step) -> int:
+    """How many rows a step is for; one that was solved and waits has none of them read."""
+    edit = step.edit
+    if edit.on or len(step.rows) or edit.where is None or steering.match is None:
+        return len(step.rows) or len(edit.ids or ())
+    return len(users_of(steering, edit.where, steering.match))
 
 
 def _edits(run: Run, facts: Mapping[str, Any], measured: Measured, about: About) -> list[dict[str, Any]]:
     told = []
     for place, edit in enumerate(facts["edits"]):
         effect = measured.alone[place] if place < len(measured.alone) else None
-        what, amount = edit_words(edit, {neuron["neuron"]: neuron["name"] for neuron in facts["neurons"]})
+        names = {neuron["neuron"]: neuron["name"] for neuron in facts["neurons"]}
+        what, amount = edit_words(edit, names, lambda one: _titles(run, [one]))
         users = edit.get("side", "users") == "users"
-        small = users and effect is not None and effect.facts is None
-        unseen = users and effect is None and edit.get("where") and not about.with_users
+        rows = measured.groups[place] if place < len(measured.groups) else None
+        small = users and not about.with_users and rows is not None and rows < SEGMENT_MINIMUM
+        unseen = users and rows is None and edit.get("where") and not about.with_users
         whom = edit_for(edit)
         if small:
             whom = f"fewer than {SEGMENT_MINIMUM} users"
         elif unseen:
-            whom = "users by a condition"
+            whom = "users by a condition, which is not told where nobody can count them"
         elif not users and edit.get("ids"):
             whom = _titles(run, edit["ids"])
-        rows = measured.groups[place] if place < len(measured.groups) else None
         told.append(
             {
                 "title": f"{_sentence(edit, what, amount)} for {_group(edit, whom, rows)}",
@@ -209,7 +223,7 @@ def _edits(run: Run, facts: Mapping[str, Any], measured: Measured, about: About)
 
 
 def _sentence(edit: Mapping[str, Any], what: str, how: str) -> str:
-    return f"{what} {how}" if "goal" in edit else f"{what}: {how}"
+    return f"{what}{', ' if 'goal' in edit else ': '}{how}"
 
 
 def _group(edit: Mapping[str, Any], whom: str, rows: int | None) -> str:

@@ -1,4 +1,4 @@
-"""What each edit of a session does on its own, what all of them do together, and how it grows with the amount."""
+"""What each edit of a session does on its own, what all of them do together, and what stacking leaves of each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.errors import MonoscopeError
+from engine.labels.causal import interval
 from engine.neurons.profile import SEGMENT_MINIMUM
 from engine.report.wording import edit_for
 from engine.steering.bench import users_of
-from engine.steering.dose import Dose, Point, grid
-from engine.steering.edits import Edit, Step
-from engine.steering.goals import Limit
+from engine.steering.cohort import drawn
+from engine.steering.costs import beside_a_filter, filter_suffices
+from engine.steering.edits import SolvedEdit, Step
+from engine.steering.kept import SERVED
 
 if TYPE_CHECKING:
+    from engine.steering.cohort import Cohort
     from engine.steering.effect import Steering
 
 K = 30
@@ -22,10 +25,27 @@ USERS, USERS_OF_A_SLOW_SCORER = 1000, 200
 """Users that an effect is measured on, drawn by seed where an edit is for more."""
 USERS_OF_AN_ITEM = 4000
 """The same for edits of items, whose reach is a count, so that more of them are counted."""
-DOSE_USERS_OF_A_SLOW_SCORER = 40
-DOSES, AMOUNTS = 4, 9
+COMPARED_USERS = 300
+"""Users that a solved edit is set beside a filter on."""
 SHARES, MEANT, REACHED = 6, 5, 10
-SEED = 0
+KIN = 0.5
+"""A concept is kin of what is meant where more than so many of the items of either carry both."""
+
+
+@dataclass(frozen=True)
+class Toward:
+    """What a solved edit does for its goal, as it was solved: on top of the edits before it."""
+
+    goal: str
+    users: int
+    reached: int | None
+    """Users whom the edit itself brings to the goal, or who were there; None for a goal about an item: see its reach.
+    A filter serves the others."""
+    ndcg10: float | None
+    """On the users that are set beside a filter."""
+    ndcg10_filtered: float | None
+    filter_suffices: bool | None
+    """Whether a filter alone does as well for the goal and for held-out items; None where it was not compared."""
 
 
 @dataclass(frozen=True)
@@ -44,35 +64,27 @@ class Effect:
     """Whose lists are measured under an edit of items; None: everyone's, or those of the users that it is for."""
     reach: Sequence[Mapping[str, Any]] = ()
     """Of the edited items, how many of the measured users see each: `item_id`, `title`, and a count for each arm."""
+    kin: Sequence[str] = ()
+    """Other concepts that share most of their items with what is meant, or that most of the edited items carry."""
+    drift_beyond_kin: float | None = None
+    """Mean change of the shares of concepts that are neither meant nor kin; None without any."""
+    ndcg10_change: Sequence[float] | None = None
+    """Mean over users with held-out items, and its 95 % interval, paired by user; None for fewer than two."""
+    toward: Toward | None = None
+    """Of one solved edit."""
+    stacked: Sequence[Mapping[str, Any]] = ()
+    """Of all edits together, what each is about on its own users: `edit`, `users` measured, `subject`, and its figure
+    `before`, `alone` and `together`: a `share` of the lists' places, or how many `users` see an item."""
 
 
 @dataclass(frozen=True)
-class DoseCurve:
-    """One neuron's edit at growing amounts."""
+class _Alone:
+    """The lists of one edit's users, and what the edit makes of them."""
 
-    title: str
-    neuron: int
-    concept: str
-    unit: str
-    users: int
-    amounts: Sequence[float]
-    share: Sequence[float | None]
-    """Of the lists' places that carry the concept."""
-    rbo: Sequence[float]
-    ndcg10: Sequence[float | None]
-    at: float | None
-    """The amount of the session's edit; None where there is none."""
-    item: str | None = None
-    """What an edit of items is about: the title of the one, or how many they are."""
-    reach: Sequence[float | None] | None = None
-    """Of an edit of items, the share of the users that see it (the mean of several); None where they are few."""
-
-    @property
-    def told(self) -> tuple[str, Sequence[float | None]]:
-        """What the edit is for, in words, and its figure at each amount."""
-        if self.reach is None:
-            return f"share of {self.concept}", self.share
-        return f"users who see {self.item}", self.reach
+    effect: Effect
+    step: Step
+    cohort: "Cohort"
+    lists: np.ndarray
 
 
 Asked = tuple[np.ndarray, str | None]
@@ -83,27 +95,120 @@ def effects(
     steering: "Steering", steps: Sequence[Step], cohorts: Sequence[Asked], with_users: bool
 ) -> tuple[list[Effect | None], Effect | None]:
     """Each step alone (None: switched off) on its cohort, and the whole stack where more than one of it is on."""
-    alone = [
-        _effect(steering, [step], asked, with_users) if step.edit.on else None
-        for step, asked in zip(steps, cohorts, strict=True)
-    ]
+    alone: list[Effect | None] = []
+    told: dict[int, _Alone] = {}
+    for n, (step, asked) in enumerate(zip(steps, cohorts, strict=True)):
+        if not step.edit.on:
+            alone.append(None)
+            continue
+        effect, cohort_of, lists = _effect(steering, [step], asked, with_users)
+        if cohort_of is not None and lists is not None:
+            effect = replace(effect, toward=_toward(steering, step, steps[:n]))
+            told[n + 1] = _Alone(effect, step, cohort_of, lists)
+        alone.append(effect)
     on = [step for step in steps if step.edit.on]
-    return alone, _effect(steering, on, cohort(steering, on), with_users) if len(on) > 1 else None
+    if len(on) < 2:
+        return alone, None
+    together, _, _ = _effect(steering, on, cohort(steering, on), with_users)
+    rows = [row for n, one in told.items() for row in _stacked(steering, n, one, on)]
+    return alone, together if together.facts is None else replace(together, stacked=rows)
 
 
-def _effect(steering: "Steering", steps: Sequence[Step], whom: Asked, with_users: bool) -> Effect:
+def _effect(
+    steering: "Steering", steps: Sequence[Step], whom: Asked, with_users: bool
+) -> "tuple[Effect, Cohort | None, np.ndarray | None]":
+    """With the users' lists as they were and under the steps; None and None for a group that is not told of."""
     asked, condition = whom
     if len(asked) < SEGMENT_MINIMUM and not with_users:
-        return Effect(len(asked), 0, None)
+        return Effect(len(asked), 0, None), None, None
     users = measured_users(steering, steps, asked)
-    facts = steering.effect(users, steps, K, None if with_users else ())
+    facts, cohort_of, lists = steering.effect_and_lists(users, steps, K, None if with_users else ())
     if not with_users:
         for name in ("most_changed_users", "lost_most_ndcg"):
             del facts["collateral"][name]
     place, about = steering.recommender.items.place, facts["collateral"]
-    meant = [*(steering.titles[place[one]] for one in about["about_items"]), *about["about"]]
-    told = {**facts, "shares": _shares(facts)}
-    return Effect(len(asked), len(users), told, meant[:MEANT], condition, _reach(facts))
+    items = [place[one] for one in about["about_items"]]
+    kin = _kin(steering, about["about"], items)
+    effect = Effect(
+        len(asked),
+        len(users),
+        {**facts, "shares": _shares(facts)},
+        [*(steering.titles[item] for item in items), *about["about"]][:MEANT],
+        condition,
+        _reach(facts),
+        kin,
+        _drift(facts, {*about["about"], *kin}),
+        _ndcg10_change(cohort_of, lists),
+    )
+    return effect, cohort_of, lists
+
+
+def _kin(steering: "Steering", about: Sequence[str], items: Sequence[int]) -> list[str]:
+    """The concepts that move along with what is meant because they have most of their items in common with it."""
+    member = {concept.name: concept.member for concept in steering.concepts}
+    meant = [member[name] for name in about if name in member]
+    return [
+        name
+        for name, own in member.items()
+        if name not in about
+        and (
+            (bool(items) and own[items].mean() > KIN)
+            or any((own & other).sum() > KIN * min(own.sum(), other.sum()) for other in meant if other.any())
+        )
+    ]
+
+
+def _drift(facts: Mapping[str, Any], left_out: set[str]) -> float | None:
+    was, now = (facts[arm]["concept_shares"] for arm in ("before", "after"))
+    moved = [abs(now[name] - was[name]) for name in was if name not in left_out]
+    return float(np.mean(moved)) if moved else None
+
+
+def _ndcg10_change(cohort_of: "Cohort", lists: np.ndarray) -> tuple[float, float, float] | None:
+    change = cohort_of.ndcg(lists) - cohort_of.ndcg(cohort_of.before)
+    change = change[~np.isnan(change)]
+    if len(change) < 2 or lists.shape[1] < 10:
+        return None
+    return float(change.mean()), *interval(change)
+
+
+def _toward(steering: "Steering", step: Step, below: Sequence[Step]) -> Toward | None:
+    """Of a solved edit, on top of the edits `below`, beside a filter for the users that `steer` compares ways on."""
+    if not isinstance(step.edit, SolvedEdit) or step.amounts is None:
+        return None
+    goal = steering.goal(step.edit.goal, step.edit.k)
+    if step.bounds is None or goal.item is not None:
+        return Toward(step.edit.goal, len(step.rows), None, None, None, None)
+    served = step.bounds != SERVED
+    some = drawn(step.rows, COMPARED_USERS)
+    at = np.searchsorted(step.rows, some)
+    solved, filtered = beside_a_filter(steering, goal, some, step.amounts[at], ~served[at], step.edit.k, below)
+    return Toward(
+        step.edit.goal,
+        len(step.rows),
+        int((~served).sum()),
+        solved.ndcg10,
+        filtered.ndcg10,
+        filter_suffices(solved.as_dict(solved), filtered.as_dict(solved)),
+    )
+
+
+def _stacked(steering: "Steering", number: int, one: _Alone, steps: Sequence[Step]) -> list[dict[str, Any]]:
+    """What one edit is about, in the lists of its own users: without edits, under it alone, and under all of them."""
+    edited = steering.edit(steps, users=one.cohort.users)
+    arms = {"before": one.cohort.before, "alone": one.lists, "together": one.cohort.lists(edited)}
+    told: dict[str, Any] = {"edit": number, "users": one.effect.users}
+    rows = []
+    for row in one.effect.reach:
+        item = steering.recommender.items.place[row["item_id"]]
+        seen = {arm: {"users": int((lists == item).any(axis=1).sum())} for arm, lists in arms.items()}
+        rows.append({**told, "subject": row["title"], "what": "users", **seen})
+    about = one.effect.facts["collateral"]["about"] if one.effect.facts is not None else ()
+    for concept in steering.concepts:
+        if concept.name in about:
+            shares = {arm: {"share": float(concept.member[lists[lists >= 0]].mean())} for arm, lists in arms.items()}
+            rows.append({**told, "subject": concept.name, "what": "share", **shares})
+    return rows
 
 
 ARMS = ("before", "reconstruction", "after")
@@ -154,84 +259,15 @@ def cohort(
 def measured_users(steering: "Steering", steps: Sequence[Step], asked: np.ndarray) -> np.ndarray:
     """All of those that are asked for, or a sample; an edit and its curve have the same."""
     items = all(step.edit.side == "items" for step in steps)
-    most = (USERS_OF_AN_ITEM if items else USERS) if _dot(steering) else USERS_OF_A_SLOW_SCORER
-    return _sample(asked, most)
+    most = (USERS_OF_AN_ITEM if items else USERS) if ranks_fast(steering) else USERS_OF_A_SLOW_SCORER
+    return drawn(asked, most)
 
 
-def doses(steering: "Steering", steps: Sequence[Step], cohorts: Sequence[Asked], with_users: bool) -> list[DoseCurve]:
-    """Curves of the session's edits of one neuron, each on its own; without any, of the purest concepts' neurons.
-
-    An edit and its curve are measured on the same users, unless the scorer is slow.
-    """
-    found: list[DoseCurve | None] = []
-    for n, (step, (asked, _)) in enumerate(zip(steps, cohorts, strict=True)):
-        edit = step.edit
-        if edit.on and isinstance(edit, Edit) and len(found) < DOSES and len(asked) >= SEGMENT_MINIMUM:
-            if edit.operation == "off":
-                edit = edit.model_copy(update={"operation": "scale", "amount": 0.0})
-            users, title = measured_users(steering, [step], asked), f"Edit {n + 1} alone: neuron {edit.neuron}"
-            found.append(_curve(steering, replace(step, edit=edit), users, title, with_users))
-    if not found:
-        named = [one for one in steering.neurons if one.named_by is not None and one.p99_users]
-        purest = sorted(named, key=lambda one: (-(one.purity20 or 0), one.q if one.q is not None else 1.0, one.neuron))
-        everyone = np.flatnonzero(steering.recommender.users.known)
-        for one in purest[:DOSES]:
-            (step,) = steering.steps([Edit(neuron=one.neuron, operation="add", amount=0)])
-            users = measured_users(steering, [step], everyone)
-            found.append(_curve(steering, step, users, f"Neuron {one.neuron} raised and lowered", with_users, False))
-    return [one for one in found if one is not None]
-
-
-def _curve(
-    steering: "Steering", step: Step, users: np.ndarray, title: str, with_users: bool, mark: bool = True
-) -> DoseCurve | None:
-    """None for a neuron that stands for no concept, but for an edit of items: nothing would tell what it does."""
-    edit, items = step.edit, steering.meant_items([step])[:REACHED]
-    assert isinstance(edit, Edit)
-    concept = steering.neurons[edit.neuron].concept
-    if concept is None and not len(items):
-        return None
-    sample = users if _dot(steering) else _sample(users, DOSE_USERS_OF_A_SLOW_SCORER)
-    limits = [Limit("reach", ">=", 0.0, item=item, depth=K, text=str(item)) for item in items.tolist()]
-    dose = Dose(steering, step, sample, K, limits)
-    amounts = _amounts(edit, mark)
-    points = dose.curve(amounts)
-    several = f"one of {len(items)} items"
-    return DoseCurve(
-        title,
-        edit.neuron,
-        concept or "",
-        "times" if edit.operation == "scale" else f"{edit.operation}, in units of {edit.unit}",
-        len(sample),
-        amounts,
-        [point.share for point in points],
-        [point.rbo for point in points],
-        [point.ndcg10 for point in points],
-        edit.amount if mark else None,
-        None if not limits else steering.titles[items[0]] if len(items) == 1 else several,
-        [_told_share(point, limits, len(sample), with_users) for point in points] if limits else None,
-    )
-
-
-def _told_share(point: Point, limits: Sequence[Limit], users: int, with_users: bool) -> float | None:
-    """The mean reach of the limits' items; None for one to nine users, who are not told of."""
-    share = float(np.mean([point.figures[one.text] or 0.0 for one in limits]))
-    return None if not with_users and 0 < share * users < SEGMENT_MINIMUM else share
-
-
-def _amounts(edit: Edit, mark: bool) -> list[float]:
-    """Amounts about the one of the edit, which is among them."""
-    at = edit.amount or 0.0
-    low, high = (0.0, max(4.0, 1.25 * at)) if edit.operation == "scale" else (min(-2.0, 1.25 * at), max(2.0, 1.25 * at))
-    amounts, _ = grid(edit.operation, low, high, AMOUNTS)
-    return sorted({*amounts, at} if mark else set(amounts))
-
-
-def _dot(steering: "Steering") -> bool:
+def ranks_fast(steering: "Steering") -> bool:
+    """Whether lists cost a dot product alone."""
     return steering.recommender.scorer.kind in ("dot", "cosine")
 
 
-def _sample(users: np.ndarray, most: int) -> np.ndarray:
-    if len(users) <= most:
-        return users
-    return np.sort(np.random.default_rng(SEED).choice(users, most, replace=False))
+def few(users: float, of: int) -> bool:
+    """Whether so many users, or those of the whole who are not among them, are too small a group to be told of."""
+    return 0 < users < SEGMENT_MINIMUM or 0 < of - users < SEGMENT_MINIMUM

@@ -1,5 +1,6 @@
 """What a report says, as plain data."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -31,7 +32,7 @@ def report_facts(run: Run, state: State, *, with_users: bool = False) -> dict[st
     return {
         "schema": SCHEMA,
         "run": run.name,
-        "notices": notices(manifest),
+        "notices": notices(manifest, _archive(run)),
         "provenance": {name: value for name, value in manifest.items() if name not in LEFT_OUT},
         "config": manifest["config"],
         "recommender": manifest["recommender"],
@@ -43,17 +44,31 @@ def report_facts(run: Run, state: State, *, with_users: bool = False) -> dict[st
     }
 
 
-def notices(manifest: Mapping[str, Any]) -> list[str]:
-    """Whole sentences on where the data and the run come from that a reader must not miss."""
+def notices(manifest: Mapping[str, Any], archive: Mapping[str, Any] | None = None) -> list[str]:
+    """Whole sentences on where the data and the run come from that a reader must not miss.
+
+    `archive` is what the data set's own manifest tells of the archive that it was made of, where that is known.
+    """
     told = [manifest["notice"]] if manifest["notice"] else []
     if manifest["source_notice"] == NOT_OFFICIAL:
+        own, official = ((archive or {}).get(name) for name in ("source_md5", "official_md5"))
+        hashes = f" (its MD5 is {own}, that of the official one {official})" if own and official else ""
         told.append(
-            f"The archive that {manifest['dataset']} was made of is not the official one (its SHA-256 is another), so "
-            "that figures may differ from those of the official data"
+            f"The archive that {manifest['dataset']} was made of is not the official one{hashes}, so that figures may "
+            "differ from those of the official data"
         )
     elif manifest["source_notice"]:
         told.append(manifest["source_notice"])
     return [f"{one.rstrip('.')}." for one in (*told, *manifest["notes"])]
+
+
+def _archive(run: Run) -> Mapping[str, Any] | None:
+    """The manifest of the data set that the run was made of; None where that is not here, or another by now."""
+    try:
+        told = json.loads((run.home.dataset(run.manifest["dataset"]) / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return told if isinstance(told, dict) and told.get("hash") == run.manifest["catalogue_hash"] else None
 
 
 def label_counts(state: State) -> dict[str, int]:

@@ -12,9 +12,10 @@ import jinja2
 from markupsafe import Markup, escape
 
 from engine.experiments import drawing
-from engine.neurons.profile import SEGMENT_MINIMUM
 from engine.report import wording
+from engine.report.effects import few as few_users
 from engine.report.pictures import Figure
+from engine.report.wording import count, of
 from engine.text import plain
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -62,7 +63,10 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         finalize=lambda value: value if isinstance(value, Markup) or not isinstance(value, str) else plain(value),
     )
-    found.filters |= {"num": num, "pct": pct, "signed": signed, "small": small, "count": count}
+    found.filters |= {"num": num, "pct": pct, "signed": signed, "small": small, "count": count, "of": of}
+    found.filters |= {"activity": wording.activity}
+    found.filters |= {"sentence": lambda text: text[:1].upper() + text[1:]}
+    found.globals |= {"few": few_users}
     found.filters |= {"svg": inline_svg, "histogram": histogram}
     return found
 
@@ -80,11 +84,6 @@ def signed(value: float | None, digits: int = 3) -> str | Markup:
 def small(value: float | None) -> str | Markup:
     """A q or p value."""
     return _unknown("not measured") if value is None else wording.small(value)
-
-
-def count(value: int, exact: bool = False) -> str:
-    """How many users; a small group's size is told only where it may be."""
-    return f"{value:,}" if exact or not 0 < value < SEGMENT_MINIMUM else f"fewer than {SEGMENT_MINIMUM}"
 
 
 def pct(value: float | None, digits: int = 1, reason: str = "not measured") -> str | Markup:

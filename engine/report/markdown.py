@@ -197,17 +197,19 @@ def _edits(facts: Mapping[str, Any]) -> str:
         return ""
     parts = [
         "## Edits of the session\n\nEach alone, in the order in which they apply, beside lists without any edit and "
-        "lists that are only reconstructed from neurons. RBO: how alike two lists are, identical 1."
+        "lists that are only reconstructed from neurons. RBO: how alike two lists are, identical 1. Kin: a concept "
+        "that has most of its items in common with what is meant, or that the edited items carry."
     ]
     if facts["edits_problem"]:
         parts.append(f"**What they do could not be measured: {escaped(facts['edits_problem'])}**")
     for edit in facts["edits"]:
-        off = "" if edit["on"] else "\n\nIt waits, so it changes nothing."
+        off = "" if edit["on"] else "\n\nIt is switched off, so it changes nothing until it is switched on again."
         parts.append(f"### Edit {edit['number']}. {escaped(edit['title'])}{off}")
         if edit["effect"]:
             parts.append(_effect(edit["effect"]))
     if facts["together"]:
-        parts.append("### All edits together\n\n" + _effect(facts["together"]))
+        parts.append("### All edits together\n\n" + _stacked(facts["together"]["stacked"]))
+        parts.append(_effect(facts["together"]))
     return "\n\n".join(parts)
 
 
@@ -218,7 +220,8 @@ def _effect(effect: Mapping[str, Any]) -> str:
         for item in zip(*(arm["reach"]["edited_items"] for arm in arms), strict=True)
     ]
     for share in effect["shares"][: len(side["about"]) + MOVED]:
-        name = f"share of {escaped(share['concept'])}"
+        kin = " (kin)" if share["concept"] in effect["kin"] else ""
+        name = f"share of {escaped(share['concept'])}{kin}"
         rows.append((f"**{name}**" if share["concept"] in side["about"] else name, *(percent(share[a]) for a in _ARMS)))
     for key, words in (("ndcg10", "NDCG@10"), ("novelty", "novelty"), ("diversity", "diversity")):
         rows.append((words, *(_number(arm[key]) for arm in arms)))
@@ -236,13 +239,53 @@ def _effect(effect: Mapping[str, Any]) -> str:
         + f"\n\nMeasured on {_count(effect['users'])} users{whose}; "
         + f"the lists of {_count(side['lists_changed'])} change."
         + rest
+        + _ndcg10_change(effect["ndcg10_change"])
+        + _toward(effect["toward"])
         + filtered
     )
 
 
+def _ndcg10_change(change: Sequence[float] | None) -> str:
+    if change is None:
+        return ""
+    mean, low, high = map(signed, change)
+    return f" NDCG@10 changes by {mean} [{low}, {high}] (95 %, paired by user)."
+
+
+def _toward(toward: Mapping[str, Any] | None) -> str:
+    """What a solved edit reached, and whether a filter would do."""
+    if toward is None or toward["filter_suffices"] is None:
+        return ""
+    told = f" As it was solved, it brings {_count(toward['reached'])} of {toward['users']:,} users to the goal. "
+    against = f"{_number(toward['ndcg10_filtered'])} against {_number(toward['ndcg10'])}"
+    if toward["filter_suffices"]:
+        return (
+            f"{told}A filter on the lists reaches it as well and keeps as much of NDCG@10 ({against}): unless the "
+            "vectors themselves must change, filter."
+        )
+    return f"{told}A filter on the lists reaches it too, but keeps less of NDCG@10 ({against})."
+
+
+def _stacked(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What each edit is about, in the lists of its own users."""
+    arms = ("before", "alone", "together")
+    told = [
+        (
+            str(row["edit"]),
+            f"share of {escaped(row['subject'])}"
+            if row["what"] == "share"
+            else f"users with {escaped(row['subject'])}, of {row['users']:,}",
+            *(percent(row[arm]["share"]) if row["what"] == "share" else _count(row[arm]["users"]) for arm in arms),
+        )
+        for row in rows
+    ]
+    words = "What each edit is about, in the lists of its own users; below, all whom edits are for."
+    return f"{words}\n\n{_table(('edit', '', 'without edits', 'it alone', 'all edits'), told)}"
+
+
 def _count(value: int | None) -> str:
-    """A number of users; one that is kept back is small."""
-    return f"fewer than {SEGMENT_MINIMUM}" if value is None else f"{value:,}"
+    """A number of users; one that is kept back is small, or leaves few out."""
+    return f"fewer than {SEGMENT_MINIMUM} (or all but so few)" if value is None else f"{value:,}"
 
 
 def _notes(facts: Mapping[str, Any]) -> str:

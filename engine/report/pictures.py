@@ -13,13 +13,15 @@ from engine.experiments.drawing import BLUE, FAINT, INK, VERMILION, Picture, Val
 from engine.experiments.figures import ConceptProfile, DecadeProfile, NeuronProfile, figure2, figure3
 from engine.experiments.frontier import MEASURES, MODEL_NAMES, BetaCurve, Tradeoff, figure4, pareto
 from engine.neurons.profile import concept_means, decade_shares, purest_neurons
-from engine.neurons.standing import panel
-from engine.report.effects import DoseCurve, K
+from engine.neurons.standing import panel, random_ranges
+from engine.report.doses import DoseCurve, Doses
+from engine.report.effects import K
+from engine.report.wording import percent
 from engine.run import Run
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
+    from matplotlib.figure import SubFigure
 
     from engine.inspector import Inspector
 
@@ -49,7 +51,7 @@ Names = Mapping[int, str | None]
 def figures(
     inspector: "Inspector",
     names: Names,
-    doses: Sequence[DoseCurve],
+    doses: Doses,
     unknown_doses: str | None,
     told: Callable[[str], None],
 ) -> list[Figure]:
@@ -239,13 +241,15 @@ def _measure(trial: Mapping[str, Any] | None, key: str) -> float:
     return float("nan") if value is None else float(value)
 
 
-def _doses(curves: Sequence[DoseCurve], unknown: str | None) -> Figure:
-    title = "Dose and response"
+def _doses(doses: Doses, unknown: str | None) -> Figure:
+    title, curves = "Dose and response", doses.curves
+    edited = bool(curves) and curves[0].at is not None
+    whose = "Each edit is alone here, without the others of the session, and on the users of its table."
     meaning = (
-        f"What an edit is for (the share of the neuron's concept in the top {K}; of an edit of items, the share of "
-        "users who see them), and how much of the lists stays (RBO: 1 is unchanged), as the one neuron is moved "
-        "further. A useful edit moves the first line before the second one falls. Each edit is alone here, without "
-        "the others of the session, and on the users of its table."
+        f"Above, what an edit is for (the share of the neuron's concept in the top {K}; of an edit of items, the share "
+        "of users who see them), each on a scale of its own; below, how much of the lists stays (RBO: 1 is unchanged), "
+        "as the one neuron is moved further. A useful edit moves the upper line before the lower one falls. "
+        + " ".join([whose if edited else "No edit of the session has a curve.", *doses.undrawn])
     )
     if not curves:
         return Figure("doses", title, meaning, None, unknown or "no neuron that stands for a concept can be moved")
@@ -255,34 +259,40 @@ def _doses(curves: Sequence[DoseCurve], unknown: str | None) -> Figure:
         for amount, share, kept, ndcg10 in zip(one.amounts, one.told[1], one.rbo, one.ndcg10, strict=True)
     ]
     words = [
-        f"{one.title}: {one.told[0]} {_told(one.told[1][0])} at {one.amounts[0]:g} and "
-        f"{_told(one.told[1][-1])} at {one.amounts[-1]:g} ({one.unit}); the lists of {one.users} users keep an RBO of "
-        f"{_told(one.rbo[0])} and {_told(one.rbo[-1])}."
+        f"{one.title}: {one.told[0]} {percent(one.told[1][0])} at {one.amounts[0]:g} and "
+        f"{percent(one.told[1][-1])} at {one.amounts[-1]:g} ({one.unit}); the lists of {one.users} users keep an RBO "
+        f"of {one.rbo[0]:.2f} and {one.rbo[-1]:.2f}."
         for one in curves
     ]
 
     def draw(canvas: "Canvas") -> None:
-        rows_of = -(-len(curves) // 2)
-        for place, one in enumerate(curves):
-            _dose_panel(canvas.add_subplot(rows_of, 2 if len(curves) > 1 else 1, place + 1), one, place == 0)
+        columns = 2 if len(curves) > 1 else 1
+        parts = canvas.subfigures(-(-len(curves) // columns), columns, squeeze=False)
+        for part, one in zip(parts.flat, curves, strict=False):
+            _dose_panels(part, one)
 
-    height = 0.4 + 2.4 * -(-len(curves) // 2)
+    height = 0.2 + 3.1 * -(-len(curves) // 2)
     columns = ("curve", "what it is for", "amount", f"its share, top {K}", "RBO", "NDCG@10")
     return Figure("doses", title, meaning, picture("doses", height, draw, " ".join(words), columns, rows))
 
 
-def _told(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.2f}"
-
-
-def _dose_panel(axes: "Axes", one: DoseCurve, first: bool) -> None:
+def _dose_panels(canvas: "SubFigure", one: DoseCurve) -> None:
+    """What the edit is for, on its own scale from 0, above how much of the lists stays, on that from 0 to 1."""
     words, figures = one.told
-    shares = [float("nan") if value is None else value for value in figures]
-    axes.plot(one.amounts, shares, color=BLUE, marker="o", markersize=4, label="what it is for")
-    axes.plot(one.amounts, one.rbo, color=VERMILION, marker="s", markersize=4, linestyle="--", label="RBO of the lists")
+    upper, lower = canvas.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    shares = [float("nan") if value is None else 100 * value for value in figures]
+    upper.plot(one.amounts, shares, color=BLUE, marker="o", markersize=4)
+    lower.plot(one.amounts, one.rbo, color=VERMILION, marker="s", markersize=4, linestyle="--")
+    most = max((value for value in shares if value == value), default=1.0)
+    upper.set(title=f"{one.title}\n{shortened(words, 40)}", ylabel="% of places" if one.reach is None else "% of users")
+    upper.set_ylim(-0.04 * (most or 1.0), 1.12 * (most or 1.0))
+    lower.set(xlabel=f"amount ({one.unit})", ylabel="RBO", ylim=(-0.05, 1.08))
+    for axes in (upper, lower):
+        grid(axes)
+        if one.at is not None:
+            axes.axvline(one.at, color=INK, linewidth=1, linestyle=":")
     if one.at is not None:
-        axes.axvline(one.at, color=INK, linewidth=1, linestyle=":", label="as edited")
-    axes.set(title=f"{one.title}\n{shortened(words)}", xlabel=f"amount ({one.unit})", ylim=(-0.03, 1.05))
-    grid(axes)
-    if first:
-        axes.legend(loc="best", fontsize=8)
+        upper.annotate(
+            "as edited", (one.at, 1), xycoords=("data", "axes fraction"), xytext=(3, -8), textcoords="offset points",
+            fontsize=8, color=INK,
+        )  # fmt: skip

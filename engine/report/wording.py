@@ -5,8 +5,11 @@ or of lists' places is a percentage as "23.2%". A minus is a minus sign, and 0 h
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from engine.neurons.profile import SEGMENT_MINIMUM
 
 METRICS = {
     "ndcg10": ("NDCG@10", "1 is perfect, 0 finds nothing; positions count"),
@@ -51,11 +54,16 @@ OPERATIONS = {"set": "set to {}", "add": "moved by {}", "scale": "made {} times 
 UNITS = {"p99": " units", "raw": " (raw)"}
 
 
-def edit_words(edit: Mapping[str, Any], names: Mapping[int, str | None] | None = None) -> tuple[str, str]:
-    """What an edit changes, a neuron with its name, and how."""
+def edit_words(
+    edit: Mapping[str, Any],
+    names: Mapping[int, str | None] | None = None,
+    title_of: Callable[[str], str] = str,
+) -> tuple[str, str]:
+    """What an edit changes, a neuron with its name, and how; `title_of` gives the title of an item by its id."""
     if "goal" in edit:
         few = edit.get("neurons_at_most")
-        return f"Solved for {edit['goal']}", f"by at most {few} neurons a user" if few else "by all neurons"
+        by = f"by at most {few} neurons a user" if few else "by all neurons"
+        return f"{goal_words(edit['goal'], title_of)} ({edit['goal']})", f"solved for {by}"
     name = (names or {}).get(edit["neuron"])
     what = f"Neuron {edit['neuron']}" + (f", {name}" if name else "")
     if edit["operation"] == "off":
@@ -63,6 +71,30 @@ def edit_words(edit: Mapping[str, Any], names: Mapping[int, str | None] | None =
     unit = "" if edit["operation"] == "scale" else UNITS[edit.get("unit", "p99")]
     amount = signed if edit["operation"] == "add" else number
     return what, OPERATIONS[edit["operation"]].format(f"{amount(float(edit['amount']), 2)}{unit}")
+
+
+TIMES = {0.5: "half of", 1.0: "", 2.0: "twice"}
+
+
+def goal_words(goal: str, title_of: Callable[[str], str] = str) -> str:
+    """What a solved edit is to reach: "Horror at most half of its share"; a text that is no goal stays as it is."""
+    share = re.fullmatch(r"share\((.+)\)([<>]=)([0-9.]+)(x|%|)", goal)
+    reach = re.fullmatch(r"reach\((.+),([0-9]+)\)>=([0-9.]+)(%|)", goal)
+    if reach is not None:
+        part = float(reach[3]) / (100 if reach[4] else 1)
+        return f"{title_of(reach[1])} in the top {reach[2]} of at least {short_percent(part)} of the users"
+    if share is None:
+        return goal
+    bound, amount = "at most" if share[2] == "<=" else "at least", float(share[3])
+    if share[4] == "x":
+        times = TIMES.get(amount, f"{amount:g} times")
+        return " ".join(f"{share[1]} {bound} {times} its share".split())
+    return f"{share[1]} {bound} {short_percent(amount / (100 if share[4] else 1))} of each list"
+
+
+def short_percent(share: float) -> str:
+    """A share that somebody chose, with no more decimals than it has."""
+    return f"{100 * share:g}%"
 
 
 def edit_for(edit: Mapping[str, Any]) -> str:
@@ -98,6 +130,26 @@ def signed(value: float, digits: int = 3) -> str:
 def percent(share: float | None, digits: int = 1) -> str:
     """A share of users, of items or of places, as a percentage; a dash where it is unknown."""
     return "–" if share is None else f"{number(100 * float(share), digits)}%"
+
+
+def activity(share: float | None) -> str:
+    """A share as a percentage; one of more than a half never reads as the half."""
+    told = percent(share)
+    return percent(share, 3) if share is not None and share > 0.5 and told == percent(0.5) else told
+
+
+def count(users: int, exact: bool = False, whole: int | None = None) -> str:
+    """How many users, of a whole; the size of a small group, in it or left out of it, is told only where it may be."""
+    if not exact and 0 < users < SEGMENT_MINIMUM:
+        return f"fewer than {SEGMENT_MINIMUM}"
+    if not exact and whole is not None and 0 < whole - users < SEGMENT_MINIMUM:
+        return f"all but fewer than {SEGMENT_MINIMUM}"
+    return f"{users:,}"
+
+
+def of(users: int, whole: int, exact: bool = False) -> str:
+    """The same with the whole."""
+    return f"{count(users, exact, whole)} of {whole:,}"
 
 
 def small(value: float | None) -> str:

@@ -4,8 +4,8 @@ Every way gets, for each user, the smallest strength that reaches the goal; then
 the rest of the list.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from engine.neurons.concept import concept_neurons
 from engine.neurons.standing import paired_interval
 from engine.recommenders.ranking import Candidates, Histories, masked_affinities, mean, ndcg, ranked_lists, top_k
 from engine.sae.model import SparseAutoencoder
+from engine.steering.edits import Step
 from engine.steering.effect import Steering
 from engine.steering.goals import Goal
 from engine.steering.solve import Solved, directions, reach_along, solve
@@ -75,6 +76,30 @@ def unedited(steering: Steering, goal: Goal, users: np.ndarray, k: int = 30) -> 
 
 def _member(steering: Steering, goal: Goal) -> np.ndarray:
     return goal.member(steering.concepts, len(steering.titles))
+
+
+def beside_a_filter(
+    steering: Steering,
+    goal: Goal,
+    users: np.ndarray,
+    amounts_um: np.ndarray,
+    reached: np.ndarray,
+    k: int = 30,
+    below: Sequence[Step] = (),
+) -> tuple[Cost, Cost]:
+    """A solved edit's amounts on top of the edits `below`, and a filter that reaches the same goal without them.
+
+    `reached` says whom the amounts bring to the goal; all arrays go by the `users` (ascending).
+    """
+    edited = steering.edit(below, users=users)
+    on = replace(steering, recommender=edited.recommender, candidates=edited.among(steering.candidates))
+    scale = _Scale(on, goal.concept, _member(on, goal), users, k)
+    return scale.cost(SOLVED, on.sae.shift(amounts_um, "users"), reached), scale.filtered(goal)
+
+
+def filter_suffices(solved: Mapping[str, Any], filtered: Mapping[str, Any]) -> bool:
+    """Whether a filter reaches the goal for as many and keeps as much held-out NDCG, of two costs as plain values."""
+    return filtered["reached"] >= solved["reached"] and (filtered["ndcg10"] or 0) >= (solved["ndcg10"] or 0)
 
 
 def compare_ways(

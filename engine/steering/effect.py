@@ -53,6 +53,19 @@ class Steering(Lists):
         concepts that the edit is meant to change; default: those of its neurons. `by` is a column of the users whose
         groups are told apart.
         """
+        return self.effect_and_lists(users, edits, k, watched, serve, about, by)[0]
+
+    def effect_and_lists(
+        self,
+        users: np.ndarray,
+        edits: Sequence[Edit | Step],
+        k: int,
+        watched: Sequence[int] | None = None,
+        serve: Serve = "change",
+        about: Sequence[str] | None = None,
+        by: str | None = None,
+    ) -> tuple[dict[str, Any], Cohort, np.ndarray]:
+        """`effect`, the cohort with its unedited lists, and its lists under the edits (users × k)."""
         steps = self.steps(edits)
         edited = self.edit(steps, serve, users)
         cohort = Cohort(self, users, k)
@@ -66,10 +79,11 @@ class Steering(Lists):
             "reconstruction": (cohort.lists(self.reconstruction), self.reconstruction),
             "after": (lists, edited),
         }
-        return {
+        told = {
             **{name: self._whole_arm(cohort, each, watched, arm, shown) for name, (each, arm) in arms.items()},
             **self.change(cohort, edited, ranked, steps, by),
         }
+        return told, cohort, lists
 
     def rebuilt(self, cohort: Cohort) -> tuple[dict[str, Any], np.ndarray]:
         """The lists where every vector is what its code decodes to: `arm`, how alike they are to `before`, and they."""

@@ -35,6 +35,15 @@ def test_a_rejected_label_comes_back_whoever_it_was_from(demo_run: Run) -> None:
     ]
 
 
+def test_a_label_that_was_accepted_is_made_by_the_metadata_and_accepted_again(demo_run: Run) -> None:
+    evidence = {"evidence": {"judge": "metadata", "figures": {"by": "enrichment"}}}
+    state = State(labels={4: Label("Horror", "human", "Horror", note="20 of 20")}, scores={4: evidence})
+    assert label_lines(demo_run, state) == [
+        "monoscope label demo --neurons 4 --labeller metadata --tests none --session s",
+        "monoscope labels demo accept 4 --session s",
+    ]
+
+
 def test_a_session_is_the_same_whatever_the_last_digits_of_solved_amounts_and_the_labels_that_failed() -> None:
     solved = {"goal": "share(Horror)<=0.5x", "where": "true", "amounts": "a" * 64}
     same = {"goal": "share(Horror)<=0.5x", "amounts": "b" * 64, "on": True}

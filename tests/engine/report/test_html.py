@@ -157,7 +157,8 @@ def test_every_edit_comes_with_its_effect_and_one_that_waits_without(demo_run: R
     assert ids["effect"].facts is None
     assert items["whom"] == demo_run.texts["title"][demo_run.recommender.items.place["f001"]]
     assert waiting["effect"] is None
-    assert "It waits, so it changes nothing." in page
+    assert "It is switched off, so it changes nothing until it is switched on again." in page
+    assert f"switched off for {waiting['rows']:,} users (age_band = &#39;under 18&#39;)</h3>" in page
     rbo = told["together"].facts["collateral"]["rbo"]
     assert f"lists keep an RBO of {rbo:.2f}" in page
 

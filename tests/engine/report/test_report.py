@@ -18,7 +18,7 @@ from engine.labels.metadata import NO_CONCEPT
 from engine.report import again, formats
 from engine.report.complete import complete, without_few
 from engine.report.document import About
-from engine.report.effects import Effect
+from engine.report.effects import Effect, Toward
 from engine.report.facts import notices
 from engine.report.markdown import as_json, as_markdown, escaped, schema
 from engine.report.pictures import Figure
@@ -72,7 +72,7 @@ def facts(demo_run: Run) -> dict[str, Any]:
 def test_markdown_is_short_and_tells_every_edit_with_its_effect(facts: dict[str, Any]) -> None:
     text = as_markdown(facts)
     assert text.startswith("# demo, session mine: what the model has learned\n")
-    assert len(text.splitlines()) < 250
+    assert len(text.splitlines()) < 260
     assert r"Scary \| \[films\](http://x) \<b\>" in text
     for number in range(1, 6):
         assert f"### Edit {number}. " in text
@@ -94,7 +94,12 @@ def test_nothing_of_single_users_or_small_groups_leaves(demo_run: Run, facts: di
         assert not re.search(r"\bv0\d{3}\b", text)
     few = facts["edits"][1]
     assert (few["whom"], few["rows"], few["edit"], few["effect"]) == ("fewer than 10 users", None, None, None)
-    assert facts["edits"][2]["edit"] is None  # it is off: nobody has counted its users
+    waits = facts["edits"][2]
+    assert (waits["effect"], waits["edit"]["where"], waits["rows"]) == (
+        None,
+        "age_band = 'under 18'",
+        facts["edits"][3]["rows"],
+    )
     tables = {table.name: table for table in tables_of(demo_run, facts)}
     users = [dict(zip(table.columns, row, strict=True)).get("users") for table in tables.values() for row in table.rows]
     assert all(count is None or count >= 10 for count in users)
@@ -107,7 +112,8 @@ def test_the_session_is_made_again_by_the_commands_of_its_report(demo_run: Run, 
     commands = [one["command"] for one in facts["commands"]]
     assert [line.split()[1] for line in commands if line][:2] == ["datasets", "train"]
     steer = [line for line in commands if line and line.startswith("monoscope steer")]
-    assert len(steer) == 3  # of five: one is for few users, of one nobody knows for how many
+    assert len(steer) == 4  # of five: one is for few users
+    assert "monoscope sessions switch mine 3 --off" in commands
     same = complete(demo_run, replace(SESSION, labels=dict(SESSION.labels)), About("other"), short=True)
     assert same["session"]["sha256"] == facts["session"]["sha256"]
     changed = complete(demo_run, replace(SESSION, notes=()), About("mine"), short=True)
@@ -218,7 +224,9 @@ def test_what_is_unknown_reads_unknown_and_notices_are_in_bold(facts: dict[str, 
 def test_an_unofficial_archive_is_explained(demo_run: Run) -> None:
     manifest = {**demo_run.manifest, "notice": None, "notes": ["Few items."], "source_notice": NOT_OFFICIAL}
     (archive, few) = notices(manifest)
-    assert archive.startswith("The archive that demo was made of is not the official one")
+    assert archive.startswith("The archive that demo was made of is not the official one, so that")
+    (archive, _) = notices(manifest, {"source_md5": "a1", "official_md5": "b2"})
+    assert "(its MD5 is a1, that of the official one b2)" in archive
     assert few == "Few items."
 
 
@@ -267,10 +275,20 @@ def test_a_full_disk_leaves_earlier_figures_and_none_of_the_new(
 def test_the_size_of_a_small_group_is_unknown_wherever_it_stands() -> None:
     arms = {arm: {"reach": {"edited_items": [{"users": n}]}} for arm, n in (("before", 3), ("after", 10))}
     outside = [{"side": "users", "rows": 9}, {"side": "users", "rows": 10}, {"side": "items", "rows": 1}]
-    side = {"users_changed": 9, "lists_changed": 0, "items_changed": 2, "most_changed_users": [{"user": "v0001"}]}
-    told = without_few(Effect(40, 40, {**arms, "outside": outside, "collateral": side}))
+    side: dict[str, Any] = {
+        "users_changed": 9,
+        "lists_changed": 31,
+        "items_changed": 2,
+        "most_changed_users": [{"user": "v0001"}],
+    }
+    stacked = [{"users": 35, "together": {"users": 26}, "alone": {"users": 25}}]
+    toward = Toward("g", 30, 25, None, None, None)
+    facts: dict[str, Any] = {**arms, "outside": outside, "collateral": {"users": 40, **side}}
+    told = without_few(Effect(40, 40, facts, toward=toward, stacked=stacked))
     assert told is not None
     assert [told[arm]["reach"]["edited_items"][0]["users"] for arm in arms] == [None, 10]
-    assert told["collateral"] == {"users_changed": None, "lists_changed": 0, "items_changed": 2}
+    assert told["collateral"] == {"users": 40, "users_changed": None, "lists_changed": None, "items_changed": 2}
+    assert (told["toward"]["users"], told["toward"]["reached"]) == (30, None)
+    assert told["stacked"] == [{"users": 35, "together": {"users": None}, "alone": {"users": 25}}]
     assert [one["rows"] for one in told["outside"]] == [10, 1]
     assert without_few(Effect(3, 0, None)) is None
