@@ -1,15 +1,13 @@
 """All that the HTML report says, as plain data for its template: the facts, and what only a longer look finds."""
 
-import os
 import shlex
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from engine.actions import now
+from engine.dated import exported
 from engine.errors import MonoscopeError
 from engine.experiments.drawing import vectors_alone
 from engine.inspector import Inspector
@@ -25,19 +23,21 @@ from engine.report.cards import CARDS_AT_MOST, Cards, chosen
 from engine.report.doses import Doses, doses
 from engine.report.effects import USERS, USERS_OF_AN_ITEM, Effect, K, cohort, effects
 from engine.report.facts import named_by, report_facts, told_notes
-from engine.report.summary import edit_sentences
 from engine.report.markdown import escaped
 from engine.report.pictures import Figure, figures
+from engine.report.summary import edit_sentences
 from engine.report.wording import FIDELITY, FLAGS, LIMITS, METRICS, edit_for, edit_words, toml
-from engine.steering.bench import users_of
 from engine.run import Run
-from engine.steering.effect import Steering
 from engine.session import State
+from engine.steering.bench import users_of
 from engine.steering.edits import Step
+from engine.steering.effect import Steering
 from engine.steering.kept import steps_of
 
 MATRIX_CONCEPTS, MATRIX_BAND = 40, 25
 """Concepts of the matrix, and neurons beside each other in it: what a page of paper takes."""
+MISSING = 10
+"""Concepts without a neuron that the summary names; the table of concepts has all."""
 CONTENTS = (
     ("summary", "Summary"),
     ("data", "Data and recommender"),
@@ -142,12 +142,6 @@ def document(
     }
 
 
-def exported() -> str:
-    """When: now, or what SOURCE_DATE_EPOCH says, so that the same session makes the same file twice."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(epoch))) if epoch.isdigit() else now()
-
-
 def _drawn(inspector: Inspector, facts: Mapping[str, Any], measured: Measured, progress: Progress) -> list[Figure]:
     names = {row["neuron"]: row["name"] for row in facts["neurons"]}
     return figures(inspector, names, measured.curves, measured.problem, _counted(progress))
@@ -247,8 +241,11 @@ def _renamed(run: Run, facts: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _missing_concepts(facts: Mapping[str, Any]) -> list[str]:
-    missing = [one["concept"] for one in facts["concepts"] if not one["reached"] and one["kind"] in _KINDS]
-    return [f"No neuron stands for {', '.join(missing)}."] if missing else []
+    """Those of most items first, and how many more."""
+    missing = [one for one in facts["concepts"] if not one["reached"] and one["kind"] in _KINDS]
+    names = [one["concept"] for one in sorted(missing, key=lambda one: (-one["items"], one["concept"]))]
+    more = f" and {len(names) - MISSING} rarer concepts" if len(names) > MISSING + 1 else ""
+    return [f"No neuron stands for {', '.join(names[:MISSING] if more else names)}{more}."] if names else []
 
 
 _KINDS = ("genre", "tag", "era", "own")

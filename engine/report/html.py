@@ -32,6 +32,8 @@ COLOURS: Mapping[str, str] = {
     drawing.SKY: "sky",
 }
 """Colours of the figures as those of the page, which has two sets of them."""
+PHONE = 450.0
+"""Points: a figure that is no wider is shown whole on a phone; a wider one is moved sideways there."""
 
 
 def as_html(document: Mapping[str, Any]) -> str:
@@ -110,10 +112,12 @@ def inline_svg(figure: Figure) -> Markup:
         text = re.sub(re.escape(colour), f"var(--{name})", text, flags=re.IGNORECASE)
     text = re.sub(r"font-family: [^;\"]*", "font-family: inherit", text)
     box = re.search(r'viewBox="[^"]*"', text)
+    fits = box is not None and float(box[0].split('"')[1].split()[2]) <= PHONE
+    kind = "chart small" if fits else "chart"
     title, description = escape(figure.title), escape(figure.picture.alt)
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '
-        f'aria-labelledby="{figure.id}-t {figure.id}-d" class="chart" {box[0] if box else ""}>'
+        f'aria-labelledby="{figure.id}-t {figure.id}-d" class="{kind}" {box[0] if box else ""}>'
         f'<title id="{figure.id}-t">{title}</title><desc id="{figure.id}-d">{description}</desc>'
     )
     body = re.sub(r"<title>.*?</title>", "", text[text.index(">") + 1 :], count=1, flags=re.DOTALL)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine import opening
-from engine.experiments.drawing import BLUE, FAINT, INK, VERMILION, Picture, Value, grid, picture, shortened
+from engine.experiments.drawing import BLUE, FAINT, INK, SKY, VERMILION, Picture, Value, grid, picture, shortened
 from engine.experiments.figures import ConceptProfile, DecadeProfile, NeuronProfile, figure2, figure3
 from engine.experiments.frontier import MEASURES, MODEL_NAMES, BetaCurve, Tradeoff, figure4, pareto
 from engine.neurons.profile import concept_means, decade_shares, purest_neurons
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from engine.inspector import Inspector
 
+NARROW = 5.6
+"""Inches: what a phone shows whole."""
 PROFILES, DECADES, PANEL = 2, 4, 30
 """Concepts and neurons of the profiles, neurons of the decades, concepts of the comparison."""
 HALF = 0.5
@@ -65,19 +67,14 @@ def figures(
 
 
 def _comparison(inspector: "Inspector", _names: Names) -> Figure:
-    title, told = "Are the neurons purer than random directions?", opening.figures(inspector.run)
-    meaning = (
-        "A dot is the share of the 20 most active items that carry the concept, for the neuron that was chosen on the "
-        "other half of the items; the diamond is what as many random directions of the same vectors reach on average, "
-        "and the tick what any items would. A dot to the right of the diamond beats chance on average, which is no "
-        f"proof yet: {told['beyond_chance']} of the {told['named']} neurons that a concept names are clearly purer "
-        f"than random directions (q below {opening.RARE_Q})."
-    )
-    compared = inspector.run.manifest.get("comparison")
+    title, compared = "Are the neurons purer than random directions?", inspector.run.manifest.get("comparison")
     concepts = [] if not compared else [one for one in compared["concepts"] if one["concept"] in compared["panel"]]
-    ranges = {} if not compared else compared["random"]["by_concept"].get(READING, {})
-    known = [row for row in (_standing(one, ranges.get(one["concept"])) for one in concepts) if row[1] is not None]
+    means = {} if not compared else compared["random"]["by_concept"].get(READING, {})
+    ranges = _random_ranges(inspector) if concepts else {}
+    standing = [_standing(one, means.get(one["concept"]), ranges.get(one["concept"])) for one in concepts]
+    known = [row for row in standing if row[1] is not None]
     rows = sorted(known, key=lambda row: (-float(row[1] or 0), str(row[0])))[:PANEL]
+    meaning = _comparison_words(inspector, rows)
     if not rows:
         reason = "this run was not compared with baselines, or its data set has no concept with enough items"
         return Figure("comparison", title, meaning, None, reason)
@@ -85,27 +82,63 @@ def _comparison(inspector: "Inspector", _names: Names) -> Figure:
     def draw(canvas: "Canvas") -> None:
         axes, at = canvas.add_subplot(), range(len(rows))
         for y, row in enumerate(rows):
-            purity, base, chance = (None if value is None else float(value) for value in row[1:])
+            purity, base, chance, low, high = (None if value is None else float(value) for value in row[1:])
+            if low is not None and high is not None:
+                axes.plot([low, high], [y, y], color=SKY, linewidth=4, solid_capstyle="butt")
             axes.plot([base or 0.0], [y], "|", color=FAINT, markersize=8, label="base rate" if y == 0 else "_")
             if chance is not None:
                 axes.plot([chance], [y], "D", color=FAINT, markersize=5, markerfacecolor="white")
             axes.plot([purity or 0.0], [y], "o", color=BLUE, markersize=6, label="neuron" if y == 0 else "_")
         axes.plot([], [], "D", color=FAINT, markerfacecolor="white", label="random directions, mean")
-        axes.set_yticks(at, [shortened(str(row[0])) for row in rows])
+        if ranges:
+            axes.plot([], [], color=SKY, linewidth=4, label="random directions, 95 of 100 sets")
+        axes.set_yticks(at, [shortened(str(row[0]), 20) for row in rows])
         axes.set(xlabel=f"purity@{DEPTH}, {READING}", xlim=(-0.02, 1.02), ylim=(len(rows) - 0.4, -0.6))
         axes.tick_params(axis="y", length=0)
         grid(axes, "x")
-        canvas.legend(loc="outside lower left", ncols=3)
+        canvas.legend(loc="outside lower left", ncols=2)
 
-    better = sum(1 for _, purity, _, chance in rows if chance is not None and float(purity or 0) > float(chance or 0))
-    alt = f"Purity@{DEPTH} of {len(rows)} concepts: {better} have a neuron purer than random directions are on average."
-    columns = ("concept", "neuron", "base rate", "random directions, mean")
-    height = 1.1 + 0.2 * len(rows)
-    return Figure("comparison", title, meaning, picture("comparison", height, draw, alt, columns, rows))
+    columns = ("concept", "neuron", "base rate", "random directions, mean", "2.5th percentile", "97.5th percentile")
+    alt = f"Purity@{DEPTH} of {len(rows)} concepts. {_beyond(rows)}"
+    drawn = picture("comparison", 1.3 + 0.2 * len(rows), draw, alt, columns, rows, NARROW)
+    return Figure("comparison", title, meaning, drawn)
 
 
-def _standing(concept: Mapping[str, Any], chance: float | None) -> tuple[Value, ...]:
-    return concept["concept"], concept["readings"][READING]["purity"][DEPTH], concept["base_rate"], chance
+def _comparison_words(inspector: "Inspector", rows: Sequence[tuple[Value, ...]]) -> str:
+    told = opening.figures(inspector.run)
+    return (
+        "A dot is the share of the 20 most active items that carry the concept, for the neuron that was chosen on the "
+        "other half of the items. As many random directions of the same vectors are chosen from in the same way: the "
+        "diamond is what they reach on average, the bar what 95 of 100 sets of them reach; the tick is what any items "
+        f"would. {_beyond(rows)} Taken one by one, each beside the best concept of a single random direction, "
+        f"{told['beyond_chance']} of the {told['named']} neurons that a concept names are clearly purer than random "
+        f"(q below {opening.RARE_Q})."
+    )
+
+
+def _beyond(rows: Sequence[tuple[Value, ...]]) -> str:
+    """How many neurons are purer than nearly all random sets, or why that is not known."""
+    ranged = [(float(row[1] or 0), float(row[5])) for row in rows if row[5] is not None]
+    if not ranged:
+        return "The bar is not drawn: it takes the data set, which is not here."
+    better = sum(purity > high for purity, high in ranged)
+    return f"{better} of {len(ranged)} dots lie beyond the bar; one within it is what chance gives too."
+
+
+def _random_ranges(inspector: "Inspector") -> dict[str, tuple[float, float]]:
+    """By concept; empty without the data set. A run keeps the mean alone."""
+    if inspector.joined is None:
+        return {}
+    run, compared = inspector.run, inspector.run.manifest["comparison"]
+    among = panel(inspector.joined.concepts, inspector.eligible, compared["panel"])
+    sets, seed = compared["random"], int(run.manifest["config"]["sae"]["seed"])
+    vectors = run.recommender.items.vectors
+    return random_ranges(vectors, inspector.eligible, among, sets["candidates"], seed, sets["draws"])
+
+
+def _standing(concept: Mapping[str, Any], chance: float | None, span: tuple[float, float] | None) -> tuple[Value, ...]:
+    purity = concept["readings"][READING]["purity"][DEPTH]
+    return concept["concept"], purity, concept["base_rate"], chance, *(span or (None, None))
 
 
 def _profiles(inspector: "Inspector", names: Names) -> Figure:
@@ -246,10 +279,10 @@ def _doses(doses: Doses, unknown: str | None) -> Figure:
     edited = bool(curves) and curves[0].at is not None
     whose = "Each edit is alone here, without the others of the session, and on the users of its table."
     meaning = (
-        f"Above, what an edit is for (the share of the neuron's concept in the top {K}; of an edit of items, the share "
-        "of users who see them), each on a scale of its own; below, how much of the lists stays (RBO: 1 is unchanged), "
-        "as the one neuron is moved further. A useful edit moves the upper line before the lower one falls. "
-        + " ".join([whose if edited else "No edit of the session has a curve.", *doses.undrawn])
+        f"On the left, what an edit is for (the share of the neuron's concept in the top {K}; of an edit of items, the "
+        "share of users who see them), each on a scale of its own; on the right, how much of the lists stays (RBO: 1 "
+        "is unchanged), as the one neuron is moved further. A useful edit moves the left line before the right one "
+        "falls. " + " ".join([whose if edited else "These are neurons of the purest concepts.", *doses.undrawn])
     )
     if not curves:
         return Figure("doses", title, meaning, None, unknown or "no neuron that stands for a concept can be moved")
@@ -266,33 +299,29 @@ def _doses(doses: Doses, unknown: str | None) -> Figure:
     ]
 
     def draw(canvas: "Canvas") -> None:
-        columns = 2 if len(curves) > 1 else 1
-        parts = canvas.subfigures(-(-len(curves) // columns), columns, squeeze=False)
-        for part, one in zip(parts.flat, curves, strict=False):
+        for part, one in zip(canvas.subfigures(len(curves), 1, squeeze=False).flat, curves, strict=True):
             _dose_panels(part, one)
 
-    height = 0.2 + 3.1 * -(-len(curves) // 2)
+    height = 0.2 + 2.0 * len(curves)
     columns = ("curve", "what it is for", "amount", f"its share, top {K}", "RBO", "NDCG@10")
-    return Figure("doses", title, meaning, picture("doses", height, draw, " ".join(words), columns, rows))
+    return Figure("doses", title, meaning, picture("doses", height, draw, " ".join(words), columns, rows, NARROW))
 
 
 def _dose_panels(canvas: "SubFigure", one: DoseCurve) -> None:
-    """What the edit is for, on its own scale from 0, above how much of the lists stays, on that from 0 to 1."""
+    """What the edit is for, on its own scale from 0, beside how much of the lists stays, on that from 0 to 1."""
     words, figures = one.told
-    upper, lower = canvas.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    left, right = canvas.subplots(1, 2)
     shares = [float("nan") if value is None else 100 * value for value in figures]
-    upper.plot(one.amounts, shares, color=BLUE, marker="o", markersize=4)
-    lower.plot(one.amounts, one.rbo, color=VERMILION, marker="s", markersize=4, linestyle="--")
-    most = max((value for value in shares if value == value), default=1.0)
-    upper.set(title=f"{one.title}\n{shortened(words, 40)}", ylabel="% of places" if one.reach is None else "% of users")
-    upper.set_ylim(-0.04 * (most or 1.0), 1.12 * (most or 1.0))
-    lower.set(xlabel=f"amount ({one.unit})", ylabel="RBO", ylim=(-0.05, 1.08))
-    for axes in (upper, lower):
+    most = max((value for value in shares if value > 0), default=1.0)
+    left.plot(one.amounts, shares, color=BLUE, marker="o", markersize=4)
+    left.set(title=f"{one.title}\n{shortened(words, 34)}", ylim=(-0.05 * most, 1.12 * most))
+    left.set_ylabel("% of places" if one.reach is None else "% of users")
+    right.plot(one.amounts, one.rbo, color=VERMILION, marker="s", markersize=4, linestyle="--")
+    right.set(title="\nhow much of the lists stays", ylabel="RBO", ylim=(-0.05, 1.12))
+    for axes in (left, right):
         grid(axes)
+        axes.set_xlabel(f"amount ({one.unit})")
         if one.at is not None:
             axes.axvline(one.at, color=INK, linewidth=1, linestyle=":")
     if one.at is not None:
-        upper.annotate(
-            "as edited", (one.at, 1), xycoords=("data", "axes fraction"), xytext=(3, -8), textcoords="offset points",
-            fontsize=8, color=INK,
-        )  # fmt: skip
+        right.annotate("as edited", (one.at, 0), (3, 2), textcoords="offset points", fontsize=8, color=INK)

@@ -91,6 +91,21 @@ def test_nothing_but_tables_is_wider_than_the_window(page: Page) -> None:
     page.size(1300, 900)
 
 
+def test_on_a_phone_edits_and_the_first_figure_are_whole_and_a_wider_one_says_so(page: Page) -> None:
+    page.size(390, 844)
+    beyond = "[...document.querySelectorAll('{}')].map(one => one.scrollWidth - one.clientWidth)"
+    assert max(page.run(beyond.format('[aria-label="Effect in numbers"]'))) <= 1
+    assert page.run(beyond.format("#figure-comparison > .scroll")) == [0]
+    told = "[...document.querySelectorAll('figure > .scroll')].map(one => [one.scrollWidth > one.clientWidth + 1, "
+    cues = page.run(told + "getComputedStyle(one, '::before').content.includes('sideways')])")
+    assert {wide for wide, _ in cues} == {True, False}
+    assert all(wide == cue for wide, cue in cues)
+    shadow = "getComputedStyle(document.querySelector('#neurons-table').parentElement).backgroundAttachment"
+    assert page.run(shadow).split(", ") == ["local", "local", "scroll", "scroll"]
+    page.size(1300, 900)
+    assert page.run(shadow) == "scroll"
+
+
 def test_a_head_sorts_both_ways_by_the_keyboard_and_the_unknown_stays_last(page: Page) -> None:
     head = "document.querySelectorAll('#neurons-table thead th')[5]"
     page.run(f"{head}.querySelector('button').focus()")

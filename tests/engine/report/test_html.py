@@ -102,7 +102,7 @@ def test_headings_go_down_one_level_at_a_time_and_heads_of_tables_say_what_they_
     assert levels.count(1) == 1
     assert all(below - above <= 1 for above, below in itertools.pairwise(levels))
     assert all("scope" in attrs for attrs in parsed.named("th"))
-    charts = [attrs for attrs in parsed.named("svg") if attrs.get("class") == "chart"]
+    charts = [attrs for attrs in parsed.named("svg") if "chart" in attrs.get("class", "").split()]
     assert len(charts) >= 4
     assert all(attrs["role"] == "img" and attrs["aria-labelledby"] for attrs in charts)
 
@@ -160,12 +160,12 @@ def test_every_edit_comes_with_its_effect_and_one_that_waits_without(demo_run: R
     assert "It is switched off, so it changes nothing until it is switched on again." in page
     assert f"switched off for {waiting['rows']:,} users (age_band = &#39;under 18&#39;)</h3>" in page
     rbo = told["together"].facts["collateral"]["rbo"]
-    assert f"lists keep an RBO of {rbo:.2f}" in page
+    assert f"lists of {told['together'].users:,} users keep an RBO of {rbo:.2f}" in page
 
 
 def test_a_label_that_was_rejected_is_shown_as_such_and_names_nothing(page: str) -> None:
     card = card_of(page, 1)
-    assert "which is no proof yet: " in page
+    assert "dots lie beyond the bar; one within it is what chance gives too." in page
     assert "Neuron 1: no name" in card
     assert "“Wrong Name” was rejected in this session" in card
     assert "rejected by hand: Wrong Name" in page
@@ -270,6 +270,18 @@ def test_without_the_data_set_the_page_says_what_is_missing(demo_run: Run, tmp_p
     assert "The data set is not here:" in page
     assert "What the edits do could not be measured" in page
     assert "Not drawn:" in page
+    assert "The bar is not drawn: it takes the data set, which is not here." in page
+
+
+def test_the_comparison_counts_the_neurons_beyond_nearly_all_random_sets(demo_run: Run) -> None:
+    told = {figure.id: figure for figure in document(demo_run, State(), About())["figures"]}["comparison"]
+    assert told.picture.columns[-2:] == ("2.5th percentile", "97.5th percentile")
+    assert all(low <= mean <= high for *_, mean, low, high in told.picture.rows)
+    beyond = sum(purity > high for _, purity, *_, high in told.picture.rows)
+    words = f"{beyond} of {len(told.picture.rows)} dots lie beyond the bar"
+    assert words in told.meaning
+    assert words in told.picture.alt
+    assert 0 < beyond < len(told.picture.rows)
 
 
 def test_figures_leave_as_files_and_nobody_elses_file_is_lost(demo_run: Run, tmp_path: Path) -> None:
