@@ -148,15 +148,15 @@ def _labels(run: Run, state: State, own: str) -> list[Command]:
         told.append((words, f"monoscope labels {name} import labels.json {own}"))
     for neuron, label in sorted(state.labels.items()):
         if neuron in accepted:
-            told.append(("which is accepted", f"monoscope labels {name} accept {neuron} {own}"))
+            told.append(("a label that was accepted", f"monoscope labels {name} accept {neuron} {own}"))
         elif label.state in BY_AN_ANALYST:
-            words = "a label by hand" if label.state == "human" else "a label that was rejected"
+            words = "a label by hand" if label.state == "human" else "a label, rejected below"
             concept = f" --concept {_quoted(label.concept)}" if label.concept else ""
             text = _quoted(label.text or "")
             told.append((words, f"monoscope labels {name} set{concept} {own} {neuron} -- {text}"))
     rejected = [neuron for neuron, label in sorted(state.labels.items()) if label.state == "rejected"]
     if rejected:
-        told.append(("and is rejected", f"monoscope labels {name} reject {_numbers(rejected)} {own}"))
+        told.append(("labels that were rejected", f"monoscope labels {name} reject {_numbers(rejected)} {own}"))
     return told
 
 

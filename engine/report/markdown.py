@@ -11,7 +11,7 @@ from engine.labels.metadata import NO_CONCEPT
 from engine.neurons.profile import SEGMENT_MINIMUM
 from engine.neurons.standing import READINGS
 from engine.report.facts import named_by
-from engine.report.wording import FIDELITY, number, percent, signed, toml_inline
+from engine.report.wording import FIDELITY, activity, number, percent, signed, toml_inline
 from engine.text import plain
 
 ROWS, CARDS, ITEMS, MOVED = 60, 12, 5, 3
@@ -157,8 +157,8 @@ def _neurons(facts: Mapping[str, Any]) -> str:
             escaped(neuron["concept"] or "–"),
             *(_number(neuron[name], 2) for name in ("purity10", "purity20", "purity50")),
             *(_number(neuron[name], digits) for name, digits in (("base_rate", 3), ("lift", 1), ("q", 3))),
-            percent(neuron["density_items"]),
-            percent(neuron["density_users"]),
+            activity(neuron["density_items"]),
+            activity(neuron["density_users"]),
         )
         for neuron in shown
     ]
