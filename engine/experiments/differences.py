@@ -1,6 +1,7 @@
 """Where our figures differ from the paper's, and why: each sentence follows from figures that were measured here.
 
-A reason is given only where what it is about was measured and is there; how much it explains is its own figure.
+A reason is given only where what it is about was measured and is there; how much it explains is its own figure. Where
+nothing does, the reason is unknown, and is called so.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,15 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.experiments.published import RBO_P, published
-from engine.experiments.table1 import BEST, BEST_SMALL, PAPER
-from engine.experiments.tables import NAMES
+from engine.experiments.table1 import BEST, BEST_BETA, BEST_FLAT, BEST_SMALL, PAPER
+from engine.experiments.tables import NAMES, RECIPES
 
-RECIPES = {PAPER: "the paper's recipe", BEST: "our recipe", BEST_SMALL: "our recipe"}
 CLEAR = 0.01
 """A measured difference smaller than this is no reason for anything."""
 DEPTH = "20"
 FEWEST_USERS = 10
 """A group smaller than this is not told of."""
+UNKNOWN = "Reason unknown: nothing that was measured here explains it."
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,14 @@ class Difference:
     """Lowest and highest seed, or where there are no `seeds` the ends of the 95 % interval over users."""
     seeds: int | None
     reasons: Sequence[str]
-    """Sentences, each with the figure that was measured."""
+    """What makes a difference, or can: sentences, each with the figure that was measured."""
+    beside: Sequence[str] = ()
+    """What explains nothing, and that a reader of the figure should know."""
+
+    @property
+    def why(self) -> Sequence[str]:
+        """The reasons; that there is none that is known, where the figures differ."""
+        return self.reasons or ([UNKNOWN] if abs(self.ours - self.paper) >= 0.005 else [])
 
     @property
     def verdict(self) -> str:
@@ -62,24 +70,64 @@ def _table1(one: Mapping[str, Any]) -> list[Difference]:
     title, seeds = f"Table 1, {NAMES[one['model']]}", len(one["seeds"])
     if not any(row["paper"] is not None and row["items"] is not None for row in one["rows"]):
         return []
-    printed, shared = one["paper"][1], [*_of_data(one), *_of_rows(one)]
+    printed = one["paper"][1]
     found = []
     for variant in (PAPER, BEST_SMALL, BEST):
         ours, low, high = one["filled"][variant][DEPTH]
-        what = (
-            f"{title}: mean purity@20 over the concepts it fills, {RECIPES[variant]}, {one['neurons'][variant]} neurons"
-        )
-        reasons = [*_of_choice(one, variant), *_of_number(one, variant), *(shared if variant == PAPER else [])]
-        found.append(Difference(what, printed, ours, low, high, seeds, reasons))
+        recipe = RECIPES[PAPER if variant == PAPER else BEST]
+        what = f"{title}: mean purity@20 over the concepts it fills, {recipe}, {one['neurons'][variant]} neurons"
+        reasons = [*_of_recipe(one, variant), *_of_number(one, variant)]
+        beside = _of_choice(one, variant)
+        if variant == PAPER:
+            reasons += _of_rows(one)
+            beside += [*_of_data(one), *_of_cells(one)]
+        found.append(Difference(what, printed, ours, low, high, seeds, reasons, beside))
     for variant in (PAPER, BEST):
         spread = one["popularity"][variant][DEPTH]
         if spread is not None:
             what = (
-                f"{title}: popularity percentile of the popularity neuron's top 20 (0 is the most popular), {variant}"
+                f"{title}: popularity percentile of the popularity neuron's top 20 (0 is the most popular), "
+                f"{RECIPES[variant]}"
             )
             ours, low, high = spread
-            found.append(Difference(what, one["popularity_paper"][1], ours, low, high, seeds, []))
+            reasons = _of_popularity(one, variant)
+            found.append(Difference(what, one["popularity_paper"][1], ours, low, high, seeds, reasons))
     return found
+
+
+def _of_recipe(one: Mapping[str, Any], variant: str) -> list[str]:
+    """What another recipe makes of the same data, with as many neurons."""
+    by_paper, own = one["filled"][PAPER][DEPTH][0], one["filled"][variant][DEPTH][0]
+    if variant == PAPER or abs(own - by_paper) < CLEAR:
+        return []
+    return [f"The recipe: by the paper's on the same data it is {by_paper:.2f}, so ours makes {own - by_paper:+.2f}."]
+
+
+def _of_popularity(one: Mapping[str, Any], variant: str) -> list[str]:
+    """What moves the popularity of the popularity neuron's items here; for the paper's recipe that settles nothing."""
+    known = {name: spread[DEPTH][0] for name, spread in one["popularity"].items() if spread[DEPTH] is not None}
+    own, said = known[variant], []
+    if variant == PAPER:
+        if BEST in known and abs(known[BEST] - own) >= CLEAR:
+            said.append(
+                f"Reason unknown. It depends on how the recommender and the autoencoder are trained: by our recipe it "
+                f"is {known[BEST]:.2f} on the same data{_without_biases(known)}. The paper's training is known as far "
+                "as it is printed."
+            )
+        return said
+    if PAPER in known and abs(known[PAPER] - own) >= CLEAR:
+        said.append(f"The recipe: by the paper's on the same data it is {known[PAPER]:.2f}.")
+    words = {
+        BEST_FLAT: "Item biases hold part of what is popular outside the vectors: without them",
+        BEST_SMALL: "With as many neurons as the paper",
+        BEST_BETA: "With the prediction loss, beta 1",
+    }
+    moved = [name for name in words if name in known and abs(known[name] - own) >= CLEAR]
+    return [*said, *(f"{words[name]} it is {known[name]:.2f}." for name in moved)]
+
+
+def _without_biases(known: Mapping[str, float]) -> str:
+    return f", and without item biases {known[BEST_FLAT]:.2f}" if BEST_FLAT in known else ""
 
 
 def _of_choice(one: Mapping[str, Any], variant: str) -> list[str]:
@@ -89,7 +137,7 @@ def _of_choice(one: Mapping[str, Any], variant: str) -> list[str]:
     if chosen - split >= CLEAR:
         said.append(
             f"A neuron chosen by the labels that then score it flatters: over the table's concepts {chosen:.2f}, and "
-            f"{split:.2f} where one half of the items chooses and the other scores. The printed figures are of the "
+            f"{split:.2f} where one half of the items chooses and the other scores. The published figures are of the "
             "first kind."
         )
     chance = one["means"].get(f"{variant}: random directions, 95 % of draws")
@@ -127,7 +175,7 @@ def _of_data(one: Mapping[str, Any]) -> list[str]:
 
 
 def _of_rows(one: Mapping[str, Any]) -> list[str]:
-    """Rows that can be read in two ways, are missing here, or cannot be what is printed."""
+    """Rows that can be read in two ways."""
     said = []
     for row in one["rows"]:
         strict, looser = row["ours"][PAPER], row["ours_looser"][PAPER]
@@ -136,14 +184,20 @@ def _of_rows(one: Mapping[str, Any]) -> list[str]:
             if abs(by) >= CLEAR:
                 said.append(
                     f"{row['name']}: read as {row['looser']}, as the released tables do or may, our figure is "
-                    f"{looser[DEPTH][0]:.2f} instead of {strict[DEPTH][0]:.2f} (printed {row['paper'][1]:.2f})."
+                    f"{looser[DEPTH][0]:.2f} instead of {strict[DEPTH][0]:.2f} (published {row['paper'][1]:.2f})."
                 )
+    return said
+
+
+def _of_cells(one: Mapping[str, Any]) -> list[str]:
+    """Rows that are missing here, and published cells that cannot be."""
+    said = []
     missing = [row["name"] for row in one["rows"] if row["paper"] is not None and row["items"] is None]
     if missing:
         said.append(f"Not in this data set, so in neither mean: {', '.join(missing)}.")
     impossible = [f"{row['name']}@{depth}" for row in one["rows"] for depth in row["impossible"]]
     if impossible:
-        said.append(f"Printed, but no multiple of 1/K, so no purity of K items: {', '.join(impossible)}.")
+        said.append(f"Published, but no multiple of 1/K, so no purity of K items: {', '.join(impossible)}.")
     return said
 
 
@@ -162,9 +216,10 @@ def _figure4(facts: Mapping[str, Any]) -> list[Difference]:
                 ours = sum(values) / len(values)
                 printed = paper[name][facts["paper_beta"].index(beta)]
                 what = f"Figure 4, {NAMES[model]}: {_NAMED[name]} at beta {beta:g}, the paper's recipe"
-                reasons = [*_of_protocol(facts, model, name, paper), *_of_beta(curve, matched[model], name, paper)]
-                reasons = reasons if beta else []  # said once, at the larger beta
-                found.append(Difference(what, printed, ours, min(values), max(values), len(values), reasons))
+                reasons = _of_protocol(facts, model, name, paper)
+                reasons += _of_sparsity(curve, matched[model], name, at, ours - printed)
+                beside = _of_beta(curve, matched[model], name, paper) if beta else []  # said once, at the larger beta
+                found.append(Difference(what, printed, ours, min(values), max(values), len(values), reasons, beside))
     return found
 
 
@@ -190,6 +245,48 @@ def _of_protocol(facts: Mapping[str, Any], model: str, name: str, paper: Mapping
     ]
 
 
+def _of_sparsity(free: Mapping[str, Any], matched: Mapping[str, Any], name: str, at: int, gap: float) -> list[str]:
+    """What the number of active neurons does to a measure, where that is as much as the difference to be explained."""
+    moved, by_beta, active = _gain(free, name), _gain(matched, name), _gain(free, "l0_users")
+    here = _at(free, "l0_users", at)
+    if moved is None or by_beta is None or active is None or here is None or abs(active) < 0.1:
+        return []
+    if abs(moved - by_beta) < max(abs(gap), CLEAR) or abs(gap) < 0.005:
+        return []
+    return [
+        f"Perhaps sparsity, of which the paper prints nothing: our codes have {here:.1f} active neurons a user there, "
+        f"and {active:+.1f} of them come with {moved - by_beta:+.2f} of {_NAMED[name]} (over beta, less what beta does "
+        "where their number is held equal). Whether the paper's codes are sparser or denser is unknown."
+    ]
+
+
+def _at(curve: Mapping[str, Any], name: str, at: int) -> float | None:
+    """The mean over seeds of a measure at a beta by its place; None where it is unknown for one."""
+    values = [row[at] for row in curve["measures"][name]]
+    return None if any(value is None for value in values) else float(sum(values) / len(values))
+
+
+def two_bases(facts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Why the paper's recipe keeps more or less of the lists in Table 1 than in Figure 4: it reads two recommenders."""
+    said = []
+    columns = {column["model"]: column for column in facts.get("table1", {}).get("columns", ())}
+    for curve in facts.get("figure4", {}).get("curves", ()):
+        known = [value for value in (_at(curve, "rbo", at) for at in range(len(curve["beta"]))) if value is not None]
+        quality = columns.get(curve["model"], {}).get("quality", {})
+        if curve["sparsity"] != "free" or not known or not all(quality.get(one) for one in (PAPER, BEST)):
+            continue
+        kept, own, other = quality[PAPER]["rbo"], quality[PAPER]["ndcg10"], quality[BEST]["ndcg10"]
+        if None in (kept, own, other) or min(known) <= kept[0] <= max(known):
+            continue
+        said.append(
+            f"{NAMES[curve['model']]}: by the paper's recipe RBO is {kept[0]:.2f} in Table 1 and {min(known):.2f} to "
+            f"{max(known):.2f} in Figure 4. In Table 1 the recommender is trained by that recipe too (NDCG@10 "
+            f"{own[0]:.3f}); in Figure 4 the autoencoder reads a recommender of our recipe ({other[0]:.3f}), "
+            f"{curve['base']}, so that both curves there have the same lists to keep."
+        )
+    return said
+
+
 def _of_beta(free: Mapping[str, Any], matched: Mapping[str, Any], name: str, paper: Mapping[str, Any]) -> list[str]:
     """How much of what beta buys is left where codes are as sparse as before."""
     gains = [_gain(curve, name) for curve in (free, matched)]
@@ -199,7 +296,7 @@ def _of_beta(free: Mapping[str, Any], matched: Mapping[str, Any], name: str, pap
     printed = paper[name][-1] - paper[name][0]
     return [
         f"Over beta the paper's recipe also changes how many neurons are active ({active:+.1f} a user): {_NAMED[name]} "
-        f"changes by {gains[0]:+.2f} that way (printed {printed:+.2f}), and by {gains[1]:+.2f} where their number is "
+        f"changes by {gains[0]:+.2f} that way (published {printed:+.2f}), and by {gains[1]:+.2f} where their number is "
         "held equal."
     ]
 
@@ -226,9 +323,9 @@ def _doses(facts: Mapping[str, Any]) -> list[Difference]:
             f"{NAMES[one['model']]}, {one['title']}: share at the last level (ours {theirs['level']:g} p99 units, the "
             f"paper's own {one['paper']['levels'][-1]:g})"
         )
-        reasons = [*_of_serving(last), *_of_people(one, ways)]
         ours, low, high = theirs["share"]
-        found.append(Difference(what, one["paper"]["shares"][-1], ours, low, high, None, reasons))
+        reasons, beside = _of_people(one, ways), _of_serving(last)
+        found.append(Difference(what, one["paper"]["shares"][-1], ours, low, high, None, reasons, beside))
     return found
 
 
@@ -255,4 +352,7 @@ def _of_people(one: Mapping[str, Any], ways: Mapping[str, Mapping[str, Any]]) ->
         known = one["case"]["goal"] == "promote" and error > 0
         wide = f"; a share of {share:.2f} of {theirs} users is known to about {error:.2f} either way" if known else ""
         said.append(f"Over {ours:,} users here and {theirs} there{wide}.")
-    return [*said, f"Its levels are of another autoencoder's scale; {one['paper']['note']}."]
+    return [
+        f"The doses need not be the same: its levels are of another autoencoder's scale; {one['paper']['note']}.",
+        *said,
+    ]

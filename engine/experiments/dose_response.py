@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 BAND = 2.6
 """Inches of one case."""
 COLOURS = {"ours": BLUE, "paper's": VERMILION}
+SERVED_AS = {"ours": "ours", "paper's": "the paper's way"}
+"""Both ways of serving in words: both were measured here."""
 SERVED = {
     "change": "the change of the code is added to the vector",
     "decoded": "what is edited is served decoded",
@@ -99,7 +101,8 @@ def _how(way: Way) -> str:
         counted = (
             f" {way.users} users counted; {way.present_had} of {way.present} training users had it in the top {K}."
         )
-    return f"{way.name.capitalize()}: {SERVED[way.serve]}, seen items {way.seen}.{counted}"
+    named = SERVED_AS[way.name]
+    return f"{named[0].upper()}{named[1:]}: {SERVED[way.serve]}, seen items {way.seen}.{counted}"
 
 
 def _rows(one: Outcome, way: Way) -> list[str]:
@@ -197,7 +200,9 @@ def _words(one: Outcome) -> str:
         first, last = way.original.share, way.levels[-1].share
         if first is not None and last is not None:
             level = f"{way.levels[-1].level:g}"
-            said.append(f"{way.name} {first[0]:.2f} unedited, {last[0]:.2f} at level {level} ({_cost_words(way)})")
+            said.append(
+                f"{SERVED_AS[way.name]} {first[0]:.2f} unedited, {last[0]:.2f} at level {level} ({_cost_words(way)})"
+            )
     if one.paper is not None:
         said.append(f"published {one.paper.shares[-1]:.2f} at its level {one.paper.levels[-1]:g}")
     return f"{NAMES[one.model]}, {one.title}: {'; '.join(said) or 'nobody to count'}."

@@ -97,10 +97,12 @@ def figure4(model: Model, curves: Sequence[BetaCurve], paper: Figure4 | None) ->
                 ends = [known(value) for value in _means(curve.measured[key])[[0, -1]]]
                 words.append(f"{title}, {curve.name}: {_range(curve.beta, ends)}.")
         if key in published:
-            rows += [(key, "paper", at, value, None, None, 1) for at, value in zip(beta, published[key], strict=True)]
-            words.append(f"{title}, paper: {_range(beta, [published[key][0], published[key][-1]])}.")
+            rows += [
+                (key, "published", at, value, None, None, 1) for at, value in zip(beta, published[key], strict=True)
+            ]
+            words.append(f"{title}, published: {_range(beta, [published[key][0], published[key][-1]])}.")
     words.append(note.replace("\n", " "))
-    theirs_label = f"paper, {MODEL_NAMES[model]} (one seed)" if paper is not None else None
+    theirs_label = f"published, {MODEL_NAMES[model]} (one seed)" if paper is not None else None
 
     def draw(figure: "Figure") -> None:
         layout = figure.add_gridspec(4, 2)
@@ -261,16 +263,17 @@ def _label(figure: "Figure", axes: "Axes", points: Sequence[Tradeoff], best: Seq
     from matplotlib.transforms import Bbox
 
     figure.draw_without_rendering()
-    inside = axes.get_window_extent()
+    # A reader's font can be wider than the one that measures here.
+    inside = axes.get_window_extent().padded(-8)
     centres = axes.transData.transform([(one.rbo, one.purity) for one in points])
     taken = [Bbox.from_extents(x - 6, y - 6, x + 6, y + 6) for x, y in centres]
+    lines = [Bbox(axes.transData.transform(ends)).padded(1) for one in points for ends in _whisker_ends(one)]
     others = [at for at in range(len(points)) if at not in best]
     if len(points) > MOST_LABELS:
         others = [at for group in dict.fromkeys(one.group for one in points) for at in _notable(points, group)]
     for at in dict.fromkeys([*best, *others]):
-        # A label beside a point with whiskers would lie on one: the corners come first.
-        whiskers = points[at].rbo_interval or points[at].purity_interval
-        for dx, dy, ha, va in (*_PLACES[4:], *_PLACES[:4]) if whiskers else _PLACES:
+        # On the whiskers of another point a label would seem to be that one's: only where there is no other room.
+        for dx, dy, ha, va, avoided in ((*place, on) for on in ([*taken, *lines], taken) for place in _PLACES):
             text = axes.annotate(
                 shortened(points[at].label, 30),
                 (points[at].rbo, points[at].purity),
@@ -282,14 +285,21 @@ def _label(figure: "Figure", axes: "Axes", points: Sequence[Tradeoff], best: Seq
                 in_layout=False,
             )
             box = text.get_window_extent().padded(2)
-            if (
-                not any(box.overlaps(other) for other in taken)
-                and inside.contains(*box.p0)
-                and inside.contains(*box.p1)
-            ):
+            clear = not any(box.overlaps(other) for other in avoided)
+            if clear and inside.contains(*box.p0) and inside.contains(*box.p1):
                 taken.append(box)
                 break
             text.remove()
+
+
+def _whisker_ends(one: Tradeoff) -> list[list[tuple[float, float]]]:
+    """Both ends of each whisker of a point."""
+    found = []
+    if one.purity_interval is not None:
+        found.append([(one.rbo, end) for end in one.purity_interval])
+    if one.rbo_interval is not None:
+        found.append([(end, one.purity) for end in one.rbo_interval])
+    return found
 
 
 def _notable(points: Sequence[Tradeoff], group: str) -> list[int]:

@@ -201,7 +201,7 @@ def _figure4(order: Order, progress: Progress) -> Reproduced:
 
 
 def _curve(curve: Curve) -> BetaCurve:
-    name = "L0 free (paper's recipe)" if curve.sparsity == "free" else "L0 matched (best recipe)"
+    name = f"L0 {curve.sparsity} ({tables.RECIPES[curve.recipe]})"
     measured = {
         key: np.array([[np.nan if value is None else value for value in row] for row in rows], float)
         for key, rows in curve.measures.items()
@@ -227,7 +227,7 @@ def _matryoshka(order: Order, progress: Progress) -> Reproduced:
     asked = _nested(order)
     for number, one in enumerate(asked):
         nested, start = one.sae[0][1] == 4, one.sae[1][1]
-        kind = f"{one.recipe} recipe, {start} start" + ("" if nested else ", flat, cut into quarters")
+        kind = f"{tables.RECIPES[one.recipe]}, {start} start" + ("" if nested else ", flat, cut into quarters")
         share = part(progress, number / len(asked), (number + 1) / len(asked), f"{one.model}, {kind}")
         run = trained(order.home, order.dataset, one, share)
         loaded = _Loaded.of(run)
@@ -292,7 +292,7 @@ def _pictured(
     title, drawings, pictures, said = name.replace("figure", "Figure "), [], [], []
     shown = _shown(order)
     for number, one in enumerate(shown):
-        kind = f"{tables.NAMES[one.model]}, {one.recipe} recipe"
+        kind = f"{tables.NAMES[one.model]}, {tables.RECIPES[one.recipe]}"
         share = part(progress, number / len(shown), (number + 1) / len(shown), kind)
         run = trained(order.home, order.dataset, one, share)
         drawn = draw(run, _Loaded.of(run))

@@ -99,7 +99,7 @@ def _plain(blocks: Sequence[Block]) -> list[dict[str, Any]]:
                     }
                 )
             case Code(text):
-                found.append({"kind": "code", "text": text})
+                found.append({"kind": "code", "lines": text.splitlines()})
             case Folded(title, inner, _):
                 found.append({"kind": "folded", "title": title, "blocks": _plain(inner)})
     return found

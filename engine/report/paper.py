@@ -7,12 +7,14 @@ from typing import Any
 from engine import __version__
 from engine.catalogue.catalogue import Catalogue
 from engine.experiments import tables
-from engine.experiments.differences import Difference, differences
+from engine.experiments.differences import Difference, differences, two_bases
+from engine.experiments.dose_response import SERVED_AS
 from engine.experiments.published import published
 from engine.experiments.reproduce import Order
 from engine.experiments.whole import UNDONE, Kept, Part
 from engine.report.blocks import (
     Block,
+    Code,
     Document,
     Drawing,
     Folded,
@@ -24,6 +26,8 @@ from engine.report.blocks import (
 )
 from engine.report.documents import FORMATS, write_document
 from engine.report.facts import notices
+from engine.report.sources import Source, commands, source_words, sources
+from engine.text import counted
 
 NOTICES = ("notice", "source_notice")
 TITLES = {
@@ -68,19 +72,22 @@ def paper_document(order: Order, parts: Sequence[Part], folder: Path) -> Documen
     facts = published()
     with Catalogue.open(order.home, order.dataset) as catalogue:
         about = {"dataset": order.dataset, "notes": (), **{name: catalogue.meta[name] for name in NOTICES}}
+        about |= {"licence": catalogue.meta["licence"], "catalogue_hash": catalogue.hash}
+        told = notices(about, catalogue.meta)
     kept = {one.name: Kept.read(folder, one.name) for one in parts if one.here}
     found = differences({name: one.facts for name, one in kept.items()})
-    seeds = ", ".join(str(seed) for seed in order.seeds)
+    made_of = sources(order, list(kept))
     waiting = [one for one in parts if one.state in UNDONE]
     blocks: list[Block] = [
         *_unfinished(waiting, len(parts)),
         Words(
             f"Beside “{facts.source.title}” ({facts.source.authors}, {facts.source.venue}). Data set {order.dataset}; "
-            f"recommenders {', '.join(tables.NAMES[model] for model in order.models)}; seeds {seeds}. The paper has "
-            "one run and no spread. Published figures are those that it prints or its released notebooks hold; where "
-            "it has a picture alone, that is said."
+            f"recommenders {', '.join(tables.NAMES[model] for model in order.models)}; {_seeds(order.seeds)}. "
+            "The paper has one run and no spread. Published figures are those that it prints or its released notebooks "
+            "hold; where it has a picture alone, that is said. “The paper's recipe” is our training by what the paper "
+            "says, “our recipe” by what we found better."
         ),
-        *(Words(f"Note: {notice}", strong=True) for notice in notices(about)),
+        *(Words(f"Note: {notice}", strong=True) for notice in told),
         Heading("What is here"),
         Table(
             ("part", "state", "why"),
@@ -89,12 +96,15 @@ def paper_document(order: Order, parts: Sequence[Part], folder: Path) -> Documen
         Heading("Where we differ, and why"),
         *_differing(found, kept),
     ]
+    bases = two_bases({name: one.facts for name, one in kept.items()})
     for one in parts:
         blocks.append(Heading(TITLES[one.name]))
         if one.name in kept:
+            blocks += [Words(said) for said in bases] if one.name in ("table1", "figure4") else []
             blocks += _part(order, kept[one.name], folder)
         else:
             blocks.append(Words(f"{one.state.capitalize()}. {one.reason or ''}".rstrip()))
+    blocks += [Heading("Provenance"), *_provenance(order, about, made_of), Heading("Limits"), Listing(_limits(order))]
     whole = {
         "dataset": order.dataset,
         "models": list(order.models),
@@ -102,7 +112,13 @@ def paper_document(order: Order, parts: Sequence[Part], folder: Path) -> Documen
         "version": __version__,
         "finished": not waiting,
         "parts": [vars(one) for one in parts],
-        "differences": [{**vars(one), "verdict": one.verdict} for one in found],
+        "differences": [{**vars(one), "why": list(one.why), "verdict": one.verdict} for one in found],
+        "provenance": {
+            "catalogue_hash": about["catalogue_hash"],
+            "licence": about["licence"],
+            "commands": commands(order, about["source_notice"]),
+            "runs": [vars(one) for one in made_of],
+        },
         "facts": {name: dict(one.facts) for name, one in kept.items()},
     }
     title = f"The paper's tables and figures on {order.dataset}"
@@ -137,16 +153,17 @@ def _differing(found: Sequence[Difference], kept: Mapping[str, Kept]) -> list[Bl
         for one in found
     ]
     said: list[Block] = [
-        Table(("what", "paper", "ours", "ours - paper", "beside our spread"), rows),
+        Table(("what", "published", "ours", "ours - published", "beside our spread"), rows),
         Words(
-            "Reasons are named where the difference they make was measured here, with its size. What was not measured "
-            "(how the paper's vectors were scaled, its optimiser, how long it trained) is not blamed."
+            "Reasons are named where the difference they make was measured here, with its size, or where the two "
+            "figures are of different doses, users or settings. What was not measured (how the paper's vectors were "
+            "scaled, its optimiser, how long it trained) is not blamed; where nothing is left, the reason is unknown."
         ),
     ]
     for one in found:
-        if one.reasons:
-            told = one.verdict[0].upper() + one.verdict[1:]
-            said += [Heading(one.what, 4), Words(f"{told}."), Listing(one.reasons)]
+        told = one.verdict[0].upper() + one.verdict[1:]
+        said += [Heading(one.what, 4), Words(f"{told}."), *([Listing(one.why)] if one.why else [])]
+        said += [Words("Beside it, though no reason:"), Listing(one.beside)] if one.beside else []
     if silent:
         said.append(Words(f"Nothing printed to differ from: {'; '.join(silent)}."))
     return said
@@ -182,32 +199,69 @@ def _caption(name: str) -> str:
 
 
 def _costs(facts: Mapping[str, Any]) -> list[Block]:
-    """For each recommender, how much of the rest of the lists every way leaves, by goal."""
+    """For each recommender and goal, how much of the rest of the lists every way leaves, and for how many users."""
     said: list[Block] = [
         Words(
-            "RBO of the list without the concept's items with what it was (1 is untouched), mean over concepts, lowest "
-            "to highest in brackets, and in how many of them the solved edit is ahead. Every way has the smallest "
-            "strength that reaches each user's goal. A filter leaves the rest alone by definition, but gives no "
-            "vectors to serve."
+            "reached: users whose list comes to the goal at some strength. RBO of the rest: of the list without the "
+            "concept's items with what it was (1 is untouched), over those users alone; it is left out where fewer "
+            "than half are reached, since the easy half would flatter a way that fails the others. Both are means over "
+            "concepts, RBO with lowest to highest in brackets. solved ahead: in how many concepts the solved edit "
+            "keeps more, over the users whom both reach. Every way has the smallest strength that reaches each user's "
+            "goal. A filter leaves the rest alone by definition, but gives no vectors to serve."
         )
     ]
     for model, own in facts["models"].items():
-        goals = list(dict.fromkeys(row["goal"] for row in own["rows"]))
-        by_way: dict[str, dict[str, Mapping[str, Any]]] = {}
-        for row in own["rows"]:
-            by_way.setdefault(row["way"], {})[row["goal"]] = row
-        header = ["way", *(words for goal in goals for words in (goal, "solved ahead"))]
-        rows = [[way, *(cell for goal in goals for cell in _cost(of.get(goal)))] for way, of in by_way.items()]
-        said += [Heading(tables.NAMES[model], 3), Table(header, rows)]
+        for goal in dict.fromkeys(row["goal"] for row in own["rows"]):
+            rows = [[row["way"], *_cost(row)] for row in own["rows"] if row["goal"] == goal]
+            said += [Heading(f"{tables.NAMES[model]}, {goal}", 3), Table(COSTS, rows)]
     return said
 
 
-def _cost(row: Mapping[str, Any] | None) -> list[str]:
-    if row is None or row["means"]["rbo"] is None:
-        return ["–", "–"]
-    mean, low, high = row["means"]["rbo"]
-    wins = row["wins"]
-    return [f"{mean:.2f} [{low:.2f}, {high:.2f}]", f"{wins[0]} of {wins[2]}" if row["ahead"]["rbo"] else ""]
+COSTS = ("way", "reached", "RBO of the rest", "solved ahead")
+HALF = 0.5
+
+
+def _cost(row: Mapping[str, Any]) -> list[str]:
+    reached, rbo, wins = row["means"]["reached"], row["means"]["rbo"], row["wins"]
+    share = "–" if reached is None else f"{reached[0]:.0%}".replace("%", " %")
+    known = rbo is not None and reached is not None and reached[0] >= HALF
+    kept = f"{rbo[0]:.2f} [{rbo[1]:.2f}, {rbo[2]:.2f}]" if known else "–"
+    return [share, kept, f"{wins[0]} of {wins[2]}" if row["ahead"]["rbo"] else ""]
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"{counted(len(seeds), 'seed')}: {', '.join(map(str, seeds))}"
+
+
+def _provenance(order: Order, about: Mapping[str, Any], made_of: Sequence[Source]) -> list[Block]:
+    """What the document was made of: data, versions, runs, and the commands."""
+    header = ("run", "of", "seeds: recommender, autoencoder", "trained", "recommender", "autoencoder")
+    said: list[Block] = [
+        Words(
+            f"Written by monoscope {__version__}. Data: {order.dataset}, catalogue {about['catalogue_hash']}; licence: "
+            f"{about['licence']}."
+        )
+    ]
+    if made_of:
+        said += [
+            Table(header, [one.cells([TITLES[name].partition(":")[0] for name in one.parts]) for one in made_of]),
+            Words(source_words(made_of)),
+        ]
+    return [*said, Words("Made by:"), Code("\n".join(commands(order, about["source_notice"])))]
+
+
+def _limits(order: Order) -> list[str]:
+    """What no figure here can tell."""
+    one = len(order.seeds) == 1
+    return [
+        "One seed: what another would change is unknown, and whether a difference from the paper is more than that."
+        if one
+        else f"{counted(len(order.seeds), 'seed')}: their range is no interval. Figures 2, 3 and 5, interventions and "
+        "Matryoshka levels show the first alone.",
+        "The paper's split and weights are not used: beside its figures stand ours, of another split and training.",
+        "Concepts are the data set's genres, decades and tags; what a neuron is pure for beyond them is not seen.",
+        "Lists are reconstructed and edited offline: no user has seen them.",
+    ]
 
 
 def _table1(order: Order, one: Kept) -> list[Block]:
@@ -237,12 +291,13 @@ def _doses(facts: Mapping[str, Any]) -> list[Block]:
             last = way["levels"][-1]
             control = "–" if last["control"] is None else f"{last['control']:.2f}"
             rest = "–" if last["rbo_rest"] is None else f"{last['rbo_rest']:.2f}"
-            served = "ours" if way["name"] == "ours" else "the paper's way"
-            rows.append([name, served, printed, f"{_share(way['original'])} to {_share(last)}", control, rest])
+            rows.append(
+                [name, SERVED_AS[way["name"]], printed, f"{_share(way['original'])} to {_share(last)}", control, rest]
+            )
     header = (
         "case",
         "served",
-        "paper, first to last",
+        "published, first to last",
         "ours, unedited to last level (95 %)",
         "random neuron",
         "rest, RBO",

@@ -230,7 +230,7 @@ def test_a_comparison_says_what_it_was_made_of(pair: tuple[Run, Run]) -> None:
     document = compared_document(pair)
     words, page = as_markdown(document), as_page(document)
     assert "```\nmonoscope runs compare demo small --output compared.html\n```" in words
-    assert "<pre>monoscope runs compare demo small --output compared.html</pre>" in page
+    assert "<pre>\nmonoscope runs compare demo small --output compared.html\n</pre>" in page
     for run in pair:
         hashes = run.manifest["hashes"]
         shown = (

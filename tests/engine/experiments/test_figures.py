@@ -130,8 +130,8 @@ def test_a_neuron_without_active_items_has_a_panel_and_no_peak() -> None:
 
 def test_figure_4_sets_the_papers_points_beside_ours_with_its_protocol() -> None:
     drawn = figure4("ncf", [beta_curve(), beta_curve("matched L0")], published().figure4)
-    assert ("rbo", "paper", 10, 0.748, None, None, 1) in drawn.rows
-    assert not [row for row in drawn.rows if row[1] == "paper" and row[0] == "monosemanticity_independent"]
+    assert ("rbo", "published", 10, 0.748, None, None, 1) in drawn.rows
+    assert not [row for row in drawn.rows if row[1] == "published" and row[0] == "monosemanticity_independent"]
     (ours,) = (row for row in drawn.rows if row[:3] == ("tau", "free L0", 0))
     assert ours[3:] == (pytest.approx(0.25), pytest.approx(0.2), pytest.approx(0.3), 2)
     assert "30 items, seen items kept" in drawn.alt
@@ -172,6 +172,33 @@ def test_labels_in_a_crowd_are_left_out_and_stay_in_the_table() -> None:
     drawn = pareto(crowd)
     assert len([text for text in texts(drawn) if text.startswith("point")]) < 14
     assert len(drawn.rows) == 14
+
+
+def test_labels_stay_within_the_picture_and_off_the_whiskers_of_others() -> None:
+    long = "a run with a long name, 0123"
+    apart = [Tradeoff(f"{long}{at}", "SAE", 0.5 + 0.05 * at, 0.5 + 0.05 * at) for at in range(8)]
+    drawn, width = pareto(apart), 72 * 8.0  # in the points that an SVG counts in
+    for at in range(8):
+        left, right = across(drawn, f"{long}{at}")
+        assert left >= 0
+        assert right <= width
+    beside = Tradeoff("other", "SAE", 0.6, 0.52, purity_interval=(0.4, 0.8))
+    drawn = pareto([Tradeoff("a name", "SAE", 0.5, 0.5), beside, Tradeoff("far", "SAE", 0.5, 1.0)])
+    whisker = across(drawn, "other")[0] - 6  # its label stands 6 points to the right of it
+    left, right = across(drawn, "a name")
+    assert right < whisker or left > whisker
+
+
+def across(drawn: Picture, label: str) -> tuple[float, float]:
+    """Where a label of an SVG begins and ends, roughly."""
+    (node,) = [
+        node
+        for node in ElementTree.fromstring(drawn.svg).iter("{http://www.w3.org/2000/svg}text")
+        if "".join(node.itertext()) == label
+    ]
+    anchor, wide = str(node.get("style")).split("text-anchor: ")[1].split(";")[0], 4.9 * len(label)
+    left = float(str(node.get("x"))) - {"start": 0, "middle": wide / 2, "end": wide}[anchor]
+    return left, left + wide
 
 
 def test_levels_show_their_trend_their_examples_and_what_is_unknown() -> None:
