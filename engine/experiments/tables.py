@@ -37,6 +37,8 @@ HEADS = {
     "purity20": "purity@20",
 }
 """Measures as the heads of columns."""
+DIGITS = {"l0_items": 1, "l0_users": 1, "dead": 1}
+"""Digits after the point of measures that are counts; others have three."""
 Stored = Mapping[str, Any]
 """A column as JSON has it: depths are text."""
 
@@ -121,7 +123,9 @@ def table1_column(one: Stored) -> list[str]:
     lines += ["", "Recommender and fidelity (extrapolated RBO, unseen items, users not trained on):", ""]
     lines += _rule(["", *(HEADS[key] for key in keys)])
     for variant in variants:
-        lines.append(_line([recipe(variant), *(_spread(one["quality"][variant][key], 3) for key in keys)]))
+        lines.append(
+            _line([recipe(variant), *(_spread(one["quality"][variant][key], DIGITS.get(key, 3)) for key in keys)])
+        )
     return lines
 
 
@@ -141,7 +145,7 @@ def figure4(found: Ablation) -> str:
         said += [f"## {NAMES[curve.model]}, L0 {curve.sparsity} (base {curve.base}, {seeds})", ""]
         said += _rule(["beta", *(HEADS[name] for name in MEASURES)])
         for n, beta in enumerate(curve.beta):
-            cells = [_seeds([row[n] for row in curve.measures[name]]) for name in MEASURES]
+            cells = [_seeds([row[n] for row in curve.measures[name]], DIGITS.get(name, 3)) for name in MEASURES]
             said.append(_line([f"{beta:g}", *cells]))
         paper = found.paper.get(curve.model)
         if paper is not None and curve.sparsity == "free":
@@ -196,11 +200,11 @@ def _spread(value: Sequence[float] | None, digits: int = 2) -> str:
     return mean if low == high else f"{mean} [{low}, {high}]"
 
 
-def _seeds(values: Sequence[float | None]) -> str:
+def _seeds(values: Sequence[float | None], digits: int) -> str:
     known = [value for value in values if value is not None]
     if len(known) < len(values):
         return "–"
-    return _spread((float(np.mean(known)), min(known), max(known)), 3)
+    return _spread((float(np.mean(known)), min(known), max(known)), digits)
 
 
 def _interval(value: Sequence[float]) -> str:

@@ -16,7 +16,7 @@ from engine.report.html import environment, inline_svg, script_and_style, tidy
 from engine.report.markdown import as_json
 from engine.report.pictures import Figure
 
-_FIGURE = re.compile(r"[-+]?[\d.,]+[%*]?(/[\d.,]+)?( [-+]?[\d.,]+\*?)*( \[.*\])?|\d+ (\(\d+\) )?of \d+|–|")
+_FIGURE = re.compile(r"[-+]?[\d.,]+( ?%|\*)?(/[\d.,]+)?( [-+]?[\d.,]+\*?)*( \[.*\])?|\d+ (\(\d+\) )?of \d+|–|")
 """A cell of numbers, perhaps with an interval, or unknown."""
 SORTABLE_ROWS = 4
 """Rows from which on a table can be sorted."""

@@ -100,8 +100,10 @@ def paper_document(order: Order, parts: Sequence[Part], folder: Path) -> Documen
     for one in parts:
         blocks.append(Heading(TITLES[one.name]))
         if one.name in kept:
-            blocks += [Words(said) for said in bases] if one.name in ("table1", "figure4") else []
+            said = [Words(sentence) for sentence in bases]
+            blocks += said if one.name == "figure4" else []
             blocks += _part(order, kept[one.name], folder)
+            blocks += said if one.name == "table1" else []  # beside the fidelity, which it ends with
         else:
             blocks.append(Words(f"{one.state.capitalize()}. {one.reason or ''}".rstrip()))
     blocks += [Heading("Provenance"), *_provenance(order, about, made_of), Heading("Limits"), Listing(_limits(order))]
