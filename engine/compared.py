@@ -14,6 +14,7 @@ import numpy as np
 
 from engine.errors import RunError
 from engine.experiments.frontier import Tradeoff, dominators, front
+from engine.experiments.tables import NAMES, RECIPES
 from engine.neurons.matching import match_runs
 from engine.neurons.standing import READINGS, Reading, paired_interval, panel, standing
 from engine.run import Run
@@ -55,7 +56,8 @@ def point(row: Mapping[str, Any]) -> Tradeoff | None:
     if purity is None or rbo is None:
         return None
     intervals = row["purity20_interval"], row["fidelity"]["rbo_interval"]
-    group = f"{row['recommender']}, {row['recipe']} recipe"
+    kind, recipe = row["recommender"], row["recipe"]
+    group = ", ".join(dict.fromkeys((NAMES.get(kind, kind), RECIPES.get(recipe, recipe))))  # adopted is both
     return Tradeoff(row["name"], group, purity, rbo, row["fidelity"]["passes_through"], *intervals)
 
 

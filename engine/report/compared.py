@@ -95,15 +95,15 @@ def verdicts(facts: Facts) -> list[str]:
     """Where each run stands on the plane, how far runs of the front lie apart, and how sure that is."""
     front = [row["name"] for row in facts["runs"] if row["front"]]
     apart = [_apart(a, b, facts) for at, a in enumerate(front) for b in front[at + 1 :]]
-    return [said for said in (*(_verdict(row, facts) for row in facts["runs"]), *apart) if said]
+    return [*(said for row in facts["runs"] for said in _verdict(row, facts)), *apart]
 
 
-def _verdict(row: Facts, facts: Facts) -> str:
+def _verdict(row: Facts, facts: Facts) -> list[str]:
     if row["fidelity"]["passes_through"]:
-        return f"{row['name']} can pass user vectors on unread, so its fidelity is no result and it is no rival."
+        return [f"{row['name']} can pass user vectors on unread, so its fidelity is no result and it is no rival."]
     if row["front"]:
-        return f"{row['name']} is on the front: no other run here has more of both."
-    return " ".join(_beaten(row["name"], by, facts) for by in row["beaten_by"])
+        return [f"{row['name']} is on the front: no other run here has more of both."]
+    return [_beaten(row["name"], by, facts) for by in row["beaten_by"]]
 
 
 def _beaten(name: str, by: str, facts: Facts) -> str:

@@ -107,6 +107,19 @@ def test_equal_ids_of_different_data_sets_are_no_shared_items_unless_their_title
     assert not facts["same_catalogue"]
 
 
+def test_runs_of_one_recommender_and_recipe_share_a_name_in_the_picture(pair: tuple[Run, Run]) -> None:
+    (row, _) = compared(pair)["runs"]
+    named = {kind: point({**row, "recommender": kind[0], "recipe": kind[1]}) for kind in GROUPS}
+    assert {kind: one.group for kind, one in named.items() if one is not None} == GROUPS
+
+
+GROUPS = {
+    ("mf", "best"): "MF, our recipe",
+    ("ncf", "paper"): "NCF, the paper's recipe",
+    ("adopted", "adopted"): "adopted",
+}
+
+
 def test_settings_that_differ_are_told_and_no_others() -> None:
     a = {"dataset": "x", "versions": {"torch": "1"}, "config": {"sae": {"seed": 0, "beta": 1.0}, "recipe": "best"}}
     b = {"dataset": "x", "versions": {"torch": "1"}, "config": {"sae": {"seed": 1, "beta": 1.0, "rho": 0.1}}}
