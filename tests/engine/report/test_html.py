@@ -159,6 +159,8 @@ def test_every_edit_comes_with_its_effect_and_one_that_waits_without(demo_run: R
     assert waiting["effect"] is None
     assert "It is switched off, so it changes nothing until it is switched on again." in page
     assert f"switched off for {waiting['rows']:,} users (age_band = &#39;under 18&#39;)</h3>" in page
+    assert re.findall(r"<li>(Edit \d) \(", page) == ["Edit 1", "Edit 2", "Edit 3", "Edit 4"]
+    assert "What each edit is about, in the lists of its own users" in page
     rbo = told["together"].facts["collateral"]["rbo"]
     assert f"lists of {told['together'].users:,} users keep an RBO of {rbo:.2f}" in page
 

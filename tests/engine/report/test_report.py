@@ -72,6 +72,9 @@ def facts(demo_run: Run) -> dict[str, Any]:
 def test_markdown_is_short_and_tells_every_edit_with_its_effect(facts: dict[str, Any]) -> None:
     text = as_markdown(facts)
     assert text.startswith("# demo, session mine: what the model has learned\n")
+    assert [line[:9] for line in text.splitlines() if line.startswith("- Edit ")] == [
+        f"- Edit {n} " for n in range(1, 6)
+    ]
     assert len(text.splitlines()) < 260
     assert r"Scary \| \[films\](http://x) \<b\>" in text
     for number in range(1, 6):
