@@ -1,6 +1,6 @@
 """What a report shows of single neurons: one card each, without anybody's id unless it may hold them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from engine.neurons import moves as moving
 from engine.neurons import profile
 from engine.neurons.evidence import chance_similarity, monosemanticity, surprise, top_items
 from engine.neurons.table import CHOICE_DEPTH
+from engine.report.disclosure import few
 from engine.run import Run
 from engine.session import State
 
@@ -50,7 +51,9 @@ def chosen(run: Run, state: State) -> list[int]:
 class Cards:
     """Cards of one run; what many neurons share is computed once."""
 
-    def __init__(self, inspector: "Inspector", with_users: bool) -> None:
+    def __init__(self, inspector: "Inspector", with_users: bool, cohorts: Collection[str] = ()) -> None:
+        """`cohorts` are those of the analyst's that are told of."""
+        self._cohorts = cohorts
         self._inspector, self._run, self._with_users = inspector, inspector.run, with_users
         self._dot = self._run.recommender.scorer.kind == "dot"
         joined = inspector.joined
@@ -112,13 +115,26 @@ class Cards:
         return [asdict(one) for one in near if one.cosine > self._by_chance]
 
     def _segments(self, z_u: np.ndarray) -> list[dict[str, Any]] | None:
-        """Groups of ten users and more that differ from everyone else."""
+        """Groups of ten users and more that differ from everyone else, who are ten and more too.
+
+        The analyst's cohorts are left out unless an edit is for them: a report is of its session, in any home.
+        """
         joined = self._inspector.joined
         if joined is None or not (joined.columns or joined.cohorts):
             return None
         known = self._run.recommender.users.known
-        found, _ = profile.segments(z_u, known, joined.columns, joined.cohorts)
-        return [asdict(one) for one in found if one.q < SEGMENT_Q and one.difference is not None][:SEGMENTS]
+        cohorts = {name: users for name, users in joined.cohorts.items() if name in self._cohorts}
+        found, _ = profile.segments(z_u, known, joined.columns, cohorts)
+        everyone = int(known.sum())
+        return [
+            self._segment(one)
+            for one in found
+            if one.q < SEGMENT_Q and one.difference is not None and (self._with_users or not few(one.users, everyone))
+        ][:SEGMENTS]
+
+    def _segment(self, one: profile.Segment) -> dict[str, Any]:
+        kept_back = not self._with_users and few(round(one.active * one.users), one.users)
+        return asdict(one) | {"active": None if kept_back else one.active}
 
     def _moves(self, number: int) -> dict[str, Any] | None:
         """Items and concepts that gain and lose when users are raised by one unit; None where no user is active."""

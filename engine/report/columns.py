@@ -90,7 +90,10 @@ COLUMNS: Mapping[str, tuple[Kind, str]] = {
     "column": ("text", "The column of the users that makes the groups."),
     "value": ("text", "The group: a value of the column."),
     "users": ("count", "Users in the group; never fewer than ten."),
-    "active": ("number", f"Share of the group that activates the neuron, {_SHARE}."),
+    "active": (
+        "number",
+        f"Share of the group that activates the neuron, {_SHARE}; unknown where these or the others are under ten.",
+    ),
     "difference": ("number", "How much more active than everyone else, in standard deviations."),
     "reached": ("flag", "Some neuron's top 20 carry it in half of the places at twice the base rate."),
     "measure": ("text", "What was measured."),

@@ -8,8 +8,9 @@ import numpy as np
 
 from engine.neurons.profile import SEGMENT_MINIMUM
 from engine.progress import Progress, silent
+from engine.report.disclosure import few
 from engine.report.document import About, document
-from engine.report.effects import Effect, few
+from engine.report.effects import Effect
 from engine.report.facts import label_counts, told_scores
 from engine.report.pictures import Figure
 from engine.run import Run
@@ -46,6 +47,7 @@ def complete(
         "labels": [_label(neuron, state) for neuron in sorted(state.labels)],
         "edits": [_edit(n, one, page["told_edits"][n]) for n, one in enumerate(page["edits"])],
         "together": without_few(page["together"]),
+        "together_withheld": None if page["together"] is None else page["together"].withheld,
         "edits_problem": page["edits_problem"],
         "data_problem": page["missing"],
         "notes": [asdict(note) for note in page["notes"]],
@@ -83,6 +85,7 @@ def _edit(number: int, shown: Mapping[str, Any], edit: Mapping[str, Any] | None)
         "rows": None if small else shown["rows"],
         "edit": edit,
         "effect": without_few(shown["effect"]),
+        "withheld": shown["withheld"],
     }
 
 
@@ -91,7 +94,8 @@ def without_few(effect: Effect | None) -> dict[str, Any] | None:
     if effect is None or effect.facts is None:
         return None
     told: dict[str, Any] = _without_few(_plain({**asdict(effect), **effect.facts}), effect.users)
-    told.pop("facts")
+    for name in ("facts", "withheld"):
+        told.pop(name)
     outside = [one for one in told["outside"] if one["side"] != "users" or one["rows"] >= SEGMENT_MINIMUM]
     return {**told, "outside": outside}
 

@@ -60,6 +60,8 @@ class About:
     """None: the run's own."""
     with_users: bool = False
     """Ids of users, and groups of fewer than ten, may leave."""
+    warn: Callable[[str], None] = lambda _: None
+    """Hears what is amiss with a report that is made all the same."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def document(
     facts = report_facts(run, state, with_users=about.with_users)
     with Inspector.open(run) as inspector:
         numbers = [] if short else chosen(run, state)
-        cards = Cards(inspector, about.with_users).all(
+        cards = Cards(inspector, about.with_users, {str(edit.get("where")) for edit in state.edits}).all(
             numbers, lambda done, of: progress(0.35 * done / of, f"neuron {done} of {of}")
         )
         progress(0.4, "measuring edits")
@@ -171,6 +173,7 @@ def _measured(inspector: Inspector, state: State, about: About) -> Measured:
         curves = doses(steering, steps, asked, about.with_users)
         return Measured(steps, alone, together, curves, groups)
     except MonoscopeError as error:  # edits of another training, or without their amounts: the report says so
+        about.warn(f"What the edits do could not be measured: {error}")
         return Measured([], [], None, Doses([]), [], str(error))
 
 
@@ -207,6 +210,7 @@ def _edits(run: Run, facts: Mapping[str, Any], measured: Measured, about: About)
                 "whom": whom,
                 "on": edit.get("on", True),
                 "small": small,
+                "withheld": effect.withheld if effect is not None else None,
                 "told": not (small or unseen or (users and edit.get("ids") and not about.with_users)),
                 "condition": effect.condition if effect is not None and effect.facts is not None else None,
                 "effect": effect,

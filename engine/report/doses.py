@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.neurons.profile import SEGMENT_MINIMUM
-from engine.report.effects import Asked, K, few, measured_users, ranks_fast
+from engine.report.disclosure import few
+from engine.report.effects import Asked, K, measured_users, ranks_fast, reasons
 from engine.steering.cohort import drawn
 from engine.steering.dose import Dose, Point, grid
 from engine.steering.edits import Edit, SolvedEdit, Step
@@ -66,8 +66,9 @@ def doses(steering: "Steering", steps: Sequence[Step], cohorts: Sequence[Asked],
     """
     found: list[DoseCurve] = []
     undrawn: list[str] = []
+    hidden = reasons(steering, steps, cohorts, with_users)
     for n, (step, (asked, _)) in enumerate(zip(steps, cohorts, strict=True), 1):
-        why = _why_not(steering, step, asked, len(found))
+        why = _why_not(steering, step, hidden[n - 1], len(found))
         if why is not None:
             undrawn.append(f"Edit {n} has no curve: {why}.")
             continue
@@ -79,14 +80,14 @@ def doses(steering: "Steering", steps: Sequence[Step], cohorts: Sequence[Asked],
     return Doses(found or list(_of_purest(steering, with_users)), undrawn)
 
 
-def _why_not(steering: "Steering", step: Step, asked: np.ndarray, drawn: int) -> str | None:
+def _why_not(steering: "Steering", step: Step, hidden: str | None, drawn: int) -> str | None:
     """Why an edit has no curve; None where it has one."""
     if not step.edit.on:
         return "it is switched off"
     if isinstance(step.edit, SolvedEdit):
         return "it was solved for a goal, so that each user has amounts of their own"
-    if len(asked) < SEGMENT_MINIMUM:
-        return f"it is for fewer than {SEGMENT_MINIMUM} users"
+    if hidden is not None:
+        return hidden
     if steering.neurons[step.edit.neuron].concept is None and not len(steering.meant_items([step])):
         return "its neuron stands for no concept, so that nothing would tell what it is for"
     return f"the first {DOSES} alone are drawn" if drawn == DOSES else None

@@ -9,6 +9,7 @@ import numpy as np
 from engine.errors import MonoscopeError
 from engine.labels.causal import interval
 from engine.neurons.profile import SEGMENT_MINIMUM
+from engine.report.disclosure import Group, withheld
 from engine.report.wording import edit_for
 from engine.steering.bench import users_of
 from engine.steering.cohort import drawn
@@ -57,7 +58,7 @@ class Effect:
     users: int
     """Users that are measured: all of these, or a sample."""
     facts: dict[str, Any] | None
-    """As `Steering.effect` tells it, without ids of users; None for a group that is too small to be told about."""
+    """As `Steering.effect` tells it, without ids of users; None for a group that may not be told of: `withheld`."""
     meant: Sequence[str] = ()
     """What the edit is about: titles of the items that it edits, and concepts."""
     condition: str | None = None
@@ -72,6 +73,10 @@ class Effect:
     """Mean over users with held-out items, and its 95 % interval, paired by user; None for fewer than two."""
     toward: Toward | None = None
     """Of one solved edit."""
+    withheld: str | None = None
+    """Why there are no facts, as the end of a sentence."""
+    left_out: Sequence[int] = ()
+    """Of all edits together, those that are on and withheld: without them it is measured."""
     stacked: Sequence[Mapping[str, Any]] = ()
     """Of all edits together, what each is about on its own users: `edit`, `users` measured, `subject`, and its figure
     `before`, `alone` and `together`: a `share` of the lists' places, or how many `users` see an item."""
@@ -95,32 +100,71 @@ def effects(
     steering: "Steering", steps: Sequence[Step], cohorts: Sequence[Asked], with_users: bool
 ) -> tuple[list[Effect | None], Effect | None]:
     """Each step alone (None: switched off) on its cohort, and the whole stack where more than one of it is on."""
+    hidden = reasons(steering, steps, cohorts, with_users)
     alone: list[Effect | None] = []
     told: dict[int, _Alone] = {}
     for n, (step, asked) in enumerate(zip(steps, cohorts, strict=True)):
         if not step.edit.on:
             alone.append(None)
             continue
+        if hidden[n] is not None:
+            alone.append(Effect(len(asked[0]), 0, None, withheld=hidden[n]))
+            continue
         effect, cohort_of, lists = _effect(steering, [step], asked, with_users)
-        if cohort_of is not None and lists is not None:
-            effect = replace(effect, toward=_toward(steering, step, steps[:n]))
-            told[n + 1] = _Alone(effect, step, cohort_of, lists)
+        effect = replace(effect, toward=_toward(steering, step, steps[:n]))
+        told[n + 1] = _Alone(effect, step, cohort_of, lists)
         alone.append(effect)
-    on = [step for step in steps if step.edit.on]
+    return alone, _together(steering, steps, cohorts, told, with_users)
+
+
+def reasons(
+    steering: "Steering", steps: Sequence[Step], cohorts: Sequence[Asked], with_users: bool
+) -> list[str | None]:
+    """Why each step's users may not be told of; None where they may, and for a step that is switched off."""
+    if with_users:
+        return [None] * len(steps)
+    return withheld(_groups(steering, steps, cohorts), np.flatnonzero(steering.recommender.users.known))
+
+
+def _groups(steering: "Steering", steps: Sequence[Step], cohorts: Sequence[Asked]) -> "list[Group | None]":
+    return [
+        (asked, measured_users(steering, [step], asked)) if step.edit.on else None
+        for step, (asked, _) in zip(steps, cohorts, strict=True)
+    ]
+
+
+def _together(
+    steering: "Steering",
+    steps: Sequence[Step],
+    cohorts: Sequence[Asked],
+    told: Mapping[int, _Alone],
+    with_users: bool,
+) -> Effect | None:
+    """The edits that may be told of, as a whole; None for fewer than two of all."""
+    numbers = [n for n, step in enumerate(steps, 1) if step.edit.on]
+    on = [steps[n - 1] for n in numbers if n in told]
+    if len(numbers) < 2:
+        return None
+    left_out = [n for n in numbers if n not in told]
     if len(on) < 2:
-        return alone, None
-    together, _, _ = _effect(steering, on, cohort(steering, on), with_users)
+        return Effect(0, 0, None, withheld="fewer than two edits may be told of", left_out=left_out)
+    asked = cohort(steering, on)
+    everyone = np.flatnonzero(steering.recommender.users.known)
+    groups = _groups(steering, [steps[n - 1] for n in told], [cohorts[n - 1] for n in told])
+    whole = (asked[0], measured_users(steering, on, asked[0]))
+    why = None if with_users else withheld([*groups, whole], everyone)[-1]
+    if why is not None:
+        return Effect(0, 0, None, withheld=why, left_out=left_out)
+    effect, _, _ = _effect(steering, on, asked, with_users)
     rows = [row for n, one in told.items() for row in _stacked(steering, n, one, on)]
-    return alone, together if together.facts is None else replace(together, stacked=rows)
+    return replace(effect, stacked=rows, left_out=left_out)
 
 
 def _effect(
     steering: "Steering", steps: Sequence[Step], whom: Asked, with_users: bool
-) -> "tuple[Effect, Cohort | None, np.ndarray | None]":
-    """With the users' lists as they were and under the steps; None and None for a group that is not told of."""
+) -> "tuple[Effect, Cohort, np.ndarray]":
+    """With the users' lists as they were, and under the steps."""
     asked, condition = whom
-    if len(asked) < SEGMENT_MINIMUM and not with_users:
-        return Effect(len(asked), 0, None), None, None
     users = measured_users(steering, steps, asked)
     facts, cohort_of, lists = steering.effect_and_lists(users, steps, K, None if with_users else ())
     if not with_users:
@@ -266,8 +310,3 @@ def measured_users(steering: "Steering", steps: Sequence[Step], asked: np.ndarra
 def ranks_fast(steering: "Steering") -> bool:
     """Whether lists cost a dot product alone."""
     return steering.recommender.scorer.kind in ("dot", "cosine")
-
-
-def few(users: float, of: int) -> bool:
-    """Whether so many users, or those of the whole who are not among them, are too small a group to be told of."""
-    return 0 < users < SEGMENT_MINIMUM or 0 < of - users < SEGMENT_MINIMUM

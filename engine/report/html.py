@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from engine.experiments import drawing
 from engine.report import wording
-from engine.report.effects import few as few_users
+from engine.report.disclosure import few as few_users
 from engine.report.pictures import Figure
 from engine.report.wording import count, of
 from engine.text import plain

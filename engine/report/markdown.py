@@ -207,9 +207,15 @@ def _edits(facts: Mapping[str, Any]) -> str:
         parts.append(f"### Edit {edit['number']}. {escaped(edit['title'])}{off}")
         if edit["effect"]:
             parts.append(_effect(edit["effect"]))
+        elif edit["withheld"]:
+            parts.append(f"What it does is not shown: {edit['withheld']}.")
     if facts["together"]:
-        parts.append("### All edits together\n\n" + _stacked(facts["together"]["stacked"]))
+        out = [str(one) for one in facts["together"]["left_out"]]
+        without = f"Without edit{'s' * (len(out) > 1)} {', '.join(out)}, which may not be told of.\n\n" if out else ""
+        parts.append("### All edits together\n\n" + without + _stacked(facts["together"]["stacked"]))
         parts.append(_effect(facts["together"]))
+    elif facts["together_withheld"]:
+        parts.append(f"### All edits together\n\nWhat they do is not shown: {facts['together_withheld']}.")
     return "\n\n".join(parts)
 
 

@@ -23,7 +23,8 @@ def _sentence(n: int, edit: Mapping[str, Any], with_users: bool) -> str:
     if not edit["on"]:
         return f"{what} is switched off."
     if effect is None or effect.facts is None:
-        return f"{what}: what it does is not told, for its group is small."
+        why = effect.withheld if effect is not None else None
+        return f"{what}: what it does is not told{f', for {why}' if why else ''}."
     parts = [*_meant(effect, with_users)]
     changed = effect.facts["collateral"]["lists_changed"]
     parts.append(f"{of(changed, effect.users, with_users)} measured lists change")

@@ -280,3 +280,13 @@ def test_an_interrupted_export_leaves_what_was_there(
     assert answer.code == 130
     assert page.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["report.md"]
+
+
+def test_a_cohort_of_the_home_that_no_edit_is_for_changes_no_report(
+    served: str, monoscope: Monoscope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1790000000")
+    before = monoscope("export", served, "--format", "json").out
+    assert monoscope("cohorts", "demo", "add", "Elders", "--where", "age_band = '50 and older'").code == 0
+    assert monoscope("export", served, "--format", "json").out == before
+    assert monoscope("cohorts", "demo", "remove", "Elders").code == 0

@@ -85,7 +85,7 @@ def export(
         )
     if kind in formats.FOLDERS and output is None:
         raise typer.BadParameter(f"{kind} is several files: name a folder for them with --output")
-    state, about = session_state(ctx, session, run.name), formats.About(session, with_users)
+    state, about = session_state(ctx, session, run.name), formats.About(session, with_users, _remark)
     _remark(Session.remark(run.home, session or run.name))
     if kind in formats.PICTURES and output is not None:
         return _export_pictures(run, state, kind, output.absolute(), about, overwrite)
