@@ -128,7 +128,7 @@ def document(
         "commands": [
             *again.of_run(run),
             *again.of_session(run, session, state, told, notes, [one["condition"] for one in edits]),
-            ("this report", _export(run, session, about)),
+            ("this report", _export(run, session, about, "md" if short else "html")),
         ],
         "contents": CONTENTS,
         "named": sum(neuron.named_by is not None for neuron in run.neurons),
@@ -286,10 +286,10 @@ def _matrix(run: Run, numbers: list[int]) -> dict[str, Any] | None:
     return {"neurons": shown, "rows": rows, "left_out": len(panel) - len(concepts)}
 
 
-def _export(run: Run, session: str, about: About) -> str:
+def _export(run: Run, session: str, about: About, kind: str) -> str:
     users = " --with-users" if about.with_users else ""
     name, session = shlex.quote(run.name), shlex.quote(session)
-    return f"monoscope export {name} --session {session} --format html --output report.html{users}"
+    return f"monoscope export {name} --session {session} --format {kind} --output report.{kind}{users}"
 
 
 def figures_of(run: Run, state: State, about: About, progress: Progress = silent) -> list[Figure]:

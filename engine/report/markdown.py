@@ -237,12 +237,14 @@ def _effect(effect: Mapping[str, Any]) -> str:
         of = _joined([escaped(one) for one in effect["meant"]])
         rest = f" Without {of}, what the edit is about, the RBO is {_number(side['rbo_of_the_rest'])}."
     whose = f" ({escaped(effect['condition'])})" if effect["condition"] else ""
+    sampled = effect["asked"] is not None and effect["users"] is not None and effect["users"] < effect["asked"]
+    drawn = f", drawn from {effect['asked']:,}" if sampled else ""
     filtered = ""
     if side["users_filtered"] != 0:
         filtered = f" A filter serves {_count(side['users_filtered'])} users whom no edit brings to the goal."
     return (
         _table(("", "without edits", "reconstructed", "edited"), rows)
-        + f"\n\nMeasured on {_count(effect['users'])} users{whose}; "
+        + f"\n\nMeasured on {_count(effect['users'])} users{drawn}{whose}; "
         + f"the lists of {_count(side['lists_changed'])} change."
         + rest
         + _ndcg10_change(effect["ndcg10_change"])
@@ -328,12 +330,17 @@ def _provenance(facts: Mapping[str, Any]) -> str:
         f"## Provenance\n\nLicence of the data: {escaped(about['licence'])}. {escaped(about['citation'])}\n\n"
         f"Trained {escaped(about['created'])} with {versions}.\n\n"
         + _table(("what", "sha256"), rows)
-        + "\n\nThese commands bring data, run and session about again; the session is the same where its JSON "
-        + "report has this sha256.\n\n"
+        + f"\n\nThese commands bring data, run and session about again; {_same(facts)}.\n\n"
         + _fenced("sh", "\n".join(lines))
         + "\n\nsettings.toml:\n\n"
         + _fenced("toml", toml_inline(facts["config"]))
     )
+
+
+def _same(facts: Mapping[str, Any]) -> str:
+    if any(edit["edit"] is None for edit in facts["edits"]):
+        return "of edits that may not be told there is no command, so that the session is another, with another sha256"
+    return "the session is the same where its JSON report has this sha256"
 
 
 def _fenced(language: str, text: str) -> str:

@@ -1,10 +1,13 @@
 """What a report tells of groups of users must not tell, by subtraction, of a few of them."""
 
 import json
+import re
 from typing import Any
 
 import numpy as np
+import pytest
 
+from engine.report import effects
 from engine.report.disclosure import few, withheld
 from engine.report.formats import About, render
 from engine.run import Run
@@ -81,7 +84,16 @@ def test_all_edits_together_are_measured_without_one_that_is_withheld(demo_run: 
     assert told["together"]["left_out"] == [2]
     assert without["together"]["left_out"] == []
     assert told["together"]["users"] == without["together"]["users"]
-    assert "Without edit 2, which may not be told of." in render(demo_run, edited(*wheres), "md")
+    words = render(demo_run, edited(*wheres), "md")
+    assert "Without edit 2, which may not be told of." in words
+    assert "of edits that may not be told there is no command, so that the session is another" in words
+    assert "the session is the same where" in render(demo_run, edited(wheres[0], wheres[2]), "md")
+
+
+def test_a_sample_is_said_to_be_one(demo_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(effects, "USERS", 50)
+    words = render(demo_run, edited("age_band = 'under 18'"), "md")
+    assert re.search(r"Measured on 50 users, drawn from \d+; the lists", words)
 
 
 def test_no_share_of_a_group_tells_of_fewer_than_ten(demo_run: Run) -> None:

@@ -117,6 +117,7 @@ def test_a_card_holds_each_score_of_its_label_beside_chance(page: str) -> None:
         "+43.1 points; random directions as pure +35.0, as much or more in 1%; implied by the algebra"
     )
     assert "A label is tested on" in page
+    assert "Of edits that may not be told there is no command" in page
 
 
 def test_the_page_asks_nobody_for_anything(page: str, parsed: Parsed) -> None:
