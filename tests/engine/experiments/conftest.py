@@ -90,7 +90,8 @@ class Makers:
         drawn = picture(
             f"{name}-{self.drawn}", 2, lambda canvas: canvas.add_subplot().plot([0, 1]), "A line.", ("a",), [(1,)]
         )
-        facts = {"dataset": order.dataset, "columns": [], "cases": [], "curves": [], "paper": {}, "name": name}
+        empty: dict[str, object] = {"columns": [], "cases": [], "curves": [], "paper": {}, "models": {}}
+        facts = {"dataset": order.dataset, **empty, "name": name}
         return Reproduced(name, facts, f"# {name}\n\nWords.\n", [drawn])
 
 
