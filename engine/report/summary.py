@@ -24,7 +24,7 @@ def _sentence(n: int, edit: Mapping[str, Any], with_users: bool) -> str:
         return f"{what} is switched off."
     if effect is None or effect.facts is None:
         why = effect.withheld if effect is not None else None
-        return f"{what}: what it does is not told{f', for {why}' if why else ''}."
+        return f"{what}: what it does is not told{f', because {why}' if why else ''}."
     parts = [*_meant(effect, with_users)]
     changed = effect.facts["collateral"]["lists_changed"]
     parts.append(f"{of(changed, effect.users, with_users)} measured lists change")

@@ -287,6 +287,6 @@ def test_a_cohort_of_the_home_that_no_edit_is_for_changes_no_report(
 ) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1790000000")
     before = monoscope("export", served, "--format", "json").out
-    assert monoscope("cohorts", "demo", "add", "Elders", "--where", "age_band = '50 and older'").code == 0
+    assert monoscope("cohorts", "demo", "add", "Elders", "--where", "age_band = '55+'").code == 0
     assert monoscope("export", served, "--format", "json").out == before
     assert monoscope("cohorts", "demo", "remove", "Elders").code == 0

@@ -58,7 +58,8 @@ def test_each_edit_has_a_sentence_and_of_many_the_rest_is_counted() -> None:
         "Edit 3 (Neuron 4, Horror: switched off for all 2,000 users), alone: Speed goes from the lists of fewer than "
         "10 to those of 700 of 1,000 users; 300 of 1,000 measured lists change; NDCG@10 from 0.200 to 0.180.",
     ]
-    small = {**edit, "effect": Effect(3, 0, None)}
-    assert edit_sentences([small], None, False)[0].endswith("what it does is not told, for its group is small.")
+    small = {**edit, "effect": Effect(3, 0, None, withheld="it is for fewer than 10 users")}
+    told = "what it does is not told, because it is for fewer than 10 users."
+    assert edit_sentences([small], None, False)[0].endswith(told)
     many = edit_sentences([edit] * (EDITS_TOLD + 2), None, False)
     assert (len(many), many[-1]) == (EDITS_TOLD + 1, "And 2 more edits, told below.")
