@@ -206,6 +206,8 @@ class Segment:
 
 
 Skipped = Literal["too many values", "too few users"]
+Groups = Sequence[tuple[str, str, np.ndarray]]
+"""Of each group its column, its value, and who is in it (bool, users)."""
 
 
 def segments(
@@ -221,6 +223,14 @@ def segments(
     stay hidden are fewer than that, its smallest shown group is hidden too: it could be had by subtraction. The second
     result names the columns that are left out altogether, and why.
     """
+    groups, skipped = groups_of(known, columns, cohorts)
+    return segments_of(z_n, known, groups), skipped
+
+
+def groups_of(
+    known: np.ndarray, columns: Mapping[str, Sequence[str | int | None]], cohorts: Mapping[str, np.ndarray]
+) -> tuple[Groups, dict[str, Skipped]]:
+    """The groups that `segments` shows of any neuron, and what it leaves out."""
     groups: list[tuple[str, str, np.ndarray]] = []
     skipped: dict[str, Skipped] = {}
     for column, values in columns.items():
@@ -232,14 +242,14 @@ def segments(
         else:
             groups += [(column, value, member) for value, member in found]
     for name, users in cohorts.items():
-        member = np.zeros(len(z_n), bool)
+        member = np.zeros(len(known), bool)
         member[users] = True
         member &= known
         if min(int(member.sum()), int((known & ~member).sum())) >= SEGMENT_MINIMUM:
             groups.append(("cohort", name, member))
         else:
             skipped[f"cohort {name}"] = "too few users"
-    return _measured(z_n, known, groups), skipped
+    return groups, skipped
 
 
 def _groups(values: Sequence[str | int | None], known: np.ndarray) -> list[tuple[str, np.ndarray]] | None:
@@ -258,7 +268,8 @@ def _groups(values: Sequence[str | int | None], known: np.ndarray) -> list[tuple
     return [(name, member) for name, member in found if (known & ~member).sum() >= SEGMENT_MINIMUM]
 
 
-def _measured(z_n: np.ndarray, known: np.ndarray, groups: Sequence[tuple[str, str, np.ndarray]]) -> list[Segment]:
+def segments_of(z_n: np.ndarray, known: np.ndarray, groups: Groups) -> list[Segment]:
+    """As `segments`, of groups that were found before: many neurons have the same."""
     from scipy.stats import false_discovery_control, norm, rankdata
 
     if not groups:

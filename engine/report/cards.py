@@ -53,8 +53,8 @@ class Cards:
 
     def __init__(self, inspector: "Inspector", with_users: bool, cohorts: Collection[str] = ()) -> None:
         """`cohorts` are those of the analyst's that are told of."""
-        self._cohorts = cohorts
         self._inspector, self._run, self._with_users = inspector, inspector.run, with_users
+        self._groups = self._groups_of(cohorts)
         self._dot = self._run.recommender.scorer.kind == "dot"
         joined = inspector.joined
         self._by_chance = profile.cosine_by_chance(self._run.sae.w_md)
@@ -123,14 +123,20 @@ class Cards:
         if joined is None or not (joined.columns or joined.cohorts):
             return None
         known = self._run.recommender.users.known
-        cohorts = {name: users for name, users in joined.cohorts.items() if name in self._cohorts}
-        found, _ = profile.segments(z_u, known, joined.columns, cohorts)
+        found = profile.segments_of(z_u, known, self._groups)
         everyone = int(known.sum())
         return [
             self._segment(one)
             for one in found
             if one.q < SEGMENT_Q and one.difference is not None and (self._with_users or not few(one.users, everyone))
         ][:SEGMENTS]
+
+    def _groups_of(self, cohorts: Collection[str]) -> profile.Groups:
+        joined = self._inspector.joined
+        if joined is None:
+            return []
+        told = {name: users for name, users in joined.cohorts.items() if name in cohorts}
+        return profile.groups_of(self._run.recommender.users.known, joined.columns, told)[0]
 
     def _segment(self, one: profile.Segment) -> dict[str, Any]:
         kept_back = not self._with_users and few(round(one.active * one.users), one.users)
