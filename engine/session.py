@@ -1,67 +1,28 @@
 """The journal of an analyst's work on one run: append-only, one fsynced JSON line an action; state is replay.
 
 One terminal writes a session, every other reads it (`flock` on a file beside the journal). Standard library alone.
-
-The first line, written with the first action, is {"action": "open", "run": NAME, "content": HASH}; the hash is that of
-the run's recommender and autoencoder, without which a neuron's number means nothing. The other lines are actions
-(`engine.actions`). An action that changes nothing is not written, but for a label that does not win.
+What a journal's lines are stands in `engine.journal`. An action that changes nothing is not written, but for a label
+that does not win.
 """
 
 import errno
 import fcntl
-import hashlib
-import json
 import os
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from engine.actions import Label, LabelState, Note, Replay, State, now, record
+from engine.actions import Label, LabelState, Note, State, now, record
 from engine.errors import HomeError, SessionError
 from engine.home import Home, make_folder, write_whole
+from engine.journal import Journal, Origin, line_of, opening, stamp_of
 
 __all__ = ["Label", "LabelState", "Note", "Origin", "Session", "State", "now", "sessions"]
 
 _NO_LOCKS_HERE = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
-_CONTENT = ("recommender.safetensors", "sae.safetensors")
-
-
-@dataclass(frozen=True)
-class Origin:
-    """The run that a session is about: its name, and a hash of its content (None: not known)."""
-
-    run: str
-    content: str | None = None
-
-    @classmethod
-    def of(cls, home: Home, run: str) -> "Origin":
-        """The run of that name in the home, as its manifest tells."""
-        try:
-            hashes = json.loads((home.run(run) / "manifest.json").read_text())["hashes"]
-            told = "".join(hashes[file] for file in _CONTENT)
-        except (OSError, ValueError, KeyError, TypeError):
-            return cls(run)  # opening the run says what is wrong with it
-        return cls(run, hashlib.sha256(told.encode()).hexdigest()[:16])
-
-    def refusal(self, other: "Origin", session: str) -> str | None:
-        """Why `session`, which is about `other`, is not about this run; None if it is. A renamed copy is the same."""
-        known = self.content is not None and other.content is not None
-        if known and self.content == other.content:
-            return None
-        if self.run != other.run:
-            return (
-                f"Session {session} belongs to run {other.run}, not to run {self.run}; choose another with --session."
-            )
-        if known:
-            return (
-                f"Session {session} was made on another training of run {self.run}, whose neurons are not these; "
-                "choose another with --session."
-            )
-        return None
 
 
 class Session:
@@ -76,14 +37,14 @@ class Session:
         self._closed = False
         self._lock, self._refusal, notice = _locked(self._path)
         try:
-            journal = _Journal.read(self._path, self._here)
+            journal = Journal.read(self._path, self._here)
         except SessionError:
             self.close()
             raise
         self._take(journal)
         self.notice: str | None = notice or journal.notice
 
-    def _take(self, journal: "_Journal") -> None:
+    def _take(self, journal: Journal) -> None:
         self._replay, self._origin = journal.replay, journal.origin
         self._end, self._size, self._stamp = journal.end, journal.size, journal.stamp
         self.state = self._replay.state()
@@ -127,19 +88,19 @@ class Session:
         Raises as `open` does; a journal of another run is refused if `run` is given.
         """
         here = None if run is None else Origin.of(home, run)
-        return _Journal.read(home.session(name), here).replay.state()
+        return Journal.read(home.session(name), here).replay.state()
 
     @staticmethod
     def origin(home: Home, name: str) -> Origin | None:
         """The run that a session is about; None for a session that nothing was written to. Raises as `read` does."""
-        return _Journal.read(home.session(name), None).origin
+        return Journal.read(home.session(name), None).origin
 
     @staticmethod
     def remark(home: Home, name: str) -> str | None:
         """What is amiss with a session that can be read, in a sentence: its last line was cut short. Raises as `read`
         does.
         """
-        return _Journal.read(home.session(name), None).notice
+        return Journal.read(home.session(name), None).notice
 
     def append(self, action: str, **data: Any) -> State:
         """Write one action and return the new state. Once this has returned, no crash loses the action.
@@ -154,9 +115,9 @@ class Session:
         try:
             told = record(action, data)
             changes = self._replay.changes(told)
-            lines = _line(told)
+            lines = line_of(told)
             if self._origin is None:
-                lines = _line(_opening(self._here, told["time"])) + lines
+                lines = line_of(opening(self._here, told["time"])) + lines
         except ValueError as error:
             raise SessionError(f"Session {self.name} cannot take this {action}: {error}.") from error
         if changes or action == "label":
@@ -172,10 +133,10 @@ class Session:
 
         One that may write here has nothing to follow.
         """
-        if self._closed or not self.read_only or _stamp(self._path) == self._stamp:
+        if self._closed or not self.read_only or stamp_of(self._path) == self._stamp:
             return False
-        self._stamp = _stamp(self._path)  # a damaged journal is told once
-        self._take(_Journal.read(self._path, self._here))
+        self._stamp = stamp_of(self._path)  # a damaged journal is told once
+        self._take(Journal.read(self._path, self._here))
         return True
 
     @property
@@ -196,7 +157,7 @@ class Session:
         if refusal is not None:
             return False
         try:
-            self._take(_Journal.read(self._path, self._here))
+            self._take(Journal.read(self._path, self._here))
         except SessionError:
             if lock is not None:
                 os.close(lock)
@@ -266,7 +227,7 @@ def copy_session(home: Home, name: str, new: str) -> None:
     source, target = home.session(name), home.session(new)
     if name not in sessions(home):
         raise SessionError(f"There is no session {name!r}; there are {', '.join(sessions(home)) or 'none yet'}.")
-    _Journal.read(source, None)
+    Journal.read(source, None)
     if target.exists():
         raise SessionError(f"Session {new} exists already; choose another name, or remove it first.")
     try:
@@ -301,103 +262,8 @@ def sessions(home: Home) -> list[str]:
     return sorted(path.stem for path in home.sessions.glob("[!.]*.jsonl") if path.is_file())
 
 
-@dataclass(frozen=True)
-class _Journal:
-    """A journal as it lies on disk: its replay, the byte where its whole lines end, and the file's size."""
-
-    replay: Replay
-    origin: Origin | None
-    end: int
-    size: int
-    notice: str | None
-    records: list[Mapping[str, Any]]
-    stamp: tuple[int, ...]
-
-    @classmethod
-    def read(cls, path: Path, here: Origin | None) -> "_Journal":
-        """Raises `SessionError` for a damaged journal, and for one that is not about the run `here`."""
-        stamp = _stamp(path)
-        try:
-            data = path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            data = b""
-        except OSError as error:
-            raise SessionError(f"Cannot read {path}: {error.strerror}.") from error
-        replay, origin, end, notice = Replay(), None, 0, None
-        records: list[Mapping[str, Any]] = []
-        lines = data.split(b"\n")
-        last = max((number for number, line in enumerate(lines, 1) if line.strip()), default=0)
-        for number, line in enumerate(lines[:last], 1):
-            try:
-                told = _parsed(line, complete=number < len(lines))
-            except ValueError as error:
-                if number < last:
-                    raise _damaged(path, number, str(error)) from error
-                notice = f"The last line of {path} was cut short, so that one action is missing."
-                break
-            try:
-                origin = _replayed(replay, origin, told)
-                if told is not None and told["action"] != "open":
-                    records.append(told)
-            except ValueError as error:
-                raise _damaged(path, number, str(error)) from error
-            end += len(line) + 1
-        refusal = None if here is None or origin is None else here.refusal(origin, path.stem)
-        if refusal is not None:
-            raise SessionError(refusal)
-        return cls(replay, origin, end, len(data), notice, records, stamp)
-
-
-def _parsed(line: bytes, *, complete: bool) -> Any:
-    """The record of a line, None for a blank one; a `ValueError` if it is none or lacks its end."""
-    if not line.strip():
-        return None
-    if not complete:
-        raise ValueError("the line has no end")
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise ValueError("this is not JSON") from error
-
-
-def _replayed(replay: Replay, origin: Origin | None, told: Any) -> Origin | None:
-    """Carry out one line of a journal; the run that it is about, once that is known."""
-    match told:
-        case None:
-            return origin
-        case {"action": "open", "run": str(run)} if origin is None or origin.run == run:
-            content = told.get("content")
-            return origin or Origin(run, content if isinstance(content, str) else None)
-        case {"action": str(action)} if action != "open" and origin is not None:
-            replay.take(told, replay.changes(told))
-            return origin
-    raise ValueError("this is no action, or it comes before the line that names the run")
-
-
-def _opening(here: Origin, when: str) -> dict[str, Any]:
-    content = {} if here.content is None else {"content": here.content}
-    return {"time": when, "action": "open", "run": here.run, **content}
-
-
-def _damaged(path: Path, number: int, reason: str) -> SessionError:
-    return SessionError(f"{path}, line {number}: {reason}; mend or remove that line, or choose another session.")
-
-
-def _line(told: Mapping[str, Any]) -> bytes:
-    return json.dumps(told, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-
-
 def _place(path: Path) -> Path:
     return path.with_name(f".{path.stem}.place.json")
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    """What changes with a file; nothing where there is none."""
-    try:
-        known = path.stat()
-    except OSError:
-        return ()
-    return known.st_ino, known.st_size, known.st_mtime_ns
 
 
 def _locked(path: Path) -> tuple[int | None, str | None, str | None]:
